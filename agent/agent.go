@@ -103,7 +103,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) 
 		a.stats.Continue(opts.After.stats)
 		a.noticed.Continue(&opts.After.noticed)
 	}
-	if err := a.prepare(ctx); err != nil {
+	if err := a.prepare(ctx, opts.After); err != nil {
 		a.Close()
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) 
 }
 
 // prepare takes what the agent needs on this host. What it took before an error, Close gives back.
-func (a *Agent) prepare(ctx context.Context) error {
+func (a *Agent) prepare(ctx context.Context, after *Agent) error {
 	cfg := a.cfg
 	lock, instance, err := state.Open(ctx, cfg.StateDir, a.log)
 	if err != nil {
@@ -130,10 +130,14 @@ func (a *Agent) prepare(ctx context.Context) error {
 		if err := canListen(cfg.EDL.Listen); err != nil {
 			return fmt.Errorf("edl.listen: %w", err)
 		}
+		var former *edl.Server
+		if after != nil {
+			former = after.list
+		}
 		if a.list, err = edl.New(edl.Options{
 			Listen: cfg.EDL.Listen, Path: cfg.EDL.Path, CertFile: cfg.EDL.TLS.CertFile, KeyFile: cfg.EDL.TLS.KeyFile,
 			StateDir: cfg.StateDir, Hosts: listHosts(cfg.EDL.URL), Allow: cfg.EDL.Allow, MaxEntries: cfg.EDL.MaxEntries, EmptyEntry: cfg.EDL.EmptyEntry,
-			MayBlock: mayBlock(a.guard.Load), Logger: a.log.With().Str("part", "list").Logger(),
+			MayBlock: mayBlock(a.guard.Load), After: former, Logger: a.log.With().Str("part", "list").Logger(),
 		}); err != nil {
 			return fmt.Errorf("prepare the list: %w", err)
 		}

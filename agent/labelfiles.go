@@ -37,7 +37,7 @@ func Labels(ctx context.Context, cfg *config.Config, st *store.Store) (*labels.S
 // followLabels is what a daemon has: it keeps copies. The files themselves are looked at when it is known which blocks they
 // would lift.
 func (a *Agent) followLabels() *labels.Set {
-	write := func(path string, data []byte) error { return durable.Write(path, data, (*os.File).Sync) }
+	write := func(path string, data []byte) error { return durable.Write(path, data, 0o600, (*os.File).Sync) }
 	set := labels.New(labels.Options{Files: own.LabelFiles(a.cfg), Now: a.now, Copies: labels.Folder{Dir: labelDir(a.cfg), Write: write}, Blocked: a.blocked})
 	set.Restore()
 	return set

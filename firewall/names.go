@@ -82,6 +82,9 @@ func (n Names) TagEntry() *xmlapi.Node {
 // NobodyEntry is the address object that keeps a static group from being empty, as it is written.
 func (n Names) NobodyEntry() *xmlapi.Node { return n.addressEntry(n.Nobody, nobody) }
 
+// MemberEntry is the address object by which a static group holds an address or network, as it is written.
+func (n Names) MemberEntry(p netip.Prefix) *xmlapi.Node { return n.addressEntry(n.object(p), p) }
+
 // addressEntry is an address object of ours.
 func (n Names) addressEntry(name string, p netip.Prefix) *xmlapi.Node {
 	return xmlapi.NamedEntry(name, xmlapi.Leaf("ip-netmask", FormatAddress(p)), xmlapi.MemberList("tag", n.Tag))

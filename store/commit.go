@@ -107,6 +107,7 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (CommitResult, error) {
 	if err != nil {
 		return CommitResult{}, err
 	}
+	s.gate.committed(b.Seq, result.Version)
 	return result, nil
 }
 

@@ -51,7 +51,21 @@ func (g *gate) closed() error {
 func (g *gate) expect(agent int64, id string, known Progress) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.known != nil { // what was committed since known was read counts, too
+		known.Batch, known.Version = max(known.Batch, g.known.Batch), max(known.Version, g.known.Version)
+	}
 	g.agent, g.id, g.known = agent, id, &known
+}
+
+// committed notes how far the database that is expected has come by what this store did.
+func (g *gate) committed(batch, version int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.known != nil {
+		known := *g.known
+		known.Batch, known.Version = max(known.Batch, batch), max(known.Version, version)
+		g.known = &known
+	}
 }
 
 // refuse closes the gate; the first reason stays.
@@ -64,6 +78,9 @@ func (g *gate) refuse(why error) error {
 	return g.failed
 }
 
+// lastChange is the version at which an entry of the blacklist changed last. Entries are never deleted, so it never falls.
+const lastChange = `coalesce((SELECT MAX(version) FROM blacklist), 0)`
+
 // check tells whether the database of a transaction is the one that is expected, and refuses every other from then on.
 func (g *gate) check(ctx context.Context, tx *sql.Tx) error {
 	g.mu.Lock()
@@ -75,8 +92,8 @@ func (g *gate) check(ctx context.Context, tx *sql.Tx) error {
 	var now Progress
 	var at time.Time
 	var action, address string
-	if err := tx.QueryRowContext(ctx, `SELECT c.value, coalesce((SELECT seq FROM agents WHERE id = $1), 0), a.time, coalesce(a.action, ''), coalesce(CAST(a.address AS text), '')
-		FROM counters AS c LEFT JOIN audit AS a ON a.id = $2 WHERE c.name = 'blacklist'`, agent, known.Trail.ID).Scan(&now.Version, &now.Batch, intoTime{&at}, &action, &address); err != nil {
+	if err := tx.QueryRowContext(ctx, `SELECT c.value, coalesce((SELECT seq FROM agents WHERE id = $1), 0), a.time, coalesce(a.action, ''), coalesce(CAST(a.address AS text), ''), `+lastChange+`
+		FROM counters AS c LEFT JOIN audit AS a ON a.id = $2 WHERE c.name = 'blacklist'`, agent, known.Trail.ID).Scan(&now.Version, &now.Batch, intoTime{&at}, &action, &address, &now.Changed); err != nil {
 		return err
 	}
 	switch is, err := identity(ctx, tx, id); {
@@ -86,6 +103,8 @@ func (g *gate) check(ctx context.Context, tx *sql.Tx) error {
 		return g.refuse(fmt.Errorf("it is the database %s, and was %s", is, id))
 	case now.Version < known.Version || now.Batch < known.Batch:
 		return g.refuse(fmt.Errorf("it is at blacklist version %d and batch %d of this agent, but was at version %d and batch %d", now.Version, now.Batch, known.Version, known.Batch))
+	case now.Changed < known.Changed:
+		return g.refuse(fmt.Errorf("its blacklist has lost entries: none changed after version %d, and one had at version %d", now.Changed, known.Changed))
 	case known.Trail != Trail{} && known.Trail != newTrail(known.Trail.ID, at, action, address):
 		return g.refuse(fmt.Errorf("it is at blacklist version %d, but is not the one that was at version %d", now.Version, known.Version))
 	}

@@ -61,6 +61,7 @@ func TestAnotherDatabaseIsRefusedByEveryTransaction(t *testing.T) {
 		for what, is := range map[string]Progress{
 			"older by its version": {Version: before.Version + 1, Batch: before.Batch, Trail: before.Trail},
 			"older by its batches": {Version: before.Version, Batch: before.Batch + 1, Trail: before.Trail},
+			"lacking entries":      {Version: before.Version, Changed: before.Changed + 1, Batch: before.Batch, Trail: before.Trail},
 			"another one":          {Version: 1, Trail: newTrail(before.Trail.ID, noon().Add(time.Minute), "block", "192.0.2.7/32")},
 			"one that is shorter":  {Version: 1, Trail: newTrail(before.Trail.ID+1, noon(), "block", "192.0.2.7/32")},
 		} {

@@ -131,6 +131,7 @@ func (c *change) saveAudit(ctx context.Context, rows [][]any) error {
 // Progress is how far a database has come, as one transaction sees it.
 type Progress struct {
 	Version int64 // of the blacklist
+	Changed int64 // the version at which an entry changed last: without it the entries may have been lost, and the version not
 	Batch   int64 // Seq of the last batch of this instance
 	Trail   Trail // the last entry of the audit trail; the zero Trail: there is none
 }
@@ -150,6 +151,16 @@ func newTrail(id int64, at time.Time, action, address string) Trail {
 // Trail: whatever it holds) and the identity that it had when it was opened: what begins a transaction in another fails with ErrRefused, as does everything after it.
 func (s *Store) Expect(known Progress) { s.gate.expect(s.agent, s.place.Identity, known) }
 
+// Expected is how far, at least, the database has come that is expected, with what was committed since; the zero Progress: any will do.
+func (s *Store) Expected() Progress {
+	s.gate.mu.Lock()
+	defer s.gate.mu.Unlock()
+	if s.gate.known == nil {
+		return Progress{}
+	}
+	return *s.gate.known
+}
+
 // Refuse has everything fail from now on with an error that wraps ErrRefused and why.
 func (s *Store) Refuse(why error) { _ = s.gate.refuse(why) }
 
@@ -158,7 +169,7 @@ func (s *Store) Refuse(why error) { _ = s.gate.refuse(why) }
 func (s *Store) Progress(ctx context.Context, known Trail) (p Progress, holds bool, err error) {
 	err = s.look(ctx, "read how far the database is", func(ctx context.Context, tx *sql.Tx) error {
 		p, holds = Progress{}, known == Trail{}
-		if err := tx.QueryRowContext(ctx, `SELECT (SELECT value FROM counters WHERE name = 'blacklist'), coalesce((SELECT seq FROM agents WHERE id = $1), 0)`, s.agent).Scan(&p.Version, &p.Batch); err != nil {
+		if err := tx.QueryRowContext(ctx, `SELECT (SELECT value FROM counters WHERE name = 'blacklist'), coalesce((SELECT seq FROM agents WHERE id = $1), 0), `+lastChange, s.agent).Scan(&p.Version, &p.Batch, &p.Changed); err != nil {
 			return err
 		}
 		id, err := identity(ctx, tx, s.place.Identity)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -39,13 +40,22 @@ func Open(path string) (*os.File, error) {
 
 // Write replaces a file as a whole: after a power cut there is the old content or the new one, never an
 // empty file, and once this has returned it is the new one. sync is (*os.File).Sync; it is called for the file
-// before the rename, which may otherwise reach the disk first, and for the folder after it.
-func Write(path string, data []byte, sync func(*os.File) error) error {
+// before the rename, which may otherwise reach the disk first, and for the folder after it. The name under which it is written is fixed, so
+// that crashes do not leave more than one behind; whatever lies there goes.
+func Write(path string, data []byte, mode fs.FileMode, sync func(*os.File) error) (err error) {
 	temporary := path + ".new"
-	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(temporary) // it takes room on a disk that may be full
+		}
+	}()
 	if _, err = f.Write(data); err == nil {
 		err = sync(f)
 	}

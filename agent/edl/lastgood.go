@@ -51,8 +51,8 @@ const (
 
 func (s *Server) lastGoodFile() string { return filepath.Join(s.opts.StateDir, "blacklist.txt") }
 
-// LoadLastGood serves the list that the last run saved, for when the store cannot be reached at start. It gives the number
-// of entries served and when the list was last known to be right. Errors: os.ErrNotExist if none was saved, ErrDamaged,
+// LoadLastGood serves the list of the server before in this process, else the one that the last run saved, for when the store cannot be reached at
+// start. It gives the number of entries served and when the list was last known to be right. Errors: os.ErrNotExist if none was saved, ErrDamaged,
 // ErrLoaded, or the file cannot be read; none of them changes what is served.
 func (s *Server) LoadLastGood() (n int, savedAt time.Time, err error) {
 	s.publishing.Lock()
@@ -60,20 +60,38 @@ func (s *Server) LoadLastGood() (n int, savedAt time.Time, err error) {
 	if s.current.Load() != nil {
 		return 0, time.Time{}, fmt.Errorf("edl: load the last good list: %w", ErrLoaded)
 	}
-	l, err := readLastGood(s.lastGoodFile())
-	if err != nil {
+	l := s.opts.After.served()
+	if l != nil {
+		s.saver.mark(l, s.now())
+	} else if l, err = readLastGood(s.lastGoodFile()); err != nil {
 		return 0, time.Time{}, fmt.Errorf("edl: load the last good list: %w", err)
 	}
-	may := l.entries[:0]
+	s.opts.After = nil
+	s.keep.etag, s.keep.modified, s.keep.exact = l.etag, l.since.UTC(), l.exact
+	var may []Entry
 	for _, e := range l.entries {
 		if s.opts.MayBlock == nil || s.opts.MayBlock(e.Prefix) {
 			may = append(may, e)
 		}
 	}
 	list, left := arrange(may, s.opts.MaxEntries)
-	s.install(list, l.left+len(left), l.updated, true)
+	s.current.Store(s.prepare(list, l.left+len(left), l.updated, true))
 	s.logCut(left)
 	return len(list), l.updated, nil
+}
+
+// served gives what is served last; nil: nothing is, or there is no server.
+func (s *Server) served() *lastGood {
+	if s == nil {
+		return nil
+	}
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
+	now := s.current.Load()
+	if now == nil {
+		return nil
+	}
+	return &lastGood{updated: now.updated, since: s.keep.modified, exact: s.keep.exact, etag: s.keep.etag, left: now.left, entries: s.keep.entries}
 }
 
 func readLastGood(path string) (*lastGood, error) {

@@ -1,6 +1,7 @@
 package edl
 
 import (
+	"activedefense/agent/durable"
 	"activedefense/firewall/room"
 	"bytes"
 	"context"
@@ -75,6 +76,43 @@ func TestLastGoodIsServedAfterARestart(t *testing.T) {
 	}
 	if _, _, err := second.LoadLastGood(); !errors.Is(err, ErrLoaded) || second.Status().Entries != 1 {
 		t.Errorf("loaded over a newer list: %v", err)
+	}
+}
+
+// What could not be saved is served on when the configuration is reloaded: the file is older than what firewalls have fetched.
+func TestTheListGoesOnThroughAReloadThoughItCouldNotBeSaved(t *testing.T) {
+	o, clk, _ := testOptions(t)
+	first := mustNew(t, o)
+	saved(t, first, manyEntries(500), clk.now())
+	clk.move(time.Minute)
+	full := first.lastGoodFile() + ".new" // where it would be written
+	if err := os.MkdirAll(filepath.Join(full, "something"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	first.Publish(manyEntries(700), clk.now())
+	published := clk.now()
+	run(t, first)
+	before := get(t, client(t, first), first)
+	for n := range 2 { // nothing is saved in between, either
+		o.After = first
+		next := mustNew(t, o)
+		clk.move(time.Minute)
+		if entries, at, err := next.LoadLastGood(); entries != 700 || err != nil || !at.Equal(published) {
+			t.Fatalf("%d of %v, %v", entries, at, err)
+		}
+		run(t, next)
+		after := get(t, client(t, next), next)
+		if after.body != before.body || after.header.Get("ETag") != before.header.Get("ETag") || after.header.Get("Last-Modified") != before.header.Get("Last-Modified") {
+			t.Errorf("reload %d: another list is served: %v, then %v", n, before.header, after.header)
+		}
+		first = next
+	}
+	if err := os.RemoveAll(full); err != nil || !first.saveOnce() {
+		t.Fatal(err, first.Status().SaveError)
+	}
+	o.After = nil
+	if n, _, err := mustNew(t, o).LoadLastGood(); n != 700 || err != nil {
+		t.Errorf("saved later: %d, %v", n, err)
 	}
 }
 
@@ -255,34 +293,61 @@ func TestLastGoodAsksWhatMayBeBlocked(t *testing.T) {
 	}
 }
 
-// A thousand lists within a second are two writes, the last of which has the last list.
-func TestBurstOfListsIsSavedOnceASecond(t *testing.T) {
-	o, _, _ := testOptions(t)
-	var writes int
+// What was served is in the file, so that a kill at any moment leaves nothing out. A disk that hangs holds up a list for a moment, and none after it
+// until it goes on.
+func TestWhatIsServedWasSavedBefore(t *testing.T) {
+	o, _, log := testOptions(t)
 	synctest.Test(t, func(t *testing.T) {
 		o.Now = time.Now
 		s := mustNew(t, o)
+		write, hangs := s.saver.write, make(chan struct{})
+		close(hangs)
+		s.saver.write = func(path string, data []byte) error {
+			<-hangs
+			<-time.After(20 * time.Millisecond)
+			return write(path, data)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); s.saveLoop(ctx) }()
-		var before time.Time
-		for i := range 1000 {
-			s.Publish(manyEntries(i%50+1), time.Now())
-			synctest.Wait()
-			if at := s.Status().Saved; !at.Equal(before) {
-				before = at
-				writes++
+		synctest.Wait()
+		publish := func(n int) (took time.Duration) {
+			began := time.Now()
+			s.Publish(manyEntries(n), time.Now())
+			if st := s.Status(); st.Entries != n {
+				t.Errorf("%d entries are served, not %d", st.Entries, n)
 			}
-			<-time.After(3 * time.Millisecond)
+			return time.Since(began)
 		}
-		if writes < 3 || writes > 4 {
-			t.Errorf("%d writes within 3 s", writes)
+		for n := range 50 {
+			publish(n + 1)
+			if l, err := readLastGood(s.lastGoodFile()); err != nil || len(l.entries) < n+1 {
+				t.Fatalf("%d entries are served, and saved is %+v, %v", n+1, l, err)
+			}
 		}
-		s.Publish(entries("192.0.2.77"), time.Now())
+		if took := publish(49); took > 0 {
+			t.Errorf("a list that has lost an entry waits for %s", took)
+		}
+		<-time.After(time.Second)
+		hangs = make(chan struct{})
+		if took := publish(60); took != savePatience {
+			t.Errorf("a disk that hangs holds the list up for %s", took)
+		}
+		for n := range 3 {
+			if took := publish(61 + n); took > 0 {
+				t.Errorf("a disk that hangs holds a further list up for %s", took)
+			}
+		}
+		close(hangs)
+		<-time.After(time.Second)
+		publish(70)
+		if l, err := readLastGood(s.lastGoodFile()); err != nil || len(l.entries) != 70 {
+			t.Errorf("when the disk goes on, saved is %+v, %v", l, err)
+		}
 		cancel()
 		<-done
-		if l, err := readLastGood(s.lastGoodFile()); err != nil || len(l.entries) != 1 || l.entries[0].Prefix.Addr().String() != "192.0.2.77" {
-			t.Errorf("at the end: %+v %v", l, err)
+		if took := publish(71); took > 0 || log.count("cannot be saved") > 0 {
+			t.Errorf("with nobody who saves, it waits for %s", took)
 		}
 	})
 }
@@ -297,7 +362,7 @@ func TestListThatComesBackWhileAnotherIsBeingSavedIsSaved(t *testing.T) {
 	<-s.saver.wake
 	writing := s.saver.take()
 	s.Publish(entries("192.0.2.1"), clk.now())
-	s.saver.done(writing, writeFile(s.lastGoodFile(), writing.encode(), 0o600), clk.now())
+	s.saver.done(writing, durable.Write(s.lastGoodFile(), writing.encode(), 0o600, (*os.File).Sync), clk.now())
 	select {
 	case <-s.saver.wake:
 	default:
@@ -355,7 +420,7 @@ func TestFailureToSaveIsToldOnceAndTriedAgain(t *testing.T) {
 		if st.SaveError == "" || !st.Saved.IsZero() || !st.Loaded || log.count("cannot be saved") != 1 {
 			t.Errorf("%+v, logged %d times", st, log.count("cannot be saved"))
 		}
-		if _, err := os.Stat(s.lastGoodFile() + ".tmp"); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(s.lastGoodFile() + ".new"); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("a temporary file stays: %v", err)
 		}
 		if err := os.RemoveAll(s.lastGoodFile()); err != nil {
@@ -375,7 +440,7 @@ func TestFailureToSaveIsToldOnceAndTriedAgain(t *testing.T) {
 func TestLeftoverTemporaryFile(t *testing.T) {
 	o, clk, _ := testOptions(t)
 	s := mustNew(t, o)
-	if err := os.WriteFile(s.lastGoodFile()+".tmp", []byte("half"), 0o644); err != nil {
+	if err := os.WriteFile(s.lastGoodFile()+".new", []byte("half"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	saved(t, s, entries("192.0.2.1"), clk.now())

@@ -82,7 +82,7 @@ func makeKey(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b, writeFile(path, b, 0o600)
+	return b, durable.Write(path, b, 0o600, (*os.File).Sync)
 }
 
 // makeAuthority names the CA after its key: two agents' CAs differ in name, and a certificate made again for the same key
@@ -118,7 +118,7 @@ func makeAuthority(path string, key []byte, now time.Time) ([]byte, error) {
 		return nil, err
 	}
 	b := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	return b, writeFile(path, b, 0o644)
+	return b, durable.Write(path, b, 0o644, (*os.File).Sync)
 }
 
 func parseAuthority(crt, key []byte) (*authority, error) {

@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -138,7 +139,7 @@ func (o *ownSource) issue(now time.Time, n names) (*tls.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create a certificate: %w", err)
 	}
-	if err := writeFile(o.file, b, 0o600); err != nil {
+	if err := durable.Write(o.file, b, 0o600, (*os.File).Sync); err != nil {
 		o.log.Warn().Err(err).Msg("the list's new certificate cannot be saved; it is used until the next start")
 	}
 	return &pair, nil

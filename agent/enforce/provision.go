@@ -55,6 +55,10 @@ func Provision(ctx context.Context, cfg *config.Config, opts ProvisionOptions) (
 		}
 	}
 	for i := range chosen {
+		if failed[i] = ctx.Err(); failed[i] != nil {
+			failed[i] = fmt.Errorf("firewall %s: it was not begun with: %w", chosen[i].Name, failed[i])
+			continue
+		}
 		run(i)
 	}
 	if opts.Remove && opts.Apply { // what virtual systems share went with the last one: the others have no more to wait for
@@ -177,7 +181,11 @@ func (p provisioning) adminOnPanorama(ctx context.Context, part *policy.OnPanora
 // carryOut writes and commits a plan, as far as that is asked for, and gives the steps that are left.
 func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.Step, error) {
 	if p.opts.Commit {
-		if err := plan.MayTakeAlong(p.device); err != nil {
+		err := plan.MayTakeAlong(p.device)
+		if err != nil && !p.opts.Apply {
+			err = fmt.Errorf("%w. This commits what stands there: what only a step of the plan would mend, or take away, it does with --apply", err)
+		}
+		if err != nil {
 			return plan.Steps, err
 		}
 	}
@@ -194,6 +202,9 @@ func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.
 				return plan.Steps, fmt.Errorf("nothing was written: %w", err)
 			}
 		}
+		if err := plan.MayCompare(ctx, p.device, p.opts.Adopt); err != nil {
+			return plan.Steps, err
+		}
 	}
 	plan, err := p.write(ctx, plan)
 	if err != nil {
@@ -204,7 +215,7 @@ func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.
 		const levels = 5 // four of device groups, and Shared: what goes from one may show what stands in the one above it
 		for round, pushed := 0, true; err == nil && pushed && round < levels; round++ {
 			if pushed, err = p.onPanorama(ctx, plan, round > 0); err == nil && pushed {
-				plan, err = p.plan(ctx)
+				plan, err = p.planPushed(ctx)
 			}
 		}
 		return plan.Steps, err
@@ -214,7 +225,7 @@ func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.
 		return plan.Steps, err
 	}
 	if pushed { // upon which more can be written
-		if plan, err = p.plan(ctx); err == nil {
+		if plan, err = p.planPushed(ctx); err == nil {
 			plan, err = p.write(ctx, plan)
 		}
 		if err != nil {
@@ -222,6 +233,15 @@ func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.
 		}
 	}
 	return plan.Steps, p.commit(ctx, plan)
+}
+
+// planPushed is plan after a push.
+func (p provisioning) planPushed(ctx context.Context) (policy.Plan, error) {
+	plan, err := p.plan(ctx)
+	if err != nil {
+		err = fmt.Errorf("%w. What was pushed from Panorama is in force; run this again, and it goes on from there", err)
+	}
+	return plan, err
 }
 
 // commit publishes what was written, if that is asked for, and nothing is edited by hand meanwhile; plan is what is left.
@@ -274,10 +294,11 @@ func (p provisioning) write(ctx context.Context, plan policy.Plan) (policy.Plan,
 	}
 	if len(inCandidate) < len(plan.Steps) {
 		if err := p.unregister(ctx); err != nil {
-			return plan, err
+			return plan, policy.Stopped(err, false)
 		}
 	}
-	return p.plan(ctx)
+	left, err := p.plan(ctx)
+	return left, policy.Stopped(err, false)
 }
 
 // onPanorama writes, commits and pushes what only the firewall's Panorama can change, as far as that is asked for and its configuration
@@ -300,7 +321,7 @@ func (p provisioning) onPanorama(ctx context.Context, plan policy.Plan, again bo
 			p.tell("nothing more is to be written on Panorama")
 		}
 		if err != nil || again && taken == 0 {
-			return false, err
+			return false, policy.Stopped(err, true)
 		}
 	}
 	if !p.opts.Commit {
@@ -316,6 +337,10 @@ func (p provisioning) onPanorama(ctx context.Context, plan policy.Plan, again bo
 		p.tell("nothing of ours waits on Panorama for a push to this firewall")
 	default:
 		p.tell("nothing of ours is committed on Panorama that the firewall lacks; --apply writes it")
+	}
+	switch xmlapi.Kind(err) {
+	case xmlapi.KindCanceled, xmlapi.KindTimeout, xmlapi.KindUnreachable, xmlapi.KindHTTP, xmlapi.KindMalformed:
+		err = policy.Stopped(err, true)
 	}
 	return pushed, err
 }

@@ -1,6 +1,7 @@
 package enforce
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -186,8 +187,8 @@ func TestProvisionSaysHowFarItCame(t *testing.T) {
 	says("another administrator holds the configuration", said, fmt.Sprintf("fw1: 0 of %d steps written to the candidate configuration", n))
 	sim.Config().UnlockConfig("")
 
-	// The second plan fails, after the steps were taken.
-	sim.SetFault(panosim.Fault{Effect: panosim.Forbidden, Kind: panosim.KindConfigRead, Skip: reads})
+	// The second plan fails, after the role and both whole configurations were read and the steps were taken.
+	sim.SetFault(panosim.Fault{Effect: panosim.Forbidden, Kind: panosim.KindConfigRead, Skip: reads + 3})
 	left, said, err = l.provision(applyAndCommit)
 	expect("it cannot be read what is left", left, err, 0, xmlapi.KindAuth)
 	says("it cannot be read what is left", said, fmt.Sprintf("fw1: %d of %d steps written to the candidate configuration", n, n))
@@ -513,5 +514,63 @@ func TestAFailedCommitSaysWhatStaysAndWhoIsInTheWay(t *testing.T) {
 	text := fmt.Sprint(err)
 	if xmlapi.Kind(err) != xmlapi.KindCommit || strings.Count(text, "carol") != 1 || !strings.Contains(text, "stays in the candidate configuration, and is not in force. In the way may be edits of others that are not committed, by carol: ") {
 		t.Errorf("it says %s", text)
+	}
+}
+
+// Stopped once something is written, it says that this stays; the other firewalls are not begun with.
+func TestAProvisioningThatIsStoppedSaysWhatStays(t *testing.T) {
+	l := newPolicyLab(t)
+	l.add("fw1", firewall.ModeTag, panosim.Options{})
+	other := l.add("fw2", firewall.ModeTag, panosim.Options{})
+	for _, c := range [][2]string{
+		{"written to", "canceled. What was written stays in the candidate configuration, and is not in force; run this again, and it goes on from there"},
+		{"committing", "canceled. No commit was begun. What was written stays in the candidate configuration, and is not in force; run this again with --commit"},
+	} {
+		at, says := c[0], c[1]
+		ctx, stop := context.WithCancel(t.Context())
+		opts := l.opts
+		opts.Apply, opts.Commit, opts.Progress = true, true, func(_ string, _ *policy.Plan, done string) {
+			if strings.Contains(done, at) {
+				stop()
+			}
+		}
+		_, err := Provision(ctx, l.cfg, opts)
+		stop()
+		if said := fmt.Sprint(err); !strings.Contains(said, says) || !strings.Contains(said, "firewall fw2: it was not begun with: context canceled") || strings.Count(said, "What was written") != 1 || other.Config().Pending("") != 0 {
+			t.Errorf("stopped at %q: %v", at, err)
+		}
+	}
+}
+
+// Where a commit could not be looked at for what it takes along, as the whole configuration is longer than an answer may be, nothing is written that it
+// would leave; without --commit it is, and a person commits.
+func TestNothingIsWrittenThatCouldNotBeCommitted(t *testing.T) {
+	l := newPolicyLab(t)
+	sim := l.add("fw1", firewall.ModeTag, panosim.Options{})
+	for _, remove := range []bool{false, true} {
+		before, fault, says := sim.Config().Candidate(), panosim.Fault{Effect: panosim.Pad, Kind: panosim.KindConfigRead, Size: 65 << 20, Skip: 1}, "longer than 64 MiB"
+		if remove {
+			fault, says = panosim.Fault{Effect: panosim.Refuse, Kind: panosim.KindConfigRead, Text: "too much", Skip: 1}, "too much"
+		}
+		opts := l.opts
+		opts.Apply, opts.Commit, opts.Remove = true, true, remove
+		opts.Progress = func(_ string, plan *policy.Plan, _ string) {
+			if plan != nil { // what is read for the plan is short
+				sim.SetFault(fault)
+			}
+		}
+		_, err := Provision(t.Context(), l.cfg, opts)
+		sim.ClearFaults()
+		for _, text := range []string{"nothing was written: the commit would be refused", says, "Run this with --apply and without --commit. Then look through what is edited (Commit > Commit Changes Made By"} {
+			if !strings.Contains(fmt.Sprint(err), text) || sim.Config().Candidate() != before || sim.Config().Pending("") != 0 {
+				t.Errorf("removal %v: %d edits, %q is missing in %v", remove, sim.Config().Pending(""), text, err)
+			}
+		}
+		if _, _, err := l.provision(func(o *ProvisionOptions) { o.Apply, o.Remove = true, remove }); err != nil || sim.Config().Candidate() == before {
+			t.Errorf("removal %v, without --commit: %v", remove, err)
+		}
+		if err := sim.Config().Commit("svc"); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -1,6 +1,8 @@
 package enforce
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -58,6 +60,45 @@ func TestWhatWasWrittenForSeveralIsCommitted(t *testing.T) {
 	}
 	if _, _, err := l.provision(remove(commit)); err != nil || strings.Contains(sim.Config().Running(), "active-defense") {
 		t.Errorf("taken away: %v, %s", err, sim.Config().Running())
+	}
+}
+
+// What the daemon writes in one virtual system is not by hand for the plan of another; an address that is named and tagged so in a virtual system that no
+// daemon fills is.
+func TestAnAddressLikeTheDaemonsInAnotherVirtualSystem(t *testing.T) {
+	l := newPolicyLab(t)
+	sim := l.add("fw1", firewall.ModeTag, panosim.Options{VSys: []string{"vsys1", "vsys2", "vsys3"}})
+	second := l.cfg.Firewalls[0]
+	second.Name, second.VSys, second.Mode = "fw2", "vsys2", firewall.ModeGroup
+	l.cfg.Firewalls = append(l.cfg.Firewalls, second)
+	if _, _, err := l.provision(applyAndCommit); err != nil {
+		t.Fatal(err)
+	}
+	for _, vsys := range []string{"vsys1", "vsys2", "vsys3"} {
+		at, entry := xmlapi.VSysPath(vsys), `<entry name="active-defense-192.0.2.0-24"><ip-netmask>192.0.2.0/24</ip-netmask><tag><member>active-defense</member></tag></entry>`
+		if vsys == "vsys3" {
+			if err := errors.Join(sim.Config().Edit("boss", "set", at+"/tag", `<entry name="active-defense"/>`), sim.Config().Commit("boss")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		edited := []error{sim.Config().Edit("svc", "set", at+"/address", entry)}
+		if vsys == "vsys2" {
+			edited = append(edited, sim.Config().Edit("svc", "set", at+"/address-group/entry[@name='active-defense']", "<static><member>active-defense-192.0.2.0-24</member></static>"))
+		}
+		if err := errors.Join(edited...); err != nil {
+			t.Fatal(err)
+		}
+		for _, firewall := range []string{"fw1", "fw2"} {
+			_, _, err := l.provision(func(o *ProvisionOptions) { o.Firewall, o.Commit = firewall, true })
+			if named := strings.Contains(fmt.Sprint(err), `address "active-defense-192.0.2.0-24" (`+vsys+`)`); named != (vsys != "vsys2") || named == (err == nil) {
+				t.Errorf("in %s, by %s: %v", vsys, firewall, err)
+			}
+		}
+		if vsys != "vsys2" { // there it is committed
+			if err := sim.Config().Edit("svc", "delete", at+"/address/entry[@name='active-defense-192.0.2.0-24']", ""); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
 

@@ -110,7 +110,7 @@ func instanceOf(dir string, sync func(*os.File) error) (string, error) {
 	raw := make([]byte, nameBytes)
 	rand.Read(raw)
 	name := hex.EncodeToString(raw)
-	if err := durable.Write(path, []byte(name+"\n"), sync); err != nil {
+	if err := durable.Write(path, []byte(name+"\n"), 0o600, sync); err != nil {
 		return "", fmt.Errorf("state_dir: %w", err)
 	}
 	return name, nil

@@ -57,13 +57,13 @@ func Accept(ctx context.Context, dir string, st *store.Store) error {
 		if err != nil {
 			return err
 		}
-		taken.Version, taken.Trail, taken.Identity = now.Version, now.Trail, st.Place().Identity
+		taken.Version, taken.Changed, taken.Trail, taken.Identity = now.Version, now.Changed, now.Trail, st.Place().Identity
 	}
 	data, err := json.Marshal(taken)
 	if err != nil {
 		return err
 	}
-	if err := durable.Write(path, append(data, '\n'), (*os.File).Sync); err != nil {
+	if err := durable.Write(path, append(data, '\n'), 0o600, (*os.File).Sync); err != nil {
 		return err
 	}
 	info, err := os.Stat(dir)
@@ -85,7 +85,7 @@ func Refused(ctx context.Context, dir string, st *store.Store) error {
 		return nil // who may not read it cannot ask it
 	}
 	now, holds, err := st.Progress(ctx, known.Trail)
-	if err == nil && (now.Version < known.Version || !holds || known.elsewhere(st.Place().Identity)) {
+	if err == nil && (now.Version < known.Version || now.Changed < known.Changed || !holds || known.elsewhere(st.Place().Identity)) {
 		err = fmt.Errorf("%w: it is at blacklist version %d, and is not the one that was at version %d (%s)", ErrBehind, now.Version, known.Version, path)
 	}
 	return err
@@ -105,6 +105,7 @@ const lookTimeout, markTimeout = 5 * time.Second, time.Second
 // A mark is how far a database was when it was last known.
 type mark struct {
 	Version int64  `json:"version"` // of the blacklist
+	Changed int64  `json:"changed"` // see store.Progress; 0: an earlier version wrote it
 	Agent   string `json:"agent"`   // the name of this agent in it, and
 	Batch   int64  `json:"batch"`   // the number of its last commit: another database knows neither
 	// Seen is when that was, as far as this host's clock could be believed.
@@ -217,13 +218,16 @@ func (m *Marker) Check(ctx context.Context) error {
 // saw notes how far the database is: who uses it finds no other one in its place from now on.
 func (m *Marker) saw(now mark) {
 	m.seen = now
-	m.store.Expect(store.Progress{Version: now.Version, Batch: now.Batch, Trail: now.Trail})
+	m.store.Expect(store.Progress{Version: now.Version, Changed: now.Changed, Batch: now.Batch, Trail: now.Trail})
 }
 
 // tooOld says how a database is behind what is known of it.
 func (m *Marker) tooOld(now, known mark) error {
 	if !now.behind(known) {
 		return fmt.Errorf("%w: it is at blacklist version %d, but is not the one that was at version %d (%s)", ErrBehind, now.Version, known.Version, m.path)
+	}
+	if now.Version >= known.Version && now.Changed < known.Changed {
+		return fmt.Errorf("%w: its blacklist has lost entries: none changed after version %d, and one had at version %d (%s)", ErrBehind, now.Changed, known.Changed, m.path)
 	}
 	return fmt.Errorf("%w: it is at blacklist version %d and batch %d of this agent, but was at version %d and batch %d (%s)",
 		ErrBehind, now.Version, now.Batch, known.Version, known.Batch, m.path)
@@ -250,13 +254,13 @@ func readMark(path string) (known mark, err error) {
 // look tells how far the database is, and whether it holds what is known of the audit trail.
 func (m *Marker) look(ctx context.Context, known store.Trail) (now mark, holds bool, err error) {
 	p, holds, err := m.store.Progress(ctx, known)
-	return mark{Version: p.Version, Agent: m.agent, Batch: p.Batch, Trail: p.Trail, Identity: m.store.Place().Identity, Seen: m.clock.Time().UTC().Round(0)}, holds, err
+	return mark{Version: p.Version, Changed: p.Changed, Agent: m.agent, Batch: p.Batch, Trail: p.Trail, Identity: m.store.Place().Identity, Seen: m.clock.Time().UTC().Round(0)}, holds, err
 }
 
 // behind tells whether a database that is here can not have been there. The batches of an agent with another name say
 // nothing: the state folder was renewed.
 func (here mark) behind(there mark) bool {
-	return here.Version < there.Version || here.Agent == there.Agent && here.Batch < there.Batch
+	return here.Version < there.Version || here.Changed < there.Changed || here.Agent == there.Agent && here.Batch < there.Batch
 }
 
 // elsewhere tells whether a database with this identity is not the one that was when another was refused.
@@ -304,8 +308,11 @@ func (m *Marker) accepted() bool {
 func (m *Marker) lookOnce(ctx context.Context) (back bool) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	if m.Served != nil && !m.refused {
-		m.seen.Version = max(m.seen.Version, m.Served())
+	if done := m.store.Expected(); !m.refused {
+		m.seen.Version, m.seen.Batch = max(m.seen.Version, done.Version), max(m.seen.Batch, done.Batch)
+		if m.Served != nil {
+			m.seen.Version = max(m.seen.Version, m.Served())
+		}
 	}
 	now, holds, err := m.look(ctx, m.seen.Trail)
 	lost := m.lost()
@@ -412,7 +419,7 @@ func (m *Marker) writeLatest(now mark) {
 	}
 	data, err := json.Marshal(now)
 	if err == nil {
-		err = durable.Write(m.latestPath(), append(data, '\n'), func(*os.File) error { return nil })
+		err = durable.Write(m.latestPath(), append(data, '\n'), 0o600, func(*os.File) error { return nil })
 	}
 	if err == nil {
 		m.latest = now
@@ -432,7 +439,7 @@ func (m *Marker) keep(now mark) {
 	}
 	data, err := json.Marshal(now)
 	if err == nil {
-		err = durable.Write(m.path, append(data, '\n'), m.sync)
+		err = durable.Write(m.path, append(data, '\n'), 0o600, m.sync)
 	}
 	m.complain(err)
 	if err != nil {

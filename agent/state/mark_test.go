@@ -221,6 +221,45 @@ func TestWhatIsLostStaysRefused(t *testing.T) {
 	}
 }
 
+// A blacklist that lost its entries is no empty one, though all else in the database goes on, and the next block is no sign that it is whole.
+func TestABlacklistThatLostItsEntriesIsRefused(t *testing.T) {
+	for _, down := range []bool{false, true} {
+		dir, st := t.TempDir(), newTestStore(t)
+		blockAs(t, st, "203.0.113.1/32")
+		m := start(t, dir, st)
+		blockAs(t, st, "203.0.113.2/32")
+		if m.lookOnce(t.Context()); m.refused {
+			t.Fatal("it is refused whole")
+		}
+		db, err := sql.Open("sqlite", st.Place().Database)
+		if err == nil {
+			_, err = db.Exec("DELETE FROM blacklist WHERE version > 1")
+		}
+		if err := errors.Join(err, db.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if !down {
+			if m.lookOnce(t.Context()); !m.refused {
+				t.Fatal("it is not refused under the daemon")
+			}
+		}
+		other, err := store.Open(t.Context(), store.Options{Path: st.Place().Database})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.Close()
+		for range 2 {
+			if err := NewMarker(dir, "me", other, newTestClock().believed(), zerolog.Nop()).Check(t.Context()); !errors.Is(err, ErrBehind) || !strings.Contains(err.Error(), "has lost entries") {
+				t.Errorf("down %v: at the next start: %v", down, err)
+			}
+		}
+		if err := Accept(t.Context(), dir, other); err != nil {
+			t.Fatal(err)
+		}
+		start(t, dir, other)
+	}
+}
+
 // A backup is put back with the mark that was made with it: that is what is known then.
 func TestAMarkOfABackupCounts(t *testing.T) {
 	dir, used, c := t.TempDir(), newTestStore(t), newTestClock()
@@ -294,6 +333,39 @@ func TestWhatIsBackIsTaken(t *testing.T) {
 	}
 	defer used.Close()
 	start(t, dir, used)
+}
+
+// A standby that takes over may lack the last commits alone, of lines of which nobody was blocked, which no look has seen: that is known by who made
+// them, and so the right database is told when it is back.
+func TestWhatLacksTheLastCommitIsToldFromWhatHasIt(t *testing.T) {
+	dir, used := t.TempDir(), newTestStore(t)
+	blockAs(t, used, "203.0.113.1/32")
+	m := start(t, dir, used)
+	commit := func(seq int64) {
+		t.Helper()
+		if _, err := used.Commit(t.Context(), &store.Batch{Seq: seq, After: seq - 1, Records: []store.Record{{Time: m.clock.Time()}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	commit(m.seen.Batch + 1)
+	standby := copyOfStore(t, used)
+	commit(m.seen.Batch + 2)
+	m.store = standby
+	standby.Expect(used.Expected())
+	m.Lost = func() error { return store.ErrLost }
+	if m.lookOnce(t.Context()) || !m.refused {
+		t.Fatal("it is not refused")
+	}
+	for range 2 {
+		if err := NewMarker(copyOf(t, dir), "me", standby, newTestClock().believed(), zerolog.Nop()).Check(t.Context()); !errors.Is(err, ErrBehind) {
+			t.Errorf("it is taken at a start: %v", err)
+		}
+		start(t, copyOf(t, dir), used)
+	}
+	m.store = used
+	if !m.lookOnce(t.Context()) {
+		t.Error("it is back, and not taken")
+	}
 }
 
 // That a database is refused is kept as soon as the disk has room again, and the right one is taken though it has none.

@@ -33,6 +33,55 @@ func TestACopyThatGrowsGoesOnWhereItPartsFromItsOriginal(t *testing.T) {
 	}
 }
 
+// What an editor, rsync --backup or perl -i.bak leaves: the file has another name, and a copy of it with more is in its place.
+func TestAFileThatWasRenamedAndCopiedBackIsNotReadTwice(t *testing.T) {
+	lines := numbered("a", 0, 150)
+	for name, way := range map[string]struct {
+		to   string
+		then func(*kit)
+	}{
+		"beside":                 {"x.log~", func(*kit) {}},
+		"as a generation":        {"x.log.1", func(*kit) {}},
+		"among what is followed": {"x-old.log", func(*kit) {}},
+		"into a folder below":    {"old/x.log", func(*kit) {}},
+		"and it went on":         {"x.log.1", func(k *kit) { k.write("x.log.1", "late\n") }},
+		"before all was read":    {"x.log.bak", func(k *kit) { k.write("x.log", "") }},
+	} {
+		for _, down := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, down %v", name, down), func(t *testing.T) {
+				k := start(t, "*.log")
+				k.must(os.MkdirAll(k.path("old"), 0o700))
+				k.write("x.log", text(lines[:100]))
+				k.expect(lines[:100]...)
+				k.commit()
+				if down {
+					k.crash()
+				}
+				if name == "before all was read" {
+					k.write("x.log", text(lines[100:120]))
+				}
+				k.rename("x.log", way.to)
+				k.copy(way.to, "x.log")
+				if !down {
+					k.read() // when there is nothing but the copy
+				}
+				way.then(k)
+				k.write("x.log", text(lines[120:]))
+				if down {
+					k.open()
+				}
+				k.read()
+				k.later(time.Minute)
+				k.read()
+				k.commit()
+				k.restart()
+				k.read()
+				k.once(t, lines[120:]...)
+			})
+		}
+	}
+}
+
 func TestACopyThatWentOnForItselfHasItsOriginalNotReadAgain(t *testing.T) {
 	k := start(t, "*.log")
 	k.write("x.log", text(numbered("older", 0, 10)))

@@ -68,7 +68,8 @@ const longestHead = 4 << 10
 // copyOf tells whether what was opened begins like a known file. If that one is still read, the copy is not; if it is
 // finished (then the copy was made before it was truncated), the copy goes on at the offset returned, as does a copy to which
 // lines of its own were written. A file that
-// replaces a deleted one with the same content, as rsync(1) does, goes on where the file returned ends.
+// replaces a deleted one with the same content, as rsync(1) does, goes on where the file returned ends; one that replaces a renamed one,
+// as editors and rsync --backup do, where they part.
 func (s *Set) copyOf(st *Stream, path string, o *opened) (*file, int64, error) {
 	twin := s.known.original(path, o)
 	switch {
@@ -78,7 +79,10 @@ func (s *Set) copyOf(st *Stream, path string, o *opened) (*file, int64, error) {
 		if twin.deleted() && twin.offset <= o.size && sameBefore(twin.h, o.h, twin.offset) {
 			return twin, 0, nil
 		}
-		return nil, 0, nil // the successor of a file that has a long constant head
+		if common := twin.alikeUpTo(o); certainly(common, twin) {
+			return nil, lineBefore(o.h, common), nil // it was renamed, and copied back
+		}
+		return nil, 0, nil // the successor of a file that has a constant head
 	case !twin.done && twin.h != nil && s.intact(twin) != nil:
 		// It was truncated since the copy was made, which nobody has noticed yet.
 		twin.stream.truncated(twin)
@@ -90,11 +94,11 @@ func (s *Set) copyOf(st *Stream, path string, o *opened) (*file, int64, error) {
 		if twin.h == nil {
 			return nil, 0, errCopy
 		}
-		common := parting(twin.h, o.h, 0, min(o.size, twin.sizeNow()))
+		common := twin.alikeUpTo(o)
 		if common >= o.size {
 			return nil, 0, errCopy
 		}
-		if twin.stream == st || twin.start > 0 && !twin.earlier || common < min(twin.offset, longestHead) {
+		if twin.stream == st && !certainly(common, twin) || twin.start > 0 && !twin.earlier || common < min(twin.offset, longestHead) {
 			return nil, 0, nil // all begin so, or it is the other that goes on behind this one
 		}
 		// It has lines of its own, behind what it has in common with the other, which gives that.
@@ -110,6 +114,19 @@ func (s *Set) copyOf(st *Stream, path string, o *opened) (*file, int64, error) {
 		return nil, 0, nil
 	}
 	return nil, twin.offset, nil
+}
+
+// certainly tells whether so much in common with a file of the same path shows a copy, which no head does that all files have.
+func certainly(common int64, twin *file) bool {
+	return common >= longestHead || common >= fingerprintMax && common >= twin.offset
+}
+
+// alikeUpTo tells where what was opened parts from a file that is read; 0 if that is not open.
+func (f *file) alikeUpTo(o *opened) int64 {
+	if f.h == nil {
+		return 0
+	}
+	return parting(f.h, o.h, 0, min(o.size, f.sizeNow()))
 }
 
 // parted tells where what was opened parts from a finished file that it begins like, if that is still there under some name and

@@ -38,11 +38,33 @@ func (s *Set) LineAt(id int64, offset int64) ([]byte, error) {
 			return line, nil
 		}
 	}
-	line, err := l.elsewhere()
+	line, err := l.among(l.placesIn(s))
+	if err != nil && maySearch(s) {
+		line, err = l.among(l.places(listGenerations, l.renamed()))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("line at %d of file %d (%s): %w", offset, id, l.file.path, err)
 	}
 	return line, nil
+}
+
+// placesIn gives where the file may be by the folders as they were listed last.
+func (l *lookup) placesIn(s *Set) []candidate {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return l.places(s.folders.around, s.folders.find(l.file.key))
+}
+
+// maySearch tells whether folders may be listed anew for a line that is not where they were listed last. As with all listing, that is to
+// be little of what is done: a thousand verdicts in a moment may ask, and a folder may hold thousands of files.
+func maySearch(s *Set) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.folders.costly(time.Since(s.searched)) {
+		return false
+	}
+	s.searched = time.Now()
+	return true
 }
 
 // lookup is the search for one line that was read already. It holds what was known of the file when it was asked for,
@@ -105,43 +127,56 @@ func (l *lookup) from(r io.Reader) ([]byte, error) {
 	}
 }
 
-// elsewhere looks for the file: by its inode, then for a copy.
-func (l *lookup) elsewhere() ([]byte, error) {
-	f := &l.file
-	var list []candidate
+// places gives where the file may be: under the names that its inode has, then in generations of its paths, those that are not
+// compressed first.
+func (l *lookup) places(list func(path string) []*folder, renamed []entry) []candidate {
+	var plain, packed []candidate
+	for _, e := range renamed {
+		plain = append(plain, candidate{entry: e})
+	}
 	for _, path := range l.family {
-		list = append(list, generations(listGenerations(path), path, time.Time{}, -1)...) // all: what was read may be old
-	}
-	var plain []entry
-	for _, e := range listFolder(filepath.Dir(f.path), nil, nil).entries {
-		if e.regular() && e.key == f.key {
-			plain = append(plain, e)
-		}
-	}
-	for _, c := range list {
-		if !c.packed {
-			plain = append(plain, c.entry)
-		}
-	}
-	for _, e := range plain {
-		o, err := openPlain(e.path)
-		if err != nil {
-			continue
-		}
-		line, err := l.in(o.h)
-		o.h.Close()
-		if err == nil {
-			return line, nil
-		}
-	}
-	for _, c := range list {
-		if c.packed {
-			if line, err := l.inPacked(c.entry); err == nil {
-				return line, nil
+		for _, c := range generations(list(path), path, time.Time{}, -1) { // all: what was read may be old
+			if c.packed {
+				packed = append(packed, c)
+			} else {
+				plain = append(plain, c)
 			}
 		}
 	}
+	return append(plain, packed...)
+}
+
+// renamed lists the folder of the file, and gives what is the file by its inode.
+func (l *lookup) renamed() (all []entry) {
+	for _, e := range listFolder(filepath.Dir(l.file.path), nil, nil).entries {
+		if e.regular() && e.key == l.file.key {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// among reads the line where the file is found.
+func (l *lookup) among(places []candidate) ([]byte, error) {
+	for _, c := range places {
+		if line, err := l.at(c); err == nil {
+			return line, nil
+		}
+	}
 	return nil, fs.ErrNotExist
+}
+
+// at reads the line at one place.
+func (l *lookup) at(c candidate) ([]byte, error) {
+	if c.packed {
+		return l.inPacked(c.entry)
+	}
+	o, err := openPlain(c.path)
+	if err != nil {
+		return nil, err
+	}
+	defer o.h.Close()
+	return l.in(o.h)
 }
 
 // inPacked reads the line in a compressed copy.

@@ -22,6 +22,40 @@ func TestWhatManyFilesCostGrowsWithTheirNumberAlone(t *testing.T) {
 	}
 }
 
+// A verdict has the lines read again that it rests on, and there may be a thousand in a moment: where a file is gone, or was compressed, what
+// that costs may not grow with what else is in the folder.
+func TestWhatALineReadAgainCostsDoesNotGrowWithTheFiles(t *testing.T) {
+	cost := func(files int) time.Duration {
+		k := newKit(t, t.TempDir(), "*.log")
+		for i := range files {
+			k.write(fmt.Sprintf("other.%d", i), "not followed\n")
+		}
+		k.write("gone.log", "one\n")
+		k.write("kept.log", "two\n")
+		k.open()
+		defer k.crash()
+		k.read()
+		lines := k.taken
+		k.commit()
+		k.remove("gone.log")
+		k.rename("kept.log", "kept.log.1")
+		k.gzip("kept.log.1")
+		k.restart()
+		began := processorTime()
+		for range 300 {
+			for _, g := range lines {
+				if line, err := k.set.LineAt(g.line.File, g.line.Offset); (g.path == k.path("gone.log")) != (err != nil) || err == nil && string(line) != g.text {
+					t.Fatalf("%s: %q, %v", g.path, line, err)
+				}
+			}
+		}
+		return processorTime() - began
+	}
+	if few, many := cost(100), cost(4000); many > 4*few {
+		t.Errorf("with 40 times the files it cost %.0f times as much: %v, then %v", float64(many)/float64(few), few, many)
+	}
+}
+
 // manyFiles has many files appear, be read, known again after a restart, rotated by name, then by copying and truncating, and
 // gives what each took.
 func manyFiles(t *testing.T, n int) map[string]time.Duration {

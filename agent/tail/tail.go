@@ -117,6 +117,7 @@ type Set struct {
 	unsettled bool   // a path has trouble, or a known file is looked for
 	folders   folders
 	excluded  exclusions
+	searched  time.Time        // when folders were last listed for LineAt
 	heads     map[state][]byte // of compressed files, as restPacked found them; while what is there is compared
 	buffers   buffers
 	scratch   [fingerprintMax]byte

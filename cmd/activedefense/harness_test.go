@@ -107,7 +107,7 @@ func newWorldWith(t testing.TB, database string, extra string, onChange func(use
 	w := &world{t: t, dir: t.TempDir(), admin: freePort(t), edl: freePort(t)}
 	w.log = filepath.Join(w.dir, "logs", "LAB-FW-01.log")
 	w.config = filepath.Join(w.dir, "activedefense.yaml")
-	sim, err := panosim.Start(panosim.Options{MaxRegistered: 100_000, OnChange: onChange})
+	sim, err := panosim.Start(panosim.Options{Listen: freePort(t), MaxRegistered: 100_000, OnChange: onChange})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func execute(ctx context.Context, args []string) int {
 		return 0
 	}
 	usage := exitUsage
-	if slices.Contains(args, "--detailed-exit-code") {
+	if slices.ContainsFunc(args, isDetailed) {
 		usage = exitFailed // the other one says that changes are needed
 	}
 	var status *statusError

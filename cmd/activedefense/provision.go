@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/dustin/go-humanize/english"
@@ -56,16 +58,44 @@ is, or was written, now or before, and is not committed, 1 if anything failed, w
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			p.opts.Version, p.opts.Progress = version, p.progress
-			return p.exit(p.provision(c.Context()))
+			out := &printed{to: p.stdout}
+			p.stdout = out
+			left, err := p.provision(c.Context())
+			if err == nil && out.err != nil {
+				err = fmt.Errorf("print the plan and what was done: %w", out.err)
+			}
+			return p.exit(left, err)
 		},
 	}
 	c.Flags().StringVar(&p.opts.Firewall, "firewall", "", "only the firewall of this `NAME`")
 	c.Flags().BoolVar(&p.opts.Apply, "apply", false, "write the plan to the candidate configuration")
 	c.Flags().BoolVar(&p.opts.Commit, "commit", false, "commit the edits of our administrator, made now or earlier")
 	c.Flags().BoolVar(&p.opts.Remove, "remove", false, "take away all that is ours, instead")
-	c.Flags().BoolVar(&p.detailed, "detailed-exit-code", false, "exit status 2 if changes are needed")
+	c.Flags().BoolVar(&p.detailed, detailedExitCode, false, "exit status 2 if changes are needed")
 	c.Flags().BoolVar(&p.opts.Adopt, "adopt", false, "also change objects created by others")
 	return c
+}
+
+const detailedExitCode = "detailed-exit-code"
+
+// isDetailed tells whether an argument asks for the exit status of --detailed-exit-code; one that is no boolean is wrong usage of it.
+func isDetailed(arg string) bool {
+	value, with := strings.CutPrefix(arg, "--"+detailedExitCode+"=")
+	is, err := strconv.ParseBool(value)
+	return arg == "--"+detailedExitCode || with && (is || err != nil)
+}
+
+// printed keeps the first error of what is printed.
+type printed struct {
+	to  io.Writer
+	err error
+}
+
+// Write implements io.Writer.
+func (w *printed) Write(p []byte) (int, error) {
+	n, err := w.to.Write(p)
+	w.err = cmp.Or(w.err, err)
+	return n, err
 }
 
 // exit gives the error from which the exit status is made; left are the steps that are still missing.
@@ -90,14 +120,16 @@ func (p *provisionCommand) provision(ctx context.Context) ([]policy.Step, error)
 	if errors.Is(planned, enforce.ErrUnknownFirewall) {
 		return nil, &statusError{exitUsage, planned}
 	}
+	if planned != nil && ctx.Err() != nil { // what the firewalls have now cannot be asked: the error says what is known of it
+		return left, &statusError{exitFailed, planned}
+	}
 	if !p.json && p.opts.Apply && !p.opts.Commit {
 		fmt.Fprintf(p.stdout, "The changes written have no effect until they are committed: %s --commit.\n", p.command())
 	}
 	if p.opts.Commit && !p.opts.Remove { // before, the running configuration is as it was: its remedies would be the plan once more
-		if !p.json {
-			fmt.Fprintln(p.stdout, "\nThe running configuration now:")
+		if err = (&verifyCommand{p.app, p.opts.Firewall, "\nThe running configuration now:\n"}).verify(ctx); err != nil && ctx.Err() != nil {
+			err = fmt.Errorf("what is in force was not checked, verify does that: %w", err)
 		}
-		err = (&verifyCommand{p.app, p.opts.Firewall}).verify(ctx)
 	}
 	var failed *statusError
 	_ = errors.As(err, &failed)
@@ -172,7 +204,7 @@ func (p *provisionCommand) progress(name string, plan *policy.Plan, done string)
 			return
 		}
 		for _, s := range plan.Steps {
-			_ = p.printJSON(s) // what follows fails the same way, and is looked at
+			_ = p.printJSON(s) // the writer keeps its errors
 		}
 		_ = p.printJSON(plan)
 	case plan == nil:

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"activedefense/firewall/decision"
+	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/jobs"
 	"activedefense/firewall/policy"
 )
 
@@ -133,9 +135,31 @@ func TestVerifyAndProvisionOfAnUnknownFirewall(t *testing.T) {
 			t.Errorf("%s: exit status %d: %s", command, code, stderr)
 		}
 	}
-	for status, args := range map[int][]string{2: {"provision", "--bogus"}, 1: {"provision", "--bogus", "--detailed-exit-code"}} {
+	for flag, status := range map[string]int{"--adopt": 2, "--detailed-exit-code=false": 2, "--detailed-exit-code": 1, "--detailed-exit-code=true": 1, "--detailed-exit-code=1": 1} {
+		args := []string{"provision", "--bogus", flag}
 		if _, stderr, code := w.run(args...); code != status || !strings.Contains(stderr, "--bogus") {
 			t.Errorf("%v: exit status %d, want %d: %s", args, code, status, stderr)
+		}
+	}
+}
+
+// A plan that cannot be printed is a failure.
+func TestAPlanThatCannotBePrintedFails(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	w.configure("dynamic-tag")
+	for _, args := range [][]string{{"provision", "--remove"}, {"provision", "--remove", "--json"}} {
+		r, out, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := w.command(args...)
+		var stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = r, &stderr // which nothing can be written to
+		_ = cmd.Run()
+		r.Close()
+		out.Close()
+		if code := cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(stderr.String(), "print the plan and what was done: ") {
+			t.Errorf("%v: exit status %d: %s", args, code, stderr.String())
 		}
 	}
 }
@@ -311,5 +335,38 @@ func TestNoRuleRestsOnAGuess(t *testing.T) {
 	}
 	if stdout, stderr, code := w.run("verify"); code != 1 || !strings.Contains(stdout, "no internet zone can be told") {
 		t.Errorf("verify: exit status %d\n%s%s", code, stdout, stderr)
+	}
+}
+
+// An interrupt while the commit runs ends at once, says that it may still come into force and how to look, and no more of what is in force.
+func TestAnInterruptedCommitSaysWhatIsKnown(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	w.configure("dynamic-tag")
+	config, err := os.ReadFile(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.write(w.config, bytes.Replace(config, []byte(`, url: "https://`+w.edl+`/files/blacklist.txt"`), nil, 1)) // no list, and so no CA of a daemon
+	w.sim.SetFault(panosim.Fault{Effect: panosim.Hang, Kind: panosim.KindCommit, Applied: true})
+	cmd := w.command("provision", "--apply", "--commit")
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.until("the commit is begun", func() bool {
+		return slices.ContainsFunc(w.sim.Jobs(), func(j jobs.Job) bool { return j.Type == "Commit" })
+	})
+	cmd.Process.Signal(os.Interrupt)
+	err = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 1 || strings.Contains(stdout.String(), "running configuration now") || !strings.HasSuffix(stdout.String(), "this can take minutes\n") {
+		t.Errorf("exit status %d, %v:\n%s", code, err, stdout.String())
+	}
+	if said := stderr.String(); !strings.Contains(said, "It is not known whether that was begun") || !strings.Contains(said, "show jobs all") || !strings.Contains(said, "run this again with --commit") || strings.Contains(said, "context canceled") {
+		t.Errorf("it says %s", said)
+	}
+	w.sim.ClearFaults()
+	if stdout, stderr, _ := w.run("provision", "--commit"); !strings.Contains(stdout, "nothing of ours to commit") {
+		t.Errorf("once more:\n%s%s", stdout, stderr)
 	}
 }

@@ -19,6 +19,7 @@ import (
 type verifyCommand struct {
 	*app
 	firewall string // empty: all
+	heading  string // before what people read
 }
 
 func newVerifyCommand(a *app) *cobra.Command {
@@ -55,6 +56,9 @@ func (v *verifyCommand) verify(ctx context.Context) error {
 	}
 	if err != nil {
 		return err
+	}
+	if !v.json {
+		fmt.Fprint(v.stdout, v.heading)
 	}
 	return v.printChecks(checks)
 }

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,6 +8,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -38,6 +38,7 @@ func TestEditsByHandAreNamedAnywhere(t *testing.T) {
 		block  = vsys1 + rulesPath + "/entry[@name='active-defense-block']"
 		rule   = `security rule "active-defense-block" (vsys1)`
 		list   = vsys1 + "/external-list/entry[@name='active-defense-list']"
+		ca     = "/config/shared/certificate/entry[@name='active-defense-ca']"
 	)
 	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
 		o.VSys, o.Config = []string{"vsys1", "vsys2"}, rulesOfOthers
@@ -54,6 +55,8 @@ func TestEditsByHandAreNamedAnywhere(t *testing.T) {
 		{"edit", vsys1 + "/address-group/entry[@name='active-defense']/dynamic/filter", "<filter>'active-defense' or 'partner'</filter>", `address group "active-defense" (vsys1)`, `address group "active-defense" (vsys1)`},
 		{"edit", list + "/type/ip/url", "<url>https://lists.example.net/x</url>", `external dynamic list "active-defense-list" (vsys1)`, `external dynamic list "active-defense-list" (vsys1)`},
 		{"set", vsys1 + defaultRulesPath + "/entry[@name='intrazone-default']", "<action>deny</action>", `default rule "intrazone-default" (vsys1)`, `default rule "intrazone-default" (vsys1)`},
+		{"edit", ca + "/ca", "<ca>no</ca>", `certificate "active-defense-ca" (shared)`, ""},
+		{"set", ca, "<private-key>x</private-key>", `certificate "active-defense-ca" (shared)`, ""},
 		{"set", vsys2 + rulesPath, letIn("cut", "any"), `security rule "cut" (vsys2)`, `security rule "cut" (vsys2)`},
 		{"set", vsys1 + "/rulebase/dos/rules", `<entry name="d"><from><zone><member>untrust</member></zone></from><to><zone><member>dmz</member></zone></to><source><member>any</member></source><destination><member>any</member></destination><service><member>any</member></service><action><deny/></action></entry>`, `dos rule "d" (vsys1)`, `dos rule "d" (vsys1)`},
 		{"set", vsys1 + "/address-group", `<entry name="dyn"><dynamic><filter>'x'</filter></dynamic></entry>`, `address group "dyn" (vsys1)`, `address group "dyn" (vsys1)`},
@@ -96,32 +99,112 @@ func TestACommitAloneTakesWhatStandsThere(t *testing.T) {
 }
 
 // An address that is named like those of the group in ModeGroup is no more than any other: in the other modes none is left out, and there what the
-// daemon writes alone.
+// daemon writes alone, in its group.
 func TestAnAddressNamedLikeOursIsByHand(t *testing.T) {
-	const entry = `<entry name="active-defense-%s"><ip-netmask>%s</ip-netmask><tag><member>active-defense</member></tag></entry>`
+	const entry, ours = `<entry name="active-defense-%s"><ip-netmask>%s</ip-netmask>%s</entry>`, "<tag><member>active-defense</member></tag>"
 	for _, c := range []struct {
-		mode, name, address string
-		member              bool
+		mode, name, address, more string
+		grouped, member           bool
 	}{
-		{firewall.ModeTag, "0.0.0.0-0", "0.0.0.0/0", false}, {firewall.ModeTag, "203.0.113.66", "203.0.113.66", false}, {firewall.ModeList, "203.0.113.66", "203.0.113.66", false},
-		{firewall.ModeGroup, "0.0.0.0-0", "0.0.0.0/0", false}, {firewall.ModeGroup, "203.0.113.66", "203.0.113.66/1", false}, {firewall.ModeGroup, "2001_db8__-32", "2001:db8::/32", false},
-		{firewall.ModeGroup, "203.0.113.66", "203.0.113.66", true}, {firewall.ModeGroup, "203.0.113.0-24", "203.0.113.0/24", true},
+		{firewall.ModeTag, "0.0.0.0-0", "0.0.0.0/0", ours, false, false},
+		{firewall.ModeTag, "203.0.113.66", "203.0.113.66", ours, false, false},
+		{firewall.ModeList, "203.0.113.66", "203.0.113.66", ours, false, false},
+		{firewall.ModeGroup, "0.0.0.0-0", "0.0.0.0/0", ours, true, false},
+		{firewall.ModeGroup, "203.0.113.66", "203.0.113.66/1", ours, true, false},
+		{firewall.ModeGroup, "2001_db8__-32", "2001:db8::/32", ours, true, false},
+		{firewall.ModeGroup, "203.0.113.66", "203.0.113.66", ours, true, true},
+		{firewall.ModeGroup, "203.0.113.0-24", "203.0.113.0/24", ours, true, true},
+		{firewall.ModeGroup, "2001_db8__-64", "2001:db8::/64", ours, true, true},
+		{firewall.ModeGroup, "203.0.113.66", "203.0.113.66", ours, false, false},
+		{firewall.ModeGroup, "203.0.113.66", "203.0.113.66", "<tag><member>active-defense</member><member>trusted</member></tag>", true, false},
+		{firewall.ModeGroup, "203.0.113.0-24", "203.0.113.0/24", "<tag><member>trusted</member><member>active-defense</member></tag>", false, false},
+		{firewall.ModeGroup, "203.0.113.66", "203.0.113.66", "<tag><member>trusted</member></tag>", true, false},
+		{firewall.ModeGroup, "203.0.113.66", "203.0.113.66", ours + "<description>by hand</description>", true, false},
+		{firewall.ModeGroup, "203.0.113.66", "203.0.113.66", "", true, false},
 	} {
 		l := newProvisionLab(t, c.mode, func(o *panosim.Options) { o.Config = rulesOfOthers })
 		l.want.Admin = ourAdmin
 		l.apply(l.plan(), false)
 		l.commit()
-		if c.mode == firewall.ModeList {
-			if err := cmp.Or(l.sim.Config().Edit("boss", "set", vsys1+"/tag", `<entry name="active-defense"/>`), l.sim.Config().Commit("boss")); err != nil {
-				t.Fatal(err)
-			}
+		if err := errors.Join(l.sim.Config().Edit("boss", "set", vsys1+"/tag", `<entry name="active-defense"/><entry name="trusted"/>`), l.sim.Config().Commit("boss")); err != nil {
+			t.Fatal(err)
 		}
-		if err := l.sim.Config().Edit(ourAdmin, "set", vsys1+"/address", fmt.Sprintf(entry, c.name, c.address)); err != nil {
+		edits := []error{l.sim.Config().Edit(ourAdmin, "set", vsys1+"/address", fmt.Sprintf(entry, c.name, c.address, c.more))}
+		if c.grouped {
+			edits = append(edits, l.sim.Config().Edit(ourAdmin, "set", vsys1+"/address-group/entry[@name='active-defense']", "<static><member>active-defense-"+c.name+"</member></static>"))
+		}
+		if err := errors.Join(edits...); err != nil {
 			t.Fatal(err)
 		}
 		plan, err := Provision(t.Context(), l.device, l.want)
 		if err != nil || (plan.MayTakeAlong(l.device) == nil) != c.member || !c.member && !strings.Contains(plan.TakesAlong(), `address "active-defense-`+c.name+`" (vsys1)`) {
 			t.Errorf("%+v: it names %q, %v", c, plan.TakesAlong(), err)
+		}
+	}
+}
+
+// Between two calls of the daemon's an address stands in no group: one that was in force until it is deleted, one that is new where the version takes no
+// two edits in one call. One that was in force otherwise than the daemon writes it, or is so now, is by hand.
+func TestAnAddressOfTheDaemonsOutsideItsGroup(t *testing.T) {
+	const (
+		name, group = "active-defense-203.0.113.66", vsys1 + "/address-group/entry[@name='active-defense']"
+		at          = vsys1 + "/address/entry[@name='" + name + "']"
+		member      = `<entry name="` + name + `"><ip-netmask>203.0.113.66</ip-netmask><tag><member>active-defense</member></tag></entry>`
+		tagged      = `<entry name="` + name + `"><ip-netmask>203.0.113.66</ip-netmask><tag><member>active-defense</member><member>trusted</member></tag></entry>`
+		byHand      = `address "` + name + `" (vsys1)`
+	)
+	for _, c := range []struct {
+		what, before string
+		edit         [][3]string // by our administrator
+		version      string      // "": one that takes several
+		named        string
+	}{
+		{"taken out of the group", member, [][3]string{{"delete", group + "/static/member[text()='" + name + "']", ""}}, "", ""},
+		{"deleted", member, [][3]string{{"delete", group + "/static/member[text()='" + name + "']", ""}, {"delete", at, ""}}, "", ""},
+		{"a tag more", member, [][3]string{{"edit", at + "/tag", "<tag><member>active-defense</member><member>trusted</member></tag>"}}, "", byHand},
+		{"a tag less", tagged, [][3]string{{"edit", at + "/tag", "<tag><member>active-defense</member></tag>"}}, "", byHand},
+		{"deleted with its tag", tagged, [][3]string{{"delete", group + "/static/member[text()='" + name + "']", ""}, {"delete", at, ""}}, "", byHand + `, address group "active-defense" (vsys1)`},
+		{"made", "", [][3]string{{"set", vsys1 + "/address", member}}, "", byHand},
+		{"made by an old version", "", [][3]string{{"set", vsys1 + "/address", member}}, "10.1.4", ""},
+		{"with a tag, by an old version", "", [][3]string{{"set", vsys1 + "/address", tagged}}, "10.1.4", byHand},
+	} {
+		l := newProvisionLab(t, firewall.ModeGroup, func(o *panosim.Options) { o.Config, o.Version = rulesOfOthers, c.version })
+		l.want.Admin = ourAdmin
+		l.apply(l.plan(), false)
+		l.commit()
+		edits := []error{l.sim.Config().Edit("boss", "set", vsys1+"/tag", `<entry name="trusted"/>`)}
+		if c.before != "" {
+			edits = append(edits, l.sim.Config().Edit("boss", "set", vsys1+"/address", c.before), l.sim.Config().Edit("boss", "set", group, "<static><member>"+name+"</member></static>"))
+		}
+		edits = append(edits, l.sim.Config().Commit("boss"))
+		for _, e := range c.edit {
+			edits = append(edits, l.sim.Config().Edit(ourAdmin, e[0], e[1], e[2]))
+		}
+		if err := errors.Join(edits...); err != nil {
+			t.Fatal(c.what, err)
+		}
+		if plan, err := Provision(t.Context(), l.device, l.want); err != nil || plan.TakesAlong() != c.named || (plan.MayTakeAlong(l.device) == nil) != (c.named == "") {
+			t.Errorf("%s: it names %q, want %q; %v", c.what, plan.TakesAlong(), c.named, err)
+		}
+	}
+}
+
+// A firewall may list what was given another name by the old one alone, and not what follows it: nothing of it goes along unsaid, be it of an object
+// that an earlier run of ours wrote, or beside edits of others.
+func TestWhatIsGivenAnotherNameByHandIsNamed(t *testing.T) {
+	const block = vsys1 + rulesPath + "/entry[@name='active-defense-block']"
+	for _, renamed := range []dialect.Renamed{dialect.RenamedLeaves, dialect.RenamedFollows} {
+		for _, alone := range []bool{false, true} {
+			l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config, o.Dialect.Renamed = rulesOfOthers, renamed })
+			l.want.Admin, l.want.CommitAlone = ourAdmin, alone
+			l.apply(l.plan(), false)
+			if err := errors.Join(l.sim.Config().Edit("boss", "set", vsys1+"/tag", `<entry name="theirs"/>`), l.sim.Config().Edit(ourAdmin, "edit", block+"/source", "<source><member>any</member></source>"),
+				l.sim.Config().Edit(ourAdmin, "rename", block, "cutall")); err != nil {
+				t.Fatal(err)
+			}
+			if plan, err := Provision(t.Context(), l.device, l.want); err != nil || plan.MayTakeAlong(l.device) == nil || plan.TakesAlong() != `security rule "cutall" (vsys1)` {
+				t.Errorf("%v, commit alone %v: it names %q, %v", renamed, alone, plan.TakesAlong(), err)
+			}
 		}
 	}
 }

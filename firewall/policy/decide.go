@@ -175,6 +175,15 @@ func isMember(n firewall.Names, a *xmlapi.Node) bool {
 	return a.Attr("name") == n.Group+"-"+strings.NewReplacer(":", "_", "/", "-").Replace(value) && slices.Contains(a.Child("tag").Members(), n.Tag)
 }
 
+// memberEntry is an address object of those for which isMember is true as the daemon writes it.
+func memberEntry(n firewall.Names, a *xmlapi.Node) *xmlapi.Node {
+	if a.Attr("name") == n.Nobody {
+		return n.NobodyEntry()
+	}
+	p, _ := firewall.ParseAddress(a.Value("ip-netmask"))
+	return n.MemberEntry(p)
+}
+
 // parseRange reads an address, a network, of which host bits may be set, or a range.
 func parseRange(text string) (decision.Range, bool) {
 	first, last, isRange := strings.Cut(strings.TrimSpace(text), "-")

@@ -1,10 +1,12 @@
 package policy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
@@ -220,5 +222,49 @@ func TestACommitTakesAlongNoEditsByHand(t *testing.T) {
 func typoOf(admin, rule string) func(*provisionLab) error {
 	return func(l *provisionLab) error {
 		return errors.Join(l.sim.Config().Edit(admin, "set", vsys1+rulesPath, rule), l.sim.Config().Edit(admin, "move", vsys1+rulesPath+"/entry[@name='typo']", "top"))
+	}
+}
+
+// A commit that is broken off says where what was written stands, with which job it may still come into force, and how to look; one that was not begun
+// says that. What is broken off while it is written says so, too.
+func TestWhatIsBrokenOffSaysWhatIsKnown(t *testing.T) {
+	for _, c := range []struct {
+		what, admin string
+		fault       panosim.Fault
+		stopped     bool // at once
+		says        []string
+	}{
+		{"the job runs", ourAdmin, panosim.Fault{}, false, []string{"canceled. It goes on as job 1 as far as is known, and may still come into force: look how it ended on the firewall with show jobs id 1. Until then what was written stands in the candidate configuration; then run this again with --commit"}},
+		{"the order hangs", ourAdmin, panosim.Fault{Effect: panosim.Reset, Skip: 1}, false, []string{"It is not known whether that was begun: if it was, it goes on, and comes into force. Look for it on the firewall with show jobs all."}},
+		{"before", ourAdmin, panosim.Fault{}, true, []string{"canceled. No commit was begun. What was written stays in the candidate configuration, and is not in force; run this again with --commit"}},
+		{"before it is known as whom", "", panosim.Fault{}, true, []string{"canceled. No commit was begun. What was written stays"}},
+	} {
+		l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.CommitTime = 24 * time.Hour })
+		l.apply(l.plan(), false)
+		ctx, stop := context.WithCancel(t.Context())
+		if c.stopped {
+			stop()
+		}
+		l.opts.Pause = func(context.Context, time.Duration) bool { stop(); return false }
+		l.restart()
+		l.sim.SetFault(c.fault)
+		done, err := Commit(ctx, l.device, l.want, c.admin)
+		stop()
+		for _, text := range c.says {
+			if done || !strings.Contains(fmt.Sprint(err), text) {
+				t.Errorf("%s: done %v, %q is missing in: %v", c.what, done, text, err)
+			}
+		}
+		if l.sim.ClearFaults(); xmlapi.Kind(err) == "" {
+			t.Errorf("%s: of no kind: %v", c.what, err)
+		}
+	}
+
+	l := newProvisionLab(t, firewall.ModeTag, nil)
+	steps := l.plan()
+	l.sim.SetFault(panosim.Fault{Effect: panosim.Reset, Applied: true, Kind: panosim.KindConfigWrite, Skip: 2})
+	taken, err := Take(t.Context(), l.device, steps, false)
+	if l.sim.ClearFaults(); taken == 0 || !strings.Contains(fmt.Sprint(err), "What was written stays in the candidate configuration, and is not in force; run this again, and it goes on from there") {
+		t.Errorf("%d of %d steps: %v", taken, len(steps), err)
 	}
 }

@@ -469,13 +469,19 @@ func TestLogsGoToNoStranger(t *testing.T) {
 
 // A list of our name that is fetched from elsewhere is somebody else's, whatever certificate profile it has.
 func TestAListOfOurNameFromElsewhere(t *testing.T) {
-	const theirs = `<external-list><entry name="active-defense-list"><type><ip><url>https://lists.example.net/x</url><certificate-profile>active-defense</certificate-profile><recurring><hourly/></recurring></ip></type></entry></external-list>`
+	const theirs = `<external-list><entry name="active-defense-list"><type><ip><url>https://SECRET:SECRET@lists.example.net:8443/x?key=SECRET</url><certificate-profile>active-defense</certificate-profile><recurring><hourly/></recurring></ip></type></entry></external-list>`
 	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
 		o.Config = confOf("<certificate-profile><entry name=\"active-defense\"/></certificate-profile>", theirs)
 	})
 	for what, steps := range map[string][]Step{"provision": l.plan(), "removal": l.removal(false)} {
-		if s := stepFor(t, steps, `external dynamic list "active-defense-list"`); !s.Foreign {
+		if s := stepFor(t, steps, `external dynamic list "active-defense-list"`); !s.Foreign || strings.Contains(s.Detail, "SECRET") {
 			t.Errorf("%s: %v", what, s)
+		}
+	}
+	l.want.Mode = firewall.ModeList
+	for _, c := range Verify(ReadFacts(t.Context(), l.device, l.want), l.want) {
+		if c.Check == CheckBlockSource && (!strings.Contains(c.Detail, "is fetched from https://lists.example.net:8443/x") || strings.Contains(c.Detail, "SECRET")) {
+			t.Errorf("%+v", c)
 		}
 	}
 }

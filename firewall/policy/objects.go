@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -150,6 +151,15 @@ func (p *vsysPolicy) lists(listURL string) []placed {
 		}
 	}
 	return append(used, others...)
+}
+
+// withoutSecrets is the URL of a list of somebody else's without user, password and query, which may be secret.
+func withoutSecrets(text string) string {
+	u, err := url.Parse(strings.TrimSpace(text))
+	if err != nil || u.Host == "" {
+		return "another URL"
+	}
+	return xmlapi.Tidy((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String())
 }
 
 // stops tells whether any rule stops what is on a list.

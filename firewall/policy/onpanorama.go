@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -38,41 +37,17 @@ type OnPanorama struct {
 	EditedByHand []string `json:"edited_by_hand,omitempty"`
 
 	Uncommitted bool     `json:"uncommitted"`        // some of what the part changes stands in the candidate configuration alone
-	Unpushed    []string `json:"unpushed,omitempty"` // where rules, and which default rules and objects that rules name, are committed otherwise than we make them and not pushed to this firewall; see MayPush
+	Unpushed    []string `json:"unpushed,omitempty"` // what others committed on Panorama that a push would bring to this firewall, or take away from it; see MayPush
 
-	place    panorama.Place
-	changes  []panorama.Change // those that we may make
-	offered  []panorama.Change // those, and what a person types
-	own      []panorama.Change // those of the offered that change nothing of somebody else's
-	pushed   view              // what the firewall has of Panorama
-	then     view              // and would have once the offered ones were pushed
-	parts    []xmlapi.Pushed   // all that was pushed, by where it is from
-	template *xmlapi.Node      // as it was pushed
-
+	place   panorama.Place
+	changes []panorama.Change // those that we may make
+	offered []panorama.Change // those, and what a person types
+	own     []panorama.Change // those of the offered that change nothing of somebody else's
+	push    panorama.Push     // what it would take along
 	all     []panorama.Change // those that we make where somebody else's is adopted, or that stand there
 	earlier []panorama.Change // those of what is taken away
 	byHand  edited            // all that EditedByHand names
 	excused []string          // what is not among that, see Plan.Excuse
-	vsys    string
-}
-
-// view is what a firewall has of its Panorama, as far as it decides over traffic.
-type view struct {
-	rules   []rule
-	objects []*xmlapi.Node // below which objects stand, those that win first
-	shared  *xmlapi.Node   // of the template
-}
-
-// ofPanorama gives it.
-func (f *Facts) ofPanorama() view {
-	p := f.policy()
-	v := view{rules: slices.Concat(p.rules, p.inactive), shared: f.template.value.Child("shared")}
-	for _, sc := range p.scopes {
-		if sc.pushed {
-			v.objects = append(v.objects, sc.node)
-		}
-	}
-	return v
 }
 
 // readPlace finds out the names of the firewall's device group and template: from Panorama, where that is what we reach it through,
@@ -284,13 +259,14 @@ func panoramaPart(f, without *Facts, want Expectation, steps []Step) ([]Step, *O
 // offer gives the part of a plan that only Panorama can take. What is somebody else's is among its commands only where it is adopted, and
 // named where it is left out. without is what the rest of the plan leads to.
 func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool) (*OnPanorama, error) {
-	part := &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place, pushed: f.ofPanorama(), parts: f.pushed(), template: f.template.value, vsys: f.VSys}
-	var offered, byHand []panorama.Change
+	part := &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place}
+	var offered, byHand, adopted []panorama.Change
 	var left []string
 	for i, s := range steps {
 		if s.change.Empty() {
 			continue
 		}
+		adopted = append(adopted, s.change)
 		if s.Action != ActionPerson && (!s.theirs || adopt) {
 			part.changes = append(part.changes, s.change)
 		}
@@ -312,20 +288,10 @@ func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool
 	if len(left) > 0 {
 		part.Notes = append(part.Notes, "Left out is what is somebody else's ("+strings.Join(left, ", ")+"); with --adopt it is included.")
 	}
-	made := *f
-	if err := made.pushChanges(offered); err != nil {
+	part.offered = offered
+	var err error
+	if part.push, err = f.judgedPush(part, adopted); err != nil {
 		return nil, err
-	}
-	part.offered, part.then = offered, made.ofPanorama()
-	for _, level := range f.place.Levels() { // the firewall does not tell whether an object of the name stands at this level
-		one, alone := *f, *f
-		alone.vsysPushed.value, alone.barePushed.value = nil, nil
-		for _, at := range []*Facts{&one, &alone} {
-			if err := at.pushChanges(panorama.At(level, offered)); err != nil {
-				return nil, err
-			}
-			part.then.objects = append(part.then.objects, at.ofPanorama().objects...)
-		}
 	}
 	then := *without
 	if err := then.pushChanges(byHand); err != nil {
@@ -336,52 +302,49 @@ func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool
 	return part, nil
 }
 
-// findUnpushed notes what is committed on Panorama of the rules for this firewall, and of the objects by which rules decide, and not pushed to
-// it: a push of ours would take it along. Left out is what is exactly as the offered changes make it, or was pushed, and, unless it is the last
-// look, what our own changes are yet to replace. untold is what may be of that kind, of the network in the templates included.
-func (o *OnPanorama) findUnpushed(ctx context.Context, itself *xmlapi.Device, n firewall.Names, last bool) (perhaps, untold []string, err error) {
-	rules, untold, err := o.unpushedRules(ctx, itself, last)
-	if err == nil && slices.ContainsFunc(o.changes, panorama.Change.InTemplate) {
-		var network, ours []string
-		if network, err = panorama.UnpushedNetwork(ctx, itself, o.place, o.vsys, o.template); err == nil {
-			ours, err = o.unpushedInTemplate(ctx, itself, n)
+// judgedPush is the push of a part to the firewall, by what it takes along of others. adopted is what we would make where somebody else's is
+// adopted: an earlier run may have.
+func (f *Facts) judgedPush(part *OnPanorama, adopted []panorama.Change) (panorama.Push, error) {
+	held := func(f *Facts) panorama.Held { return panorama.Held{Parts: f.pushed(), Template: f.template.value} }
+	pushed := part.changes
+	if len(pushed) == 0 { // a person pushes
+		pushed = part.offered
+	}
+	push := panorama.Push{At: f.place, Have: held(f), Local: []*xmlapi.Node{f.own.value, f.shared.value}, Changes: part.offered, Replaced: part.own,
+		Groups: len(part.changes) == 0 || slices.ContainsFunc(pushed, f.place.InGroups), Templates: slices.ContainsFunc(pushed, panorama.Change.InTemplate),
+		Targets: func(target *xmlapi.Node, tags []string) bool {
+			return rule{target: target}.wouldTarget(f.place.Serial, f.VSys, tags)
+		},
+		SameCA: func(a, b *xmlapi.Node) bool { // Panorama adds what it reads in it
+			return slices.EqualFunc(decodePEM(a.Value("public-key")), decodePEM(b.Value("public-key")), slices.Equal)
+		},
+	}
+	add := func(to *[]panorama.Held, f Facts, changes []panorama.Change) error {
+		err := f.pushChanges(changes)
+		*to = append(*to, held(&f))
+		return err
+	}
+	if err := cmp.Or(add(&push.Then, *f, part.offered), add(&push.Then, *f, part.changes), add(&push.Then, *f, adopted)); err != nil {
+		return push, err
+	}
+	for _, level := range f.place.Levels() { // the firewall does not tell whether an object of the name stands at this level
+		alone, changes := *f, panorama.At(level, part.offered)
+		alone.vsysPushed.value, alone.barePushed.value = nil, nil
+		if err := cmp.Or(add(&push.Apart, *f, changes), add(&push.Apart, alone, changes)); err != nil {
+			return push, err
 		}
-		rules, untold = append(rules, ours...), append(untold, network...)
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	var ours []string
-	for _, l := range listsOnPanorama(n) {
-		ours = append(ours, l.name)
-	}
-	objects, perhaps, err := panorama.Unpushed(ctx, itself, o.place, o.offered, o.pushed.objects, o.then.objects, ours)
-	o.Unpushed = append(rules, atMost(objects)...)
-	return perhaps, untold, err
+	return push, nil
 }
 
-// unpushedInTemplate names what bears our names in the template and is committed there otherwise than it was pushed and than we make it.
-func (o *OnPanorama) unpushedInTemplate(ctx context.Context, itself *xmlapi.Device, n firewall.Names) (out []string, err error) {
-	for _, l := range listsOfTemplate(n) {
-		have, then := o.pushed.shared.At(l.path...).Entry(l.name), o.then.shared.At(l.path...).Entry(l.name)
-		if o.place.Template == "" || have == nil && then == nil {
-			continue
-		}
-		there, err := itself.Show(ctx, "read what is committed on Panorama", l.inTemplate(o.place))
-		if err != nil {
-			return nil, err
-		}
-		same := panorama.Same
-		if l.kind == "certificate" { // Panorama adds what it reads in it
-			same = func(a, b *xmlapi.Node) bool {
-				return slices.EqualFunc(decodePEM(a.Value("public-key")), decodePEM(b.Value("public-key")), slices.Equal)
-			}
-		}
-		if there != nil && (have == nil || !same(there, have)) && (then == nil || !same(there, then)) {
-			out = append(out, l.kind+" "+quoteAll([]string{l.name})+" of template "+o.place.Template)
-		}
-	}
-	return out, nil
+// findUnpushed notes what others have committed on Panorama that a push of ours would take along: see panorama.Push. Unless it is the last
+// look, that is without what our own changes are yet to replace.
+func (o *OnPanorama) findUnpushed(ctx context.Context, itself *xmlapi.Device, last bool) error {
+	push := o.push
+	push.Last = last
+	all, err := push.Unpushed(ctx, itself)
+	o.Unpushed = atMost(all)
+	return err
 }
 
 // atMost gives what fits in a text.
@@ -392,98 +355,8 @@ func atMost(names []string) []string {
 	return names
 }
 
-// unpushedRules names where rules differ; untold are those of which the firewall may not tell what it has.
-func (o *OnPanorama) unpushedRules(ctx context.Context, itself *xmlapi.Device, last bool) (out, untold []string, err error) {
-	post := map[string]*xmlapi.Node{}
-	for _, base := range []struct {
-		name   string
-		layers [2]layer // of a device group, and of Shared
-	}{{"pre-rulebase", [2]layer{layerGroupPre, layerSharedPre}}, {"post-rulebase", [2]layer{layerGroupPost, layerSharedPost}}} {
-		for _, level := range o.place.Levels() {
-			l := base.layers[0]
-			if panorama.IsShared(level) {
-				l = base.layers[1]
-			}
-			committed, err := itself.Show(ctx, "read what is committed on Panorama", panorama.LevelPath(level)+"/"+base.name)
-			if err != nil {
-				return nil, nil, err
-			}
-			others, unknown := panorama.OtherRules(o.place, level, base.name, committed, o.parts, func(target *xmlapi.Node) bool {
-				return rule{target: target}.wouldTarget(o.place.Serial, o.vsys, o.place.Tags)
-			})
-			out, untold = slices.Concat(out, others, o.differing(level, base.name, l, committed, last)), append(untold, unknown...)
-			post[level] = committed
-		}
-	}
-	return append(out, o.unpushedDefaults(post)...), untold, nil
-}
-
-// differing names the security rules in a rulebase of a level that are committed otherwise than the firewall has them: each that the offered
-// changes make, move or take away, and the others as a whole, for their order counts.
-func (o *OnPanorama) differing(level, base string, l layer, committed *xmlapi.Node, last bool) (out []string) {
-	list := panorama.LevelPath(level) + "/" + base + "/security/rules"
-	var there []rule
-	for _, e := range committed.At("security", "rules").Entries() {
-		if r := readRule(e, l); r.wouldTarget(o.place.Serial, o.vsys, o.place.Tags) {
-			there = append(there, r)
-		}
-	}
-	isHere := func(r rule) bool {
-		return r.layer == l && (panorama.IsShared(level) || r.group == level || r.group == "" && level == o.place.Group)
-	}
-	say := func(rules []rule, is func(rule) bool) (others []string, changed map[string]string) {
-		var disabled []string
-		changed = map[string]string{}
-		for _, r := range rules {
-			text := fmt.Sprintf("%q", []any{r.name, r.kind, r.from, r.to, r.source, r.notSource, r.destination, r.notDestination, r.application, r.service, r.user, r.category, r.other, r.action, r.disabled})
-			switch {
-			case !is(r):
-			case slices.ContainsFunc(o.offered, func(c panorama.Change) bool { return c.Places(list + xmlapi.EntryNamed(r.name)) }):
-				changed[r.name] = text
-			case r.disabled:
-				disabled = append(disabled, text)
-			default:
-				others = append(others, text)
-			}
-		}
-		return append(others, disabled...), changed
-	}
-	others, changed := say(there, func(rule) bool { return true })
-	othersHere, here := say(o.pushed.rules, isHere)
-	_, then := say(o.then.rules, isHere)
-	if !slices.Equal(others, othersHere) {
-		out = append(out, base+" of "+level)
-	}
-	names := slices.Concat(slices.Collect(maps.Keys(changed)), slices.Collect(maps.Keys(here)))
-	slices.Sort(names)
-	for _, name := range slices.Compact(names) {
-		replaced := slices.ContainsFunc(o.own, func(c panorama.Change) bool { return c.Replaces(list + xmlapi.EntryNamed(name)) })
-		if is := changed[name]; is != here[name] && is != then[name] && (last || !replaced) {
-			out = append(out, "security rule "+quoteAll([]string{name})+" of "+level)
-		}
-	}
-	return out
-}
-
-// unpushedDefaults names the default rules that decide otherwise on Panorama; post are its Post Rules by level. Where the firewall has an
-// override of its own, that decides.
-func (o *OnPanorama) unpushedDefaults(post map[string]*xmlapi.Node) (out []string) {
-	var there []overrides
-	for _, level := range append(append([]string{o.place.Group}, o.place.Parents...), panorama.Shared) {
-		there = append(there, overrides{post[level].At("default-security-rules", "rules"), layerGroupPost})
-	}
-	for _, r := range defaultRules(there...) {
-		if slices.ContainsFunc(o.pushed.rules, func(have rule) bool {
-			return have.layer == layerDefault && have.name == r.name && have.overridden != layerLocal && have.action != r.action
-		}) {
-			out = append(out, "default rule "+quoteAll([]string{r.name}))
-		}
-	}
-	return out
-}
-
-// MayPush gives an error where rules, or objects that rules name, are committed on the Panorama d otherwise than we make them and are not pushed
-// to the firewall, as far as they were seen: a push of ours would take them along. nil also for no part.
+// MayPush gives an error where the Panorama d has what others committed and did not push to the firewall, or edits of where that is managed
+// from: a push of ours would take it along (see panorama.Push). nil also for no part.
 func (o *OnPanorama) MayPush(d *xmlapi.Device) error {
 	return o.mayPush(d, "nothing is committed or pushed")
 }
@@ -492,8 +365,8 @@ func (o *OnPanorama) mayPush(d *xmlapi.Device, nothing string) error {
 	if o == nil || len(o.Unpushed) == 0 {
 		return nil
 	}
-	return d.Fail("push to "+o.place.Serial, &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "rules, or objects that rules name, were committed on Panorama that are not pushed to this firewall yet (" + strings.Join(o.Unpushed, ", ") +
-		"); a push of ours would take them along, so " + nothing + ": push them there first (Commit > Push to Devices), or take them back, then run this again with --commit"})
+	return d.Fail("push to "+o.place.Serial, &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "others changed on Panorama what is not pushed to this firewall yet (" + strings.Join(o.Unpushed, ", ") +
+		"); a push of ours would take it along, so " + nothing + ": push it there first (Commit > Push to Devices), with a commit where it is only edited, or take it back, then run this again with --commit"})
 }
 
 // look asks Panorama what of a part stands there already, and what else is waiting to be pushed. Where we may write there, not to get an
@@ -514,20 +387,12 @@ func (o *OnPanorama) look(ctx context.Context, d *xmlapi.Device, want Expectatio
 }
 
 func (o *OnPanorama) standing(ctx context.Context, itself *xmlapi.Device, want Expectation, steps []Step) (err error) {
-	perhaps, untold, err := o.findUnpushed(ctx, itself, want.Names, false)
-	if err != nil {
+	if err = o.findUnpushed(ctx, itself, false); err != nil {
 		return err
 	}
-	if len(untold) > 0 {
-		o.Notes = append(o.Notes, "Others have committed on Panorama what this firewall does not have, or does not tell: "+strings.Join(atMost(untold), ", ")+". A push takes it along.")
-	}
-	if len(perhaps) > 0 {
-		o.Notes = append(o.Notes, "A push may change objects of others, for Panorama has another one nearer to the firewall than the one that was pushed: "+strings.Join(atMost(perhaps), ", ")+
-			". It was committed and not pushed yet, or Panorama is set to have ancestors win.")
-	}
 	if len(o.Unpushed) > 0 {
-		o.Notes = append(o.Notes, "Rules, or objects that rules name, were committed on Panorama otherwise than we make them and are not pushed to this firewall yet ("+strings.Join(o.Unpushed, ", ")+
-			"): a push takes them along, and --commit does none before they are pushed (Commit > Push to Devices) or taken back.")
+		o.Notes = append(o.Notes, "Others changed on Panorama what is not pushed to this firewall yet ("+strings.Join(o.Unpushed, ", ")+
+			"): a push takes it along, and --commit does none before it is pushed (Commit > Push to Devices) or taken back.")
 	}
 	if o.Pending, err = pendingChanges(ctx, itself); err != nil {
 		return err
@@ -672,7 +537,7 @@ const inUse = 10
 // has it. Where others have committed there what is not pushed yet (see OnPanorama.MayPush), it does nothing and is an error,
 // and neither where our administrator has edited something by hand.
 func CommitOnPanorama(ctx context.Context, itself *xmlapi.Device, part *OnPanorama, want Expectation, admin string) (pushed bool, err error) {
-	if _, _, err = part.findUnpushed(ctx, itself, want.Names, false); err != nil {
+	if err = part.findUnpushed(ctx, itself, false); err != nil {
 		return false, err
 	}
 	if err := part.MayPush(itself); err != nil {
@@ -711,7 +576,7 @@ func CommitOnPanorama(ctx context.Context, itself *xmlapi.Device, part *OnPanora
 	if len(committed) == 0 {
 		return false, nil
 	}
-	if _, _, err = part.findUnpushed(ctx, itself, want.Names, true); err == nil { // what was to be replaced may not be, and others commit, too
+	if err = part.findUnpushed(ctx, itself, true); err == nil { // what was to be replaced may not be, and others commit, too
 		err = part.mayPush(itself, "nothing is pushed")
 	}
 	if err != nil {

@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -89,7 +90,8 @@ type Plan struct {
 	// Expectation.Panorama; else it has its own.
 	Panorama *OnPanorama `json:"panorama,omitempty"`
 
-	byHand edited // all that EditedByHand names
+	byHand   edited // all that EditedByHand names
+	compared bool   // it was read what a commit takes along
 }
 
 // MaxDifferences bounds the differences that a plan has: some megabytes.
@@ -268,6 +270,7 @@ func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectatio
 	if pending.Running == nil {
 		return nil
 	}
+	p.compared = true
 	local := slices.DeleteFunc(slices.Clone(p.Steps), func(s Step) bool { return !s.change.Empty() })
 	versions := [][]byhand.Change{changesOf(local, false), changesOf(local, true)}
 	times, err := f.beforePushes(want)
@@ -291,7 +294,11 @@ func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectatio
 	if !want.CommitAlone {
 		writes = changesOf(local, want.Adopt)
 	}
-	if err := plain(&pending, want); err != nil {
+	err = plain(&pending, want)
+	if err == nil && want.Mode == firewall.ModeGroup {
+		err = withoutMembers(&pending, f.VSys, want.Names, f.version)
+	}
+	if err != nil {
 		return err
 	}
 	commit := pending.Commit(writes)
@@ -358,19 +365,13 @@ func (s Step) isTaken(adopt bool) bool {
 	return s.Action != ActionPerson && (!s.Foreign || adopt) && !s.later && s.change.Empty()
 }
 
-// plain has configurations say what we write as we write it: our CA, to which a device adds what it reads in it. The addresses with which the
-// daemon fills its group in ModeGroup, and commits at its own time, are in no plan, and left out.
+// plain has configurations say what we write as we write it: our CA, to which a device adds what it reads in it.
 func plain(p *byhand.Pending, want Expectation) error {
 	for _, config := range []**xmlapi.Node{&p.Running, &p.Candidate} {
 		var edits []xmlapi.Edit
-		if want.Mode == firewall.ModeGroup {
-			for _, vsys := range (*config).Child("devices").FirstEntry().Child("vsys").Entries() {
-				edits = append(edits, withoutMembers(vsys, want.Names)...)
-			}
-		}
 		certificates := func(shared string, n *xmlapi.Node) {
 			if e := n.Child("certificate").Entry(want.Names.CA); e != nil && want.CA != nil && holdsCertificate(decodePEM(e.Value("public-key")), want.CA) {
-				edits = append(edits, xmlapi.Replace(shared+"/certificate"+xmlapi.EntryNamed(want.Names.CA), xmlapi.ImportCertificate(want.Names.CA, want.CA).Element()))
+				edits = append(edits, xmlapi.Replace(shared+"/certificate"+xmlapi.EntryNamed(want.Names.CA), plainCertificate(e, xmlapi.ImportCertificate(want.Names.CA, want.CA).Element())))
 			}
 		}
 		certificates(xmlapi.SharedPath, (*config).Child("shared"))
@@ -385,29 +386,78 @@ func plain(p *byhand.Pending, want Expectation) error {
 	return nil
 }
 
-// withoutMembers takes out of a virtual system the addresses of its group that are as the daemon writes them, and their names in it.
-func withoutMembers(vsys *xmlapi.Node, n firewall.Names) (edits []xmlapi.Edit) {
-	members := map[string]bool{}
-	for _, a := range vsys.Child("address").Entries() {
-		name := a.Attr("name")
-		members[name] = name != n.Nobody && isMember(n, a) && isNarrow(a.Value("ip-netmask"))
-	}
-	without := func(at string, list *xmlapi.Node, name func(*xmlapi.Node) string) {
-		if list != nil {
-			edits = append(edits, xmlapi.Replace(at+"/"+list.Name, xmlapi.Element(list.Name, slices.DeleteFunc(slices.Clone(list.Children), func(c *xmlapi.Node) bool { return members[name(c)] })...)))
+// plainCertificate is an entry of our CA without what a device reads in the certificate when it is imported, and with the certificate as we write it.
+func plainCertificate(entry, ours *xmlapi.Node) *xmlapi.Node {
+	read := []string{"subject-hash", "issuer-hash", "not-valid-before", "not-valid-after", "issuer", "subject", "common-name", "expiry-epoch", "algorithm"}
+	plain := xmlapi.NamedEntry(entry.Attr("name"))
+	for _, c := range entry.Children {
+		switch {
+		case c.Name == "public-key":
+			plain.Children = append(plain.Children, ours.Child(c.Name))
+		case !slices.Contains(read, c.Name):
+			plain.Children = append(plain.Children, c)
 		}
 	}
-	at := xmlapi.VSysPath(vsys.Attr("name"))
-	without(at, vsys.Child("address"), func(c *xmlapi.Node) string { return c.Attr("name") })
-	without(at+"/address-group"+xmlapi.EntryNamed(n.Group), vsys.Child("address-group").Entry(n.Group).Child("static"), func(c *xmlapi.Node) string { return c.Text })
-	return edits
+	return plain
 }
 
-// isNarrow tells whether an address is no wider than what the daemon blocks by itself: a wider one in the group of ModeGroup may be its, too, but
-// waits until that has committed it.
-func isNarrow(text string) bool {
-	p, ok := firewall.ParseAddress(text)
-	return ok && (p.Addr().Is4() && p.Bits() >= 24 || p.Addr().Is6() && p.Bits() >= 48)
+// withoutMembers leaves out of what waits the addresses with which the daemon fills its group in ModeGroup, and their names in it: it commits them at
+// its own time, and they are in no plan. Those of other virtual systems are for the plan of these to leave out.
+func withoutMembers(p *byhand.Pending, vsys string, n firewall.Names, version xmlapi.Version) error {
+	own := func(config *xmlapi.Node) *xmlapi.Node {
+		return config.Child("devices").FirstEntry().Child("vsys").Entry(vsys)
+	}
+	members := membersOf(n, own(p.Running), own(p.Candidate), version)
+	for _, config := range []**xmlapi.Node{&p.Running, &p.Candidate} {
+		var edits []xmlapi.Edit
+		without := func(at string, list *xmlapi.Node, name func(*xmlapi.Node) string) {
+			if list != nil {
+				edits = append(edits, xmlapi.Replace(at+"/"+list.Name, xmlapi.Element(list.Name, slices.DeleteFunc(slices.Clone(list.Children), func(c *xmlapi.Node) bool { return members[name(c)] })...)))
+			}
+		}
+		at := xmlapi.VSysPath(vsys)
+		without(at, own(*config).Child("address"), func(c *xmlapi.Node) string { return c.Attr("name") })
+		without(at+"/address-group"+xmlapi.EntryNamed(n.Group), own(*config).Child("address-group").Entry(n.Group).Child("static"), func(c *xmlapi.Node) string { return c.Text })
+		var err error
+		if *config, err = byhand.Made(*config, []byhand.Change{{Edits: edits}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// membersOf names the addresses of a virtual system that are the daemon's alone: in both configurations, as far as they are there, just as it writes
+// them. A new one stands in its group: only on a version that takes edits one by one it may have come no further than to make it. One that is in force
+// stands in none between being taken out of the group and deleted (groupChangeset in package firewall).
+func membersOf(n firewall.Names, running, candidate *xmlapi.Node, version xmlapi.Version) map[string]bool {
+	var inGroup []string
+	if group := candidate.Child("address-group").Entry(n.Group); group != nil {
+		inGroup = group.Child("static").Members()
+	}
+	before, now, members := ourAddresses(n, running), ourAddresses(n, candidate), map[string]bool{}
+	for name, written := range before {
+		again, stands := now[name]
+		members[name] = written && (again || !stands)
+	}
+	for name, written := range now {
+		if _, stood := before[name]; !stood {
+			members[name] = written && (!version.MultiConfig() || slices.Contains(inGroup, name))
+		}
+	}
+	return members
+}
+
+// ourAddresses gives the addresses of a virtual system that are named like those of the group in ModeGroup, and whether they are just as the daemon
+// writes them. That is none wider than what it blocks by itself: a wider one may be its, too, but waits until it has committed it.
+func ourAddresses(n firewall.Names, vsys *xmlapi.Node) map[string]bool {
+	named := map[string]bool{}
+	for _, a := range vsys.Child("address").Entries() {
+		if name := a.Attr("name"); strings.HasPrefix(name, n.Group+"-") {
+			p, ok := firewall.ParseAddress(a.Value("ip-netmask"))
+			named[name] = ok && (p.Addr().Is4() && p.Bits() >= 24 || p.Addr().Is6() && p.Bits() >= 48) && byhand.Alike(a, n.MemberEntry(p))
+		}
+	}
+	return named
 }
 
 // TakesAlong says what a commit of ours would put in force that the plan does not make: what our administrator edited by hand; "": nothing.
@@ -449,12 +499,54 @@ func (p Plan) MayTakeAlong(d *xmlapi.Device) error {
 	if ourselves == "" && p.Panorama != nil {
 		ourselves = p.Panorama.Ourselves
 	}
+	if p.byHand.unread != "" || p.Panorama != nil && p.Panorama.byHand.unread != "" {
+		return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "nothing is committed: the commit may take along " + what + ". " + byPerson})
+	}
 	whose := "takes along what our administrator " + word(ourselves) + " edited"
 	if ourselves == "" {
 		whose = "may take along, as the firewall does not tell who our administrator is, what was edited"
 	}
 	return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: fmt.Sprintf("nothing is committed: the commit %s by hand (%s). "+
 		"What an earlier run of ours wrote with other settings counts as that, too. Commit it first (Commit > Commit Changes Made By), or take it back (Config > Revert Changes), and run this again; or give provision an administrator of its own", whose, what)})
+}
+
+// byPerson is what is to be done where it cannot be read what a commit takes along.
+const byPerson = "Look through what is edited (Commit > Commit Changes Made By, Preview Changes), and commit it there"
+
+// MayCompare gives an error where a commit, once Take has written, could not be looked at for what it takes along: it would be refused then. It changes
+// nothing. Where the plan has read that already, it asks for nothing.
+func (p Plan) MayCompare(ctx context.Context, d *xmlapi.Device, adopt bool) error {
+	here, onPanorama, _ := p.Writes(adopt)
+	if there := p.Panorama; there != nil && onPanorama > 0 && !slices.Contains(there.PendingBy, there.Ourselves) {
+		itself, err := Panorama(d)
+		if err != nil {
+			return err
+		}
+		defer itself.Close()
+		if err := mayCompare(ctx, itself); err != nil {
+			return err
+		}
+	}
+	if here == 0 || p.compared {
+		return nil
+	}
+	return mayCompare(ctx, d)
+}
+
+func mayCompare(ctx context.Context, d *xmlapi.Device) error {
+	err := byhand.Readable(ctx, d)
+	if err == nil {
+		return nil
+	}
+	if xmlapi.Kind(err) == xmlapi.KindAuth {
+		return fmt.Errorf("nothing was written: %w", err)
+	}
+	found, err := unread(err)
+	if err != nil {
+		return fmt.Errorf("nothing was written: %w", err)
+	}
+	return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "nothing was written: the commit would be refused, as it may take along " + found.unread +
+		". Run this with --apply and without --commit. Then look" + strings.TrimPrefix(byPerson, "Look")})
 }
 
 // running gives the facts with the running configuration in place of the candidate.
@@ -573,11 +665,11 @@ func Take(ctx context.Context, d *xmlapi.Device, steps []Step, adopt bool) (take
 	for _, s := range steps {
 		what := s.Action + " " + s.Object
 		if err := d.Edit(ctx, what, s.edits); err != nil {
-			return taken, err
+			return taken, Stopped(err, false)
 		}
 		if s.move != "" {
 			if err := d.Move(ctx, what, s.move, s.where); err != nil {
-				return taken, err
+				return taken, Stopped(err, false)
 			}
 		}
 		taken++
@@ -585,18 +677,45 @@ func Take(ctx context.Context, d *xmlapi.Device, steps []Step, adopt bool) (take
 	return taken, nil
 }
 
+// Stopped adds to an error that ended a run, once something was written, where that stands, and how to go on: on the firewall, or on its Panorama,
+// where a commit or a push of it may have been the last that was done. nil stays nil.
+func Stopped(err error, onPanorama bool) error {
+	var u *xmlapi.Unfinished
+	switch isUnfinished := errors.As(err, &u); {
+	case err == nil:
+		return nil
+	case isUnfinished && onPanorama:
+		return fmt.Errorf("%w. %s. What was written is in Panorama's candidate configuration, or committed there, and the firewall has it once it is pushed; then run this again, and it goes on from there", err, goesOn(u.Job, "on Panorama"))
+	case onPanorama:
+		return fmt.Errorf("%w. What was written stays on Panorama, and the firewall has it once it is committed there and pushed; run this again, and it goes on from there", err)
+	}
+	return fmt.Errorf("%w. %s; run this again, and it goes on from there", err, stays)
+}
+
+// goesOn says of a commit or push that may still take effect where its end is told; job: its number, 0 where it is not known.
+func goesOn(job uint, where string) string {
+	if job == 0 {
+		return "It is not known whether that was begun: if it was, it goes on, and comes into force. Look for it " + where + " with show jobs all"
+	}
+	return fmt.Sprintf("It goes on as job %d as far as is known, and may still come into force: look how it ended %s with show jobs id %[1]d", job, where)
+}
+
 // Commit publishes what Take wrote, now or earlier, and nothing of other administrators. admin is as whom we act; "":
 // the one who logs in, or whom the firewall names beside an edit of ours. done is false when there was nothing to commit.
 func Commit(ctx context.Context, d *xmlapi.Device, want Expectation, admin string) (done bool, err error) {
 	if admin = cmp.Or(admin, d.Username()); admin == "" {
-		if pending, err := pendingChanges(ctx, d); err != nil || !pending {
-			return false, err
+		pending, err := pendingChanges(ctx, d)
+		if err == nil && pending {
+			admin, err = xmlapi.WhoAmI(ctx, d, want.Names.AdminTag())
 		}
-		if admin, err = xmlapi.WhoAmI(ctx, d, want.Names.AdminTag()); err != nil {
-			return false, err
+		if err != nil || !pending {
+			return false, notBegun(err)
 		}
 	}
 	done, err = d.Commit(ctx, admin, "Active Defense: policies")
+	if u := (*xmlapi.Unfinished)(nil); errors.As(err, &u) {
+		return false, fmt.Errorf("%w. %s. Until then what was written stands in the candidate configuration; then run this again with --commit", err, goesOn(u.Job, "on the firewall"))
+	}
 	switch xmlapi.Kind(err) {
 	case xmlapi.KindCommit:
 		err = fmt.Errorf("%w. %s", err, afterFailure(ctx, d, admin))
@@ -604,8 +723,18 @@ func Commit(ctx context.Context, d *xmlapi.Device, want Expectation, admin strin
 		err = fmt.Errorf("%w. %s: once that has ended (show commit-locks, show config-locks and show jobs processed tell), run this again with --commit", err, stays)
 	case xmlapi.KindRole:
 		err = fmt.Errorf("%w. %s: %s Or have somebody commit the changes made by %s", err, stays, fmt.Sprintf(enableRight, "Commit"), admin)
+	default:
+		err = notBegun(err)
 	}
 	return done, err
+}
+
+// notBegun says of an error, nil where there is none, that it came before a commit.
+func notBegun(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w. No commit was begun. %s; run this again with --commit", err, stays)
 }
 
 // stays is what becomes of steps that were taken and could not be committed.

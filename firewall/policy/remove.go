@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"activedefense/firewall/policy/byhand"
 	"activedefense/firewall/policy/panorama"
 	"activedefense/firewall/xmlapi"
 )
@@ -36,7 +37,7 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if err != nil {
 		return Plan{}, err
 	}
-	device, err := d.Get(ctx, "read the candidate configuration", xmlapi.DevicePath)
+	device, err := wholeDevice(ctx, "read the candidate configuration", d.Get)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -50,7 +51,7 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if err != nil {
 		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
 	}
-	if f.readOwnNetwork(ctx, d, want, part); part != nil {
+	if f.readOwnNetwork(ctx, d, want, part); part != nil && !want.CommitAlone { // see removing
 		if part.earlier, err = f.provisionedOnPanorama(want); err != nil {
 			return Plan{}, err
 		}
@@ -65,7 +66,7 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if err != nil {
 		return Plan{}, err
 	}
-	now, err := d.Show(ctx, "read the running configuration", xmlapi.DevicePath)
+	now, err := wholeDevice(ctx, "read the running configuration", d.Show)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -75,6 +76,40 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	}
 	plan.Differences, plan.DifferencesTotal = bounded(differences(running, ours, want))
 	return plan, plan.takenAlong(ctx, d, want, f, removing(want, device))
+}
+
+// partsOfNetwork are those that may name an object: an address, a certificate or a profile of certificates (PAN-OS web interface help, Network). The
+// profiles of a network, which may be many, name none.
+var partsOfNetwork = []string{"interface", "ike", "tunnel", "virtual-router", "logical-router", "dns-proxy", "dhcp", "shared-gateway", "secure-web-gateway", "underlay-net"}
+
+// wholeDevice reads the configuration of the device, with all virtual systems: where that is longer than an answer may be, those parts that may name
+// an object of ours, or hold one. The error says what to do where one of these is too long as well.
+func wholeDevice(ctx context.Context, what string, read func(ctx context.Context, what, xpath string) (*xmlapi.Node, error)) (*xmlapi.Node, error) {
+	whole, err := read(ctx, what, xmlapi.DevicePath)
+	if xmlapi.Kind(err) != xmlapi.KindOversize {
+		return whole, err
+	}
+	device, network := xmlapi.NamedEntry("localhost.localdomain"), xmlapi.Element("network")
+	part := func(into *xmlapi.Node, xpath string) {
+		if err != nil {
+			return
+		}
+		var n *xmlapi.Node
+		if n, err = read(ctx, what, xpath); n != nil {
+			into.Children = append(into.Children, n)
+		}
+	}
+	err = nil
+	part(device, xmlapi.DevicePath+"/vsys")
+	part(device, xmlapi.SystemPath)
+	for _, name := range partsOfNetwork {
+		part(network, xmlapi.NetworkPath+"/"+name)
+	}
+	if xmlapi.Kind(err) == xmlapi.KindOversize {
+		return nil, fmt.Errorf("%w. Nothing was changed; what is ours can be taken away by hand, rules first, then what they name: firewall/README.md lists it", err)
+	}
+	device.Children = append(device.Children, network)
+	return device, err
 }
 
 // removing plans removals; candidate is the configuration of the device, of which what is shared waits for other virtual systems as they are there.
@@ -87,7 +122,9 @@ func removing(want Expectation, candidate *xmlapi.Node) planning {
 			}
 		}
 		device := xmlapi.Carried(xmlapi.DevicePath, config.Child("devices").FirstEntry(), candidate, others)
-		earlier, _, _, err = planned(f, want)
+		if !want.CommitAlone { // which would put in force what an earlier run made, not take it away
+			earlier, _, _, err = planned(f, want)
+		}
 		return removal(f, want, true, device), removal(f, want, false, device), earlier, err
 	}
 }
@@ -436,6 +473,8 @@ func (r *remover) isOurs(kind string, n *xmlapi.Node) bool {
 		return len(all) == 1 && all[0].Attr("name") == names.CA
 	case "certificate":
 		return isOurCA(decodePEM(n.Value("public-key")), r.want.CA)
+	case "address":
+		return byhand.Alike(n, memberEntry(names, n))
 	}
 	return true
 }
@@ -563,7 +602,7 @@ func (r *remover) members() {
 	var names []string
 	kept := r.steps[:from:from]
 	for _, s := range r.steps[from:] {
-		if s.Action != ActionDelete {
+		if s.Action != ActionDelete || s.Foreign {
 			kept = append(kept, s)
 			continue
 		}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"activedefense/firewall"
 	"activedefense/firewall/decision"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/xmlapi"
 )
 
 func (l *provisionLab) removal(adopt bool) []Step {
@@ -329,6 +331,70 @@ func TestRemoveOfWhatBearsOurNames(t *testing.T) {
 	}
 }
 
+// An address of our name that is not as the daemon writes it, for somebody tagged it, is his: his groups may hold it by that.
+func TestRemoveLeavesAnAddressThatOthersTagged(t *testing.T) {
+	const tagged = `address "active-defense-192.0.2.20"`
+	for _, mode := range modes {
+		l := newProvisionLab(t, mode, func(o *panosim.Options) { o.Config = rulesOfOthers })
+		entry := `<entry name="active-defense-192.0.2.%d"><ip-netmask>192.0.2.%[1]d</ip-netmask><tag><member>active-defense</member>%s</tag></entry>`
+		if err := errors.Join(l.sim.Config().Edit("boss", "set", vsys1+"/tag", `<entry name="active-defense"/><entry name="trusted"/>`),
+			l.sim.Config().Edit("boss", "set", vsys1+"/address", fmt.Sprintf(entry, 20, "<member>trusted</member>")+fmt.Sprintf(entry, 21, "")+fmt.Sprintf(entry, 22, "")), l.sim.Config().Commit("boss")); err != nil {
+			t.Fatal(err)
+		}
+		steps := l.removal(false)
+		if s := stepFor(t, steps, tagged); s.Action != ActionDelete || !s.Foreign || s.Detail != notAsWeMakeIt {
+			t.Errorf("%s: %v", mode, s)
+		}
+		if s := stepFor(t, steps, "2 addresses"); s.Foreign {
+			t.Errorf("%s: %v", mode, s)
+		}
+		l.apply(steps, false)
+		if left := l.sim.Config().Candidate(); !strings.Contains(left, `"active-defense-192.0.2.20"`) || strings.Contains(left, `"active-defense-192.0.2.21"`) {
+			t.Errorf("%s: left is %s", mode, left)
+		}
+		if l.apply(l.removal(true), true); strings.Contains(l.sim.Config().Candidate(), `"active-defense-192.0.2.20"`) {
+			t.Errorf("%s: it stays where it is adopted", mode)
+		}
+	}
+}
+
+// A commit alone, asked to take away, does not put in force what an earlier run wrote to block; with what takes it away, it is no edit by hand.
+func TestRemoveCommitsNoProvisioning(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = rulesOfOthers })
+	l.want.Admin = ourAdmin
+	l.apply(l.plan(), false)
+	for _, l.want.CommitAlone = range []bool{true, false} {
+		plan, err := Remove(t.Context(), l.device, l.want, false)
+		if named := strings.Contains(plan.TakesAlong(), `security rule "active-defense-block" (vsys1)`); err != nil || named != l.want.CommitAlone || (plan.MayTakeAlong(l.device) != nil) != named {
+			t.Errorf("commit alone %v: it names %q, %v", l.want.CommitAlone, plan.TakesAlong(), err)
+		}
+	}
+	plan, err := Remove(t.Context(), l.device, l.want, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.apply(plan.Steps, false)
+	l.want.CommitAlone = true
+	if plan, err := Remove(t.Context(), l.device, l.want, false); err != nil || plan.TakesAlong() != "" {
+		t.Errorf("taken away: it names %q, %v", plan.TakesAlong(), err)
+	}
+}
+
+// So it is on Panorama.
+func TestRemoveCommitsNoProvisioningOnPanorama(t *testing.T) {
+	l := newPanoramaLab(t, managed{local: withoutCleanup(), branches: preRules(letIn("hq", "dmz"))})
+	l.want.Admin = ourAdmin
+	if _, err := TakeOnPanorama(t.Context(), l.itself(), l.whole().Steps, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, l.want.CommitAlone = range []bool{true, false} {
+		plan, err := Remove(t.Context(), l.device, l.want, false)
+		if named := strings.Contains(plan.TakesAlong(), `on Panorama `) && strings.Contains(plan.TakesAlong(), `security rule "active-defense-block-`+serial+`"`); err != nil || named != l.want.CommitAlone || (plan.MayTakeAlong(l.device) != nil) != named {
+			t.Errorf("commit alone %v: it names %q, %v", l.want.CommitAlone, plan.TakesAlong(), err)
+		}
+	}
+}
+
 // The members of a group are taken away in one step and a few calls, those that somebody still uses excepted.
 func TestRemoveOfALargeGroup(t *testing.T) {
 	const full = 600 // more than one message holds
@@ -463,5 +529,45 @@ func TestRemoveWithAZoneOfOurName(t *testing.T) {
 	l.commitRemoval()
 	if left := l.removal(false); len(left) != 0 || !slices.Equal(names(l.sim.Config().Running()), before) {
 		t.Errorf("left: %v\n%s", left, l.sim.Config().Running())
+	}
+}
+
+// A device whose configuration is longer than an answer may be is read in the parts that matter; where one of these is, it is said what to do.
+func TestRemoveOfALargeConfiguration(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = fmt.Sprintf(servingFirewall, "", "") })
+	l.want.InternetZones = []string{"provider"}
+	l.apply(l.plan(), false)
+	want, err := Remove(t.Context(), l.device, l.want, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := wholeDevice(t.Context(), "read it", l.device.Get)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, long := range [][]string{{xmlapi.DevicePath}, {xmlapi.DevicePath, xmlapi.NetworkPath + "/interface"}} {
+		read := func(ctx context.Context, what, xpath string) (*xmlapi.Node, error) {
+			if slices.Contains(long, xpath) {
+				return nil, l.device.Fail(what, &xmlapi.Error{Kind: xmlapi.KindOversize, Text: "too long"})
+			}
+			return l.device.Get(ctx, what, xpath)
+		}
+		device, err := wholeDevice(t.Context(), "read it", read)
+		if len(long) > 1 {
+			if xmlapi.Kind(err) != xmlapi.KindOversize || !strings.Contains(err.Error(), "Nothing was changed; what is ours can be taken away by hand") {
+				t.Errorf("%v", err)
+			}
+			continue
+		}
+		if err != nil || device.Child("network").Child("interface").XML() != whole.Child("network").Child("interface").XML() || device.Child("vsys").XML() != whole.Child("vsys").XML() || device.Child("network").Child("profiles") != nil {
+			t.Errorf("it reads %v, %v", device, err)
+		}
+		f, err := candidateFacts(t.Context(), l.device, l.want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := removal(f, l.want, false, device); fmt.Sprint(got) != fmt.Sprint(want.Steps) || len(got) == 0 {
+			t.Errorf("the plan is %v, want %v", got, want.Steps)
+		}
 	}
 }

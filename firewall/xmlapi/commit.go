@@ -16,9 +16,31 @@ const (
 	commitLook     = 2 * time.Second  // between two looks
 )
 
+// Unfinished is the error of a commit or push that was begun, or may have been, and of which it is not known how it ends: it may still take effect.
+type Unfinished struct {
+	Job uint  // its number; 0: not known
+	Err error // why it is not known, an *Error
+}
+
+// Error gives the text of Err.
+func (u *Unfinished) Error() string { return u.Err.Error() }
+
+// Unwrap gives Err.
+func (u *Unfinished) Unwrap() error { return u.Err }
+
+// awaitCommit waits for the job of a commit or push. The error is an *Unfinished.
+func awaitCommit(ctx context.Context, d *Device, what string, id uint) (Job, error) {
+	j, err := d.WaitJob(ctx, what, id, commitDeadline)
+	if err != nil {
+		return Job{}, &Unfinished{id, err}
+	}
+	return j, nil
+}
+
 // Commit publishes the edits of one administrator, us, and nobody else's, and waits until that is done; done is false
 // when there was nothing to publish. It is sent once: when its answer is lost, its job is looked for, and one of ours that
-// still runs, from before a restart for example, is waited for first.
+// still runs, from before a restart for example, is waited for first. The error is an *Unfinished where a commit may go on, that one included; with
+// any other, none does.
 func (d *Device) Commit(ctx context.Context, admin, description string) (done bool, err error) {
 	c := committing{Device: d, admin: admin}
 	before, err := c.awaitOurs(ctx)
@@ -36,9 +58,9 @@ func (d *Device) Commit(ctx context.Context, admin, description string) (done bo
 			return false, err
 		}
 	case err != nil:
-		return false, err
+		return false, begun(err)
 	}
-	j, err := d.WaitJob(ctx, commitWhat, wholeID(id, before), commitDeadline)
+	j, err := awaitCommit(ctx, d, commitWhat, wholeID(id, before))
 	if err != nil {
 		return false, err
 	}
@@ -70,7 +92,8 @@ const (
 )
 
 // Push has a Panorama push a device group, a template or a stack of templates, as committed, to one of its firewalls, and waits until
-// that is done. d is the Panorama itself. It is sent once; to push again what is pushed already changes nothing.
+// that is done. d is the Panorama itself. It is sent once; to push again what is pushed already changes nothing. The error is an *Unfinished where
+// the push may go on.
 func Push(ctx context.Context, d *Device, kind, name, serial string) error {
 	what := "push " + kind + " " + name + " to " + serial
 	order := commit.PanoramaCommitAll{Type: kind, Name: name, Description: "Active Defense", Devices: []string{serial}}
@@ -79,14 +102,14 @@ func Push(ctx context.Context, d *Device, kind, name, serial string) error {
 		return body, err
 	})
 	if err != nil {
-		return err
+		return begun(err)
 	}
 	root, err := Parse(body)
 	n := root.At("result", "job")
 	if err != nil || n == nil {
-		return d.Fail(what, &Error{Kind: KindMalformed, Text: "the response contains no job ID: " + strings.Join(root.Texts(), " ")})
+		return begun(d.Fail(what, &Error{Kind: KindMalformed, Text: "the response contains no job ID: " + strings.Join(root.Texts(), " ")}))
 	}
-	j, err := d.WaitJob(ctx, what, ParseJob(Element("job", Leaf("id", n.Text))).ID, commitDeadline)
+	j, err := awaitCommit(ctx, d, what, ParseJob(Element("job", Leaf("id", n.Text))).ID)
 	if err == nil && !j.OK {
 		err = d.Fail(what, &Error{Kind: KindCommit, Text: "the push failed: " + strings.Join(j.Texts(), " | ")})
 	}
@@ -109,7 +132,7 @@ func (c committing) awaitOurs(ctx context.Context) ([]Job, error) {
 	}
 	for _, j := range jobs {
 		if !j.Done && isCommit(j, c.admin) {
-			if _, err := c.WaitJob(ctx, commitWhat, j.ID, commitDeadline); err != nil {
+			if _, err := awaitCommit(ctx, c.Device, commitWhat, j.ID); err != nil {
 				return nil, err
 			}
 		}
@@ -163,6 +186,14 @@ func lost(err error) bool {
 	return false
 }
 
+// begun is the error of an order, which the firewall may have taken all the same.
+func begun(err error) error {
+	if lost(err) || Kind(err) == KindCanceled {
+		return &Unfinished{0, err}
+	}
+	return err
+}
+
 // wholeID gives the number of a new job of which the answer may hold the last 16 bits alone: it is higher than those of the jobs
 // before. With the number as it was told, an old job could be taken for the new one. Where that is wrong, because numbers
 // began again, findJob takes the commit with what is left of the number.
@@ -177,15 +208,17 @@ func wholeID(id uint, before []Job) uint {
 	return id
 }
 
-// find looks for the job of a commit whose answer was lost. before is what jobs there were. Not found, the
-// commit was not taken, and cause is the error.
+// find looks for the job of a commit whose answer was lost. before is what jobs there were. Not found among those that are told in the end, the
+// commit was not taken, and cause is the error; where none are told, that is unfinished.
 func (c committing) find(ctx context.Context, before []Job, cause error) (uint, error) {
 	known := map[uint]bool{}
 	for _, j := range before {
 		known[j.ID] = true
 	}
+	told := false
 	for range commitLooks {
 		jobs, err := c.Jobs(ctx)
+		told = err == nil
 		if err == nil {
 			i := slices.IndexFunc(jobs, func(j Job) bool { return !known[j.ID] && isCommit(j, c.admin) })
 			if i >= 0 {
@@ -193,10 +226,14 @@ func (c committing) find(ctx context.Context, before []Job, cause error) (uint, 
 			}
 		}
 		if !c.Pause(ctx, commitLook) {
+			told = false
 			break
 		}
 	}
-	return 0, c.Fail(commitWhat, cause)
+	if cause = c.Fail(commitWhat, cause); !told {
+		return 0, &Unfinished{0, cause}
+	}
+	return 0, cause
 }
 
 // Revert takes back the edits of one administrator that are not committed.

@@ -2,6 +2,7 @@ package xmlapi
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"strings"
 	"testing"
@@ -138,6 +139,47 @@ func TestCommitWhoseAnswerIsLost(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// A commit that may go on says so, with its job where that is known; one that was refused, or never arrived, is over.
+func TestACommitThatMayGoOn(t *testing.T) {
+	const none = -1
+	for _, c := range []struct {
+		what   string
+		fault  panosim.Fault
+		pauses int // after which we are stopped
+		job    int // 0: not known
+	}{
+		{"its job runs", panosim.Fault{}, 0, 1},
+		{"its job runs, and the answer with it was lost", panosim.Fault{Effect: panosim.Reset, Kind: panosim.KindCommit, Calls: 1, Applied: true}, 50, 1},
+		{"its answer is lost, and then the firewall", panosim.Fault{Effect: panosim.Reset, Skip: 1}, 50, 0},
+		{"its job is looked for", panosim.Fault{Effect: panosim.Reset, Kind: panosim.KindCommit}, 5, 0},
+		{"it never arrived", panosim.Fault{Effect: panosim.Reset, Kind: panosim.KindCommit}, 50, none},
+		{"it was refused", panosim.Fault{Effect: panosim.Refuse, Kind: panosim.KindCommit, Text: "no"}, 50, none},
+		{"the firewall is away before", panosim.Fault{Effect: panosim.Reset}, 50, none},
+	} {
+		l := newLab(t, func(o *panosim.Options) { o.CommitTime = 24 * time.Hour }, nil)
+		l.edit()
+		if c.fault != (panosim.Fault{}) {
+			l.sim.SetFault(c.fault)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		l.Device.opts.Pause = func(context.Context, time.Duration) bool {
+			if c.pauses--; c.pauses < 0 {
+				stop()
+			}
+			return ctx.Err() == nil
+		}
+		_, err := l.Commit(ctx, svc, "ours")
+		var u *Unfinished
+		job := none
+		if errors.As(err, &u) {
+			job = int(u.Job)
+		}
+		if stop(); err == nil || job != c.job {
+			t.Errorf("%s: job %d, want %d: %v", c.what, job, c.job, err)
+		}
+	}
 }
 
 // One of ours that still runs, from before a restart, is waited for.

@@ -92,6 +92,11 @@ func GetAll(ctx context.Context, d *Device, what, xpath string) ([]*Node, error)
 	return configs(ctx, d, what, url.Values{"action": {"get"}, "xpath": {xpath}})
 }
 
+// ShowAll is Show of an xpath that means several elements of the running configuration.
+func ShowAll(ctx context.Context, d *Device, what, xpath string) ([]*Node, error) {
+	return configs(ctx, d, what, url.Values{"action": {"show"}, "xpath": {xpath}})
+}
+
 // config reads one element.
 func (d *Device) config(ctx context.Context, what string, form url.Values) (*Node, error) {
 	found, err := configs(ctx, d, what, form)

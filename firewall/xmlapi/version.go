@@ -35,7 +35,7 @@ func (v Version) AtLeast(major, minor, patch int) bool {
 // timeouts tells whether a registered tag can carry a timeout (PAN-OS 9.0 and later).
 func (v Version) timeouts() bool { return v.AtLeast(9, 0, 0) }
 
-// multiConfig tells whether several edits can be sent as one (PAN-OS 10.1.5 and later, as pango takes it).
-func (v Version) multiConfig() bool {
+// MultiConfig tells whether several edits can be sent as one (PAN-OS 10.1.5 and later, as pango takes it).
+func (v Version) MultiConfig() bool {
 	return v.AtLeast(10, 1, 5)
 }

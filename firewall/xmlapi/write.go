@@ -76,7 +76,7 @@ func (d *Device) Edit(ctx context.Context, what string, edits []Edit) error {
 		return nil
 	}
 	imports := slices.ContainsFunc(edits, Edit.Imports)
-	if len(edits) == 1 || imports || !d.Version().multiConfig() {
+	if len(edits) == 1 || imports || !d.Version().MultiConfig() {
 		for _, run := range runs(edits) {
 			if err := editRun(ctx, d, what, run); err != nil {
 				return err

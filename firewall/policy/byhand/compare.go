@@ -94,6 +94,31 @@ func (c *comparison) element(path []step, after *xmlapi.Node, versions []*xmlapi
 	}
 }
 
+// differ tells whether two elements hold other things, in whatever order. What is empty may be there or not, but for entries and members.
+func differ(n, o *xmlapi.Node) bool {
+	switch {
+	case n == o:
+		return false
+	case n == nil || o == nil:
+		return !isHollow(cmp.Or(n, o))
+	case text(n) != text(o):
+		return true
+	case slices.EqualFunc(n.Children, o.Children, func(a, b *xmlapi.Node) bool { return stepOf(a) == stepOf(b) }): // which is quick
+		for i, c := range n.Children {
+			if differ(c, o.Children[i]) {
+				return true
+			}
+		}
+		return false
+	}
+	then, now := children(n), children(o)
+	return slices.ContainsFunc(keys(then, now), func(s step) bool { return differ(then[s], now[s]) })
+}
+
+func isHollow(n *xmlapi.Node) bool {
+	return n.Name != "entry" && n.Name != "member" && text(n) == "" && !slices.ContainsFunc(n.Children, func(c *xmlapi.Node) bool { return !isHollow(c) })
+}
+
 // keys are those of two elements' children, each once.
 func keys(one, other map[step]*xmlapi.Node) []step {
 	all := make([]step, 0, len(one))
@@ -140,11 +165,15 @@ func isStructural(path []step) bool {
 	return above(2) == "config" || above(2) == "readonly"
 }
 
-// isAmong tells whether one of the versions of an element is as it is. The order of elements does not count, nor that of what sets hold.
+// isAmong tells whether one of the versions of an element is as it is.
 func isAmong(n *xmlapi.Node, versions []*xmlapi.Node) bool {
-	return slices.ContainsFunc(versions, func(v *xmlapi.Node) bool {
-		return isNothing(n) && isNothing(v) || same(n, v) || meaning(n) == meaning(v)
-	})
+	return slices.ContainsFunc(versions, func(v *xmlapi.Node) bool { return Alike(n, v) })
+}
+
+// Alike tells whether two elements say the same; nil: there is none. The order of elements does not count, nor that of what sets hold, nor
+// attributes but for the name.
+func Alike(n, o *xmlapi.Node) bool {
+	return isNothing(n) && isNothing(o) || same(n, o) || meaning(n) == meaning(o)
 }
 
 func isNothing(n *xmlapi.Node) bool {

@@ -262,8 +262,11 @@ func (p Place) Notes(changes []Change, typed bool) (notes []string) {
 	if typed {
 		notes = append(notes, "Put the name with which you log in to Panorama in place of "+UnknownAdmin+": the commit then publishes your edits alone.")
 	}
-	return append(notes, "A push takes along what others committed on Panorama and did not push to this firewall yet: "+
-		"rules, the objects by which they decide, and what a template has of zones and interfaces are looked at; security profiles, log settings and the rest of templates are not.")
+	said := "look there before you push (Commit > Push to Devices)."
+	if p.Told {
+		said = "what is found of that, of rules, objects and templates, is named."
+	}
+	return append(notes, "A push takes along what others committed on Panorama and did not push to this firewall yet: "+said)
 }
 
 // Pushes names for a reader what Push pushes for changes, in this order.

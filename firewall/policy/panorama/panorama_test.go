@@ -218,3 +218,50 @@ func TestReachOfMany(t *testing.T) {
 		t.Error("whether it reaches others")
 	}
 }
+
+// Two objects are the same where nothing differs that may decide anything: the order of elements does not matter, nor that of the members of a group, of
+// descriptions or secrets; all else does.
+func TestMeaning(t *testing.T) {
+	for _, c := range []struct {
+		one, other string
+		same       bool
+	}{
+		{`<entry name="a"><x>1</x><y>2</y></entry>`, `<entry name="a" loc="hq"><y>2</y><x>1</x><description>text</description></entry>`, true},
+		{`<entry name="a"><static><member>b</member><member>c</member></static></entry>`, `<entry name="a"><static><member>c</member><member>b</member></static></entry>`, true},
+		{`<entry name="a"><list><member>b</member><member>c</member></list></entry>`, `<entry name="a"><list><member>c</member><member>b</member></list></entry>`, false},
+		{`<entry name="a"><rules><entry name="b"/><entry name="c"/></rules></entry>`, `<entry name="a"><rules><entry name="c"/><entry name="b"/></rules></entry>`, false},
+		{`<entry name="a"><negate-source>no</negate-source></entry>`, `<entry name="a"/>`, true},
+		{`<entry name="a"><log-end>no</log-end></entry>`, `<entry name="a"/>`, false},
+		{`<entry name="a"><secret>-AQ==one</secret></entry>`, `<entry name="a"><secret>-AQ==other</secret></entry>`, true},
+		{`<entry name="a"><password>one</password></entry>`, `<entry name="a"/>`, false},
+		{`<entry name="a"><m>b</m></entry>`, `<entry name="a"><m>b c</m></entry>`, false},
+	} {
+		if got := isAmong(parse(t, c.one), []*xmlapi.Node{parse(t, c.other)}); got != c.same {
+			t.Errorf("%s is as %s: %v", c.one, c.other, got)
+		}
+	}
+}
+
+// A setting of several templates is that of the first, and a variable stands for what the firewall's entry in the stack says, else the stack, else a template.
+func TestTemplatesTogether(t *testing.T) {
+	stack := parse(t, `<entry name="all"><devices><entry name="001"><variable><entry name="$a"><type><ip-netmask>192.0.2.1</ip-netmask></type></entry></variable></entry></devices><variable><entry name="$a"><type><ip-netmask>192.0.2.2</ip-netmask></type></entry><entry name="$b"><type><fqdn>b.example</fqdn></type></entry></variable></entry>`)
+	first := parse(t, `<entry name="first"><config><shared><x><entry name="e"><ip>$a</ip></entry></x></shared></config></entry>`)
+	second := parse(t, `<entry name="second"><config><shared><x><entry name="e"><ip>$none</ip><host>$b</host></entry><entry name="$a"><m><member>$c</member></m></entry></x></shared></config></entry>`)
+	for serial, want := range map[string]string{
+		"001": `<config><shared><x><entry name="e"><ip>192.0.2.1</ip><host>b.example</host></entry><entry name="192.0.2.1"><m><member>$c</member></m></entry></x></shared></config>`,
+		"002": `<config><shared><x><entry name="e"><ip>192.0.2.2</ip><host>b.example</host></entry><entry name="192.0.2.2"><m><member>$c</member></m></entry></x></shared></config>`,
+	} {
+		all := overlaid(overlaid(nil, first.Child("config")), second.Child("config"))
+		if got := filled(all, variablesOf([]committed{{"stack", stack}, {"first", first}, {"second", second}}, serial)).XML(); got != want {
+			t.Errorf("%s: %s, want %s", serial, got, want)
+		}
+	}
+	var found []string
+	for u := range settingsOf(parse(t, `<config><shared><x><entry name="e"/><on>yes</on></x></shared><devices><entry name="localhost.localdomain"><vsys><entry name="vsys1"><zone><entry name="z"/></zone></entry></vsys><empty><list/></empty></entry></devices></config>`)) {
+		found = append(found, u.String())
+	}
+	slices.Sort(found)
+	if want := []string{`setting shared x on`, `x "e"`, `zone "z"`}; !slices.Equal(found, want) {
+		t.Errorf("settings %q, want %q", found, want)
+	}
+}

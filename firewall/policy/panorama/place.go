@@ -40,6 +40,20 @@ type Place struct {
 	Tags []string // by which rules may target the firewall, or virtual system, as far as Panorama tells
 
 	Told bool // by Panorama; else it is taken from what was pushed
+
+	templates []string // all that are pushed, the one that wins first
+}
+
+// line is the levels from which rules are pushed to the firewall, the nearest first.
+func (p Place) line() []string {
+	levels := p.Levels()
+	return append(levels[1:len(levels):len(levels)], levels[0])
+}
+
+// sameAs tells whether the firewall gets the same from Panorama by two places.
+func (p Place) sameAs(o Place) bool {
+	tags := func(p Place) []string { return slices.Sorted(slices.Values(p.Tags)) }
+	return p.Group == o.Group && slices.Equal(p.Parents, o.Parents) && p.Stack == o.Stack && slices.Equal(p.templates, o.templates) && slices.Equal(tags(p), tags(o))
 }
 
 // IsShared tells whether a level, or the mark loc of what was pushed, is Shared.
@@ -163,9 +177,30 @@ func marked(n *xmlapi.Node) string {
 // Read asks the Panorama d itself, by its candidate configuration. A firewall that it has in no device group, or in no template, is no
 // error: the name stays empty.
 func Read(ctx context.Context, d *xmlapi.Device, serial, vsys string) (Place, error) {
+	return read(serial, vsys, func(what, xpath string) ([]*xmlapi.Node, error) { return xmlapi.GetAll(ctx, d, what, xpath) })
+}
+
+// readCommitted is Read by the running configuration, from which Panorama pushes.
+func readCommitted(ctx context.Context, d *xmlapi.Device, serial, vsys string) (Place, error) {
+	return read(serial, vsys, func(what, xpath string) ([]*xmlapi.Node, error) { return xmlapi.ShowAll(ctx, d, what, xpath) })
+}
+
+// reading gives the elements at an xpath of one of Panorama's configurations.
+type reading func(what, xpath string) ([]*xmlapi.Node, error)
+
+// one is the only element; nil: there is none.
+func (all reading) one(what, xpath string) (*xmlapi.Node, error) {
+	found, err := all(what, xpath)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return found[0], nil
+}
+
+func read(serial, vsys string, all reading) (Place, error) {
 	p := Place{Serial: serial, VSys: vsys, Told: true}
 	const what = "read the firewall's device group from Panorama"
-	found, err := xmlapi.GetAll(ctx, d, what, groups+"/entry[devices/entry[@name='"+serial+"']]")
+	found, err := all(what, groups+"/entry[devices/entry[@name='"+serial+"']]")
 	if err != nil {
 		return p, err
 	}
@@ -182,7 +217,7 @@ func Read(ctx context.Context, d *xmlapi.Device, serial, vsys string) (Place, er
 		}
 	}
 	if p.Group != "" {
-		parents, err := d.Get(ctx, what, groupParents)
+		parents, err := all.one(what, groupParents)
 		if err != nil {
 			return p, err
 		}
@@ -205,12 +240,12 @@ func Read(ctx context.Context, d *xmlapi.Device, serial, vsys string) (Place, er
 	if system == "" {
 		system = "vsys1"
 	}
-	if tags, err := d.Get(ctx, "read the firewall's tags from Panorama", "/config/mgt-config/devices"+xmlapi.EntryNamed(serial)+"/vsys"+xmlapi.EntryNamed(system)+"/tags"); err == nil {
+	if tags, err := all.one("read the firewall's tags from Panorama", "/config/mgt-config/devices"+xmlapi.EntryNamed(serial)+"/vsys"+xmlapi.EntryNamed(system)+"/tags"); err == nil {
 		p.Tags = tags.Members()
 	} else if xmlapi.Kind(err) != xmlapi.KindRole {
 		return p, err
 	}
-	return p, p.readTemplate(ctx, d)
+	return p, p.readTemplate(all)
 }
 
 // ReadFormer asks the Panorama d which device groups have Pre Rules of these names and do not push to the firewall: it was in them once.
@@ -237,21 +272,21 @@ func (p Place) InGroups(c Change) bool {
 }
 
 // readTemplate takes the template of the firewall's stack that wins over the others.
-func (p *Place) readTemplate(ctx context.Context, d *xmlapi.Device) error {
+func (p *Place) readTemplate(all reading) error {
 	const what = "read the firewall's template from Panorama"
 	for _, list := range []string{stacks, templates} {
-		found, err := xmlapi.GetAll(ctx, d, what, list+"/entry[devices/entry[@name='"+p.Serial+"']]")
+		found, err := all(what, list+"/entry[devices/entry[@name='"+p.Serial+"']]")
 		if err != nil || len(found) == 0 {
 			if err != nil {
 				return err
 			}
 			continue
 		}
-		if p.Template = found[0].Attr("name"); list == stacks {
-			p.Stack, p.Template = p.Template, ""
-			if members := found[0].Child("templates").Members(); len(members) > 0 {
-				p.Template = members[0]
-			}
+		if p.templates = []string{found[0].Attr("name")}; list == stacks {
+			p.Stack, p.templates = p.templates[0], found[0].Child("templates").Members()
+		}
+		if len(p.templates) > 0 {
+			p.Template = p.templates[0]
 		}
 		return nil
 	}

@@ -1,0 +1,177 @@
+package panorama
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"activedefense/firewall/xmlapi"
+)
+
+// defaultRules are those that Panorama's post-rulebase overrides, with what they do where nothing does.
+var defaultRules = map[string]string{"intrazone-default": "allow", "interzone-default": "deny"}
+
+// formerLevels are the device groups from which the firewall has rules of a rulebase and that no longer push to it.
+func (p Push) formerLevels(base string) (out []string) {
+	for _, part := range p.Have.Parts {
+		for kind := range kindsOf(part.Node.Child(base)) {
+			for _, e := range part.Node.At(base, kind, "rules").Entries() {
+				if loc := e.Attr("loc"); loc != "" && !IsShared(loc) && !slices.Contains(p.At.line(), loc) && !slices.Contains(out, loc) {
+					out = append(out, loc)
+				}
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// kindsOf are the kinds of rules of a rulebase: security, nat and so on, but for the default rules.
+func kindsOf(rulebase *xmlapi.Node) map[string]bool {
+	kinds := map[string]bool{}
+	if rulebase != nil {
+		for _, c := range rulebase.Children {
+			kinds[c.Name] = c.Name != "default-security-rules"
+		}
+	}
+	maps.DeleteFunc(kinds, func(_ string, is bool) bool { return !is })
+	return kinds
+}
+
+// rules names what differs in a rulebase of a level: each rule that our changes make, move or take away, and the others as a whole,
+// for their order counts.
+func (p Push) rules(level, base string, there *xmlapi.Node) (out []string) {
+	kinds := kindsOf(there)
+	for _, held := range append([]Held{p.Have}, p.Then...) {
+		for _, part := range held.Parts {
+			maps.Copy(kinds, kindsOf(part.Node.Child(base)))
+		}
+	}
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		list, what := LevelPath(level)+"/"+base+"/"+kind+"/rules", base+" of "+level
+		if kind != "security" {
+			what = kind + " rules in " + what
+		}
+		isOurs := func(name string) bool {
+			return slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Places(list + xmlapi.EntryNamed(name)) })
+		}
+		is, here := p.active(there.At(kind, "rules").Entries()), p.from(p.Have, level, base, kind)
+		var then []ruleList
+		for _, held := range p.Then {
+			then = append(then, p.from(held, level, base, kind))
+		}
+		if !p.sameOthers(is, here, then, isOurs) {
+			out = append(out, what)
+		}
+		for _, name := range slices.Compact(slices.Sorted(slices.Values(slices.Concat(is.names, here.names)))) {
+			replaced := !p.Last && slices.ContainsFunc(p.Replaced, func(c Change) bool { return c.Replaces(list + xmlapi.EntryNamed(name)) })
+			if isOurs(name) && !replaced && is.of[name] != here.of[name] && !slices.ContainsFunc(then, func(t ruleList) bool { return is.of[name] == t.of[name] }) {
+				out = append(out, fmt.Sprintf("%s rule %q of %s", kind, xmlapi.Tidy(name), level))
+			}
+		}
+		if p.Last && !slices.ContainsFunc(append(then, here), is.inOrderOf) && !slices.Contains(out, what) {
+			out = append(out, "the order of "+kind+" rules in "+base+" of "+level)
+		}
+	}
+	return out
+}
+
+// ruleList is the rules of one kind, in their order, and what each says.
+type ruleList struct {
+	names []string
+	of    map[string]string
+}
+
+// inOrderOf tells whether another list has all of the rules, in the same order.
+func (l ruleList) inOrderOf(o ruleList) bool {
+	return slices.Equal(l.names, slices.DeleteFunc(slices.Clone(o.names), func(name string) bool { return l.of[name] == "" }))
+}
+
+// sameOthers tells whether the rules that are not ours stand as the firewall has them, or as our changes have them.
+func (p Push) sameOthers(is, here ruleList, then []ruleList, isOurs func(string) bool) bool {
+	others := func(l ruleList) []string { return slices.DeleteFunc(slices.Clone(l.names), isOurs) }
+	return slices.Equal(others(is), others(here)) && !slices.ContainsFunc(others(is), func(name string) bool {
+		return is.of[name] != here.of[name] && !slices.ContainsFunc(then, func(t ruleList) bool { return is.of[name] == t.of[name] })
+	})
+}
+
+// active lists rules that are for the firewall and not disabled.
+func (p Push) active(entries []*xmlapi.Node) ruleList {
+	l := ruleList{of: map[string]string{}}
+	for _, e := range entries {
+		if e.Yes("disabled") || !p.Targets(e.Child("target"), p.At.Tags) {
+			continue
+		}
+		plain := *e
+		plain.Children = slices.DeleteFunc(slices.Clone(e.Children), func(c *xmlapi.Node) bool { return c.Name == "target" })
+		l.names = append(l.names, e.Attr("name"))
+		l.of[e.Attr("name")] = meaning(&plain)
+	}
+	return l
+}
+
+// from lists the rules that a firewall has from a level. What is shared may stand in several of its answers.
+func (p Push) from(held Held, level, base, kind string) ruleList {
+	var all []*xmlapi.Node
+	for _, part := range held.Parts {
+		for _, e := range part.Node.At(base, kind, "rules").Entries() {
+			is := func(o *xmlapi.Node) bool { return o.Attr("name") == e.Attr("name") }
+			if p.At.isFrom(level, e.Attr("loc"), part.Shared) && !slices.ContainsFunc(all, is) {
+				all = append(all, e)
+			}
+		}
+	}
+	return p.active(all)
+}
+
+// isFrom tells whether what the firewall has with a mark of where it is from is from a level.
+func (p Place) isFrom(level, loc string, shared bool) bool {
+	switch {
+	case loc == "" && shared || IsShared(loc):
+		return IsShared(level)
+	case loc == "":
+		return level == p.Group
+	}
+	return level == loc
+}
+
+// defaults names the default rules that are otherwise; levels are what is committed, by level. The override that is the nearest to the firewall
+// is the one that counts.
+func (p Push) defaults(levels map[string]*xmlapi.Node) (out []string) {
+	path := []string{"post-rulebase", "default-security-rules", "rules"}
+	of := func(name string, from []*xmlapi.Node) string {
+		for _, n := range from {
+			if e := n.At(path...).Entry(name); e != nil {
+				return meaning(e)
+			}
+		}
+		return meaning(xmlapi.NamedEntry(name, xmlapi.Leaf("action", defaultRules[name])))
+	}
+	parts := func(h Held) (all []*xmlapi.Node) {
+		for _, shared := range []bool{false, true} {
+			for _, part := range h.Parts {
+				if part.Shared == shared {
+					all = append(all, part.Node)
+				}
+			}
+		}
+		return all
+	}
+	var line []*xmlapi.Node
+	for _, level := range p.At.line() {
+		line = append(line, levels[level])
+	}
+	names := map[string]bool{}
+	for _, n := range slices.Concat(line, parts(p.Have)) {
+		for _, e := range n.At(path...).Entries() {
+			names[e.Attr("name")] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		is := of(name, line)
+		if is != of(name, parts(p.Have)) && !slices.ContainsFunc(p.Then, func(h Held) bool { return of(name, parts(h)) == is }) {
+			out = append(out, fmt.Sprintf("default rule %q", xmlapi.Tidy(name)))
+		}
+	}
+	return out
+}

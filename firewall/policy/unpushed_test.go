@@ -1,0 +1,188 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	templatesOfPanorama = "/config/devices/entry[@name='localhost.localdomain']/template"
+	hqGroup             = groupsOfPanorama + "/entry[@name='hq']"
+	branchesGroup       = groupsOfPanorama + "/entry[@name='branches']"
+	parentGroup         = "/config/readonly/devices/entry[@name='localhost.localdomain']/device-group/entry[@name='branches']"
+	otherGroup          = `<entry name="dc"><pre-rulebase><security><rules/></security></pre-rulebase></entry>`
+)
+
+// named is a rule of which lists name something else than any.
+func named(rule string, members ...string) string {
+	for i := 0; i < len(members); i += 2 {
+		if list := "<" + members[i] + "><member>"; strings.Contains(rule, list) {
+			rule = strings.Replace(rule, list+"any", list+members[i+1], 1)
+		} else {
+			rule = strings.Replace(rule, "<action>", list+members[i+1]+"</member></"+members[i]+"><action>", 1)
+		}
+	}
+	return rule
+}
+
+// refused carries out a plan while others have something on Panorama that is not pushed; where that is named, nothing is written there, and the firewall decides as
+// before. Once it is pushed, nothing is refused.
+func (l *panoramaLab) refused(told string) {
+	l.t.Helper()
+	before, decided := l.panorama.Config().Candidate(), flows(l.sim)
+	plan := l.whole()
+	if strings.Join(plan.Panorama.Unpushed, "; ") != told {
+		l.t.Errorf("it names %q, want %q", plan.Panorama.Unpushed, told)
+	}
+	_, err := l.carryOut(false)
+	if told == "" {
+		if err != nil {
+			l.t.Errorf("it is refused: %v", err)
+		}
+		return
+	}
+	if err == nil || !strings.Contains(err.Error(), strings.Join(plan.Panorama.Unpushed, ", ")) || l.panorama.Config().Candidate() != before || !slices.Equal(flows(l.sim), decided) {
+		l.t.Errorf("it is not refused: %v", err)
+	}
+}
+
+// An object of whatever kind that others changed goes along with no push of ours, nor a new one that does something: by a name that is used, one that
+// PAN-OS itself gives among them, by its tags, or by itself. One that nothing names holds nobody up.
+func TestOthersObjectsOfEveryKind(t *testing.T) {
+	const (
+		hip  = `<profiles><hip-objects><entry name="o"><host-info><criteria><managed>yes</managed></criteria></host-info></entry></hip-objects><hip-profiles><entry name="h"><match>"o"</match></entry></hip-profiles></profiles>`
+		user = `<dynamic-user-group><entry name="u"><filter>'good'</filter></entry></dynamic-user-group>`
+		app  = `<category>business-systems</category><subcategory>general-business</subcategory><technology>client-server</technology><default><port><member>tcp/1-65535</member></port></default></entry>`
+		spy  = `<profiles><spyware><entry name="s"><rules><entry name="first"><action><alert/></action><severity><member>any</member></severity></entry><entry name="second"><action><reset-both/></action><severity><member>any</member></severity></entry></rules></entry></spyware></profiles>`
+	)
+	for name, c := range map[string]struct{ objects, rule, action, path, element, told string }{
+		"a HIP profile":          {hip, named(letIn("hq", "dmz"), "source-hip", "h"), "edit", "/profiles/hip-profiles/entry[@name='h']/match", `<match>not "o"</match>`, `hip profiles "h" of branches`},
+		"a HIP object":           {hip, named(letIn("hq", "dmz"), "source-hip", "h"), "edit", "/profiles/hip-objects/entry[@name='o']/host-info/criteria/managed", "<managed>no</managed>", `hip objects "o" of branches`},
+		"a dynamic user group":   {user, named(letIn("hq", "dmz"), "source-user", "u"), "edit", "/dynamic-user-group/entry[@name='u']/filter", "<filter>'good' or 'any'</filter>", `dynamic user group "u" of branches`},
+		"a device":               {`<device-object><entry name="cam"><category><member>Camera</member></category></entry></device-object>`, letIn("hq", "dmz"), "edit", "/device-object/entry[@name='cam']/category", "<category><member>Phone</member></category>", `device object "cam" of branches`},
+		"the rules of a profile": {spy, letIn("hq", "dmz"), "move", "/profiles/spyware/entry[@name='s']/rules/entry[@name='second']", "top", `spyware "s" of branches`},
+		"its comment":            {user, letIn("hq", "dmz"), "set", "/dynamic-user-group/entry[@name='u']", "<description>x</description>", ""},
+		"a predefined service":   {"", named(letIn("hq", "dmz"), "service", "service-https"), "set", "/service", `<entry name="service-https"><protocol><tcp><port>1-65535</port></tcp></protocol></entry>`, `service "service-https" of branches, which is new and has a name that is in use`},
+		"a group in its place":   {"", named(letIn("hq", "dmz"), "service", "service-https"), "set", "/service-group", `<entry name="service-https"><members><member>service-http</member></members></entry>`, `service group "service-https" of branches, which is new and has a name that is in use`},
+		"a predefined region":    {"", named(deny("hq"), "source", "RU"), "set", "/region", `<entry name="RU"><address><member>203.0.113.0/24</member></address></entry>`, `region "RU" of branches, which is new and has a name that is in use`},
+		"an address in place":    {"", named(deny("hq"), "source", "RU"), "set", "/address", `<entry name="RU"><ip-netmask>203.0.113.0/24</ip-netmask></entry>`, `address "RU" of branches, which is new and has a name that is in use`},
+		"an application":         {"", letIn("hq", "dmz"), "set", "/application", `<entry name="new">` + app, `application "new" of branches, which is new and may act by itself`},
+		"tags of an application": {"", letIn("hq", "dmz"), "set", "/application-tag", `<entry name="ssl"><tag><member>x</member></tag></entry>`, `application tag "ssl" of branches, which is new and may act by itself`},
+		"what a filter excludes": {`<address-group><entry name="g"><dynamic><filter>not 'x'</filter></dynamic></entry></address-group>`, letIn("hq", "dmz"), "set", "/address", `<entry name="new"><ip-netmask>198.51.100.9</ip-netmask></entry>`, `address "new" of branches, which is new and may be matched by a filter that says not`},
+		"tags that no one asks":  {"", letIn("hq", "dmz"), "set", "/address", `<entry name="new"><ip-netmask>198.51.100.9</ip-netmask><tag><member>x</member></tag></entry>`, ""},
+		"an unused service":      {"", letIn("hq", "dmz"), "set", "/service", `<entry name="new"><protocol><tcp><port>1-65535</port></tcp></protocol></entry>`, ""},
+		"an unused profile":      {"", letIn("hq", "dmz"), "set", "/profiles/hip-profiles", `<entry name="h"><match>"o"</match></entry>`, ""},
+		"a rule's option":        {"", letIn("hq", "dmz"), "set", "/pre-rulebase/security/rules/entry[@name='hq']", "<icmp-unreachable>yes</icmp-unreachable>", "pre-rulebase of branches"},
+		"a disabled rule":        {"", letIn("hq", "dmz"), "set", "/pre-rulebase/security/rules", strings.Replace(letIn("off", "untrust"), "<action>", "<disabled>yes</disabled><action>", 1), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newPanoramaLab(t, managed{local: withoutCleanup(), branches: c.objects + `<tag><entry name="y"/></tag>` + preRules(c.rule+letIn("more", "dmz"))})
+			if strings.Contains(c.element, "<tag>") {
+				l.changed("set", "/config/shared/tag", `<entry name="x"/>`)
+			}
+			l.unhindered()
+			l.changed(c.action, branchesGroup+c.path, c.element)
+			l.refused(c.told)
+		})
+	}
+}
+
+// Of two objects of a name, the nearer one counts, and behind it what is shared, for other virtual systems.
+func TestOthersObjectsOfOneName(t *testing.T) {
+	const object = `<address><entry name="web"><ip-netmask>198.51.100.7</ip-netmask></entry></address>`
+	for told, c := range map[string]struct{ action, path, element string }{
+		`address "web" of shared`:                                                       {"edit", "/config/shared/address/entry[@name='web']/ip-netmask", "<ip-netmask>0.0.0.0/0</ip-netmask>"},
+		`address "web" of shared, which is gone there`:                                  {"delete", "/config/shared/address/entry[@name='web']", ""},
+		`address "web" of hq, which is nearer to the firewall than the one that it has`: {"set", hqGroup + "/address", `<entry name="web"><ip-netmask>0.0.0.0/0</ip-netmask></entry>`},
+		"": {"delete", branchesGroup + "/address/entry[@name='web']", ""},
+	} {
+		m := managed{local: withoutCleanup(), shared: object, branches: preRules(letIn("hq", "dmz"))}
+		if c.action != "set" {
+			m.branches += object
+		}
+		l := newPanoramaLab(t, m)
+		l.unhindered()
+		l.changed(c.action, c.path, c.element)
+		l.refused(told)
+	}
+	l := newPanoramaLab(t, managed{local: withoutCleanup(), shared: object, branches: strings.Replace(object, ".7", ".8", 1) + preRules(letIn("hq", "dmz"))})
+	l.changed("delete", branchesGroup+"/address/entry[@name='web']", "")
+	l.refused(`address "web" of shared`)
+}
+
+// unhindered holds that nothing was named so far.
+func (l *panoramaLab) unhindered() {
+	l.t.Helper()
+	if plan := l.whole(); len(plan.Panorama.Unpushed) > 0 {
+		l.t.Fatalf("before: %q", plan.Panorama.Unpushed)
+	}
+}
+
+// Where the firewall is managed from was changed by others: a push would take away what it has from where it was, and bring what stands where it is now. It is refused
+// while that is edited alone, too, for a push goes by what is committed.
+func TestAnotherPlaceIsNotPushed(t *testing.T) {
+	const (
+		place = "the device group of the firewall, the groups above that, its templates or its tags, which are edited and not committed"
+		stack = stacksOfPanorama + "/entry[@name='all']"
+		here  = "/devices/entry[@name='" + serial + "']"
+		nat   = `<pre-rulebase><nat><rules><entry name="n"><from><member>untrust</member></from><to><member>untrust</member></to><source><member>any</member></source><destination><member>any</member></destination><service>any</service></entry></rules></nat></pre-rulebase>`
+		list  = `<address><entry name="a"><ip-netmask>198.51.100.9</ip-netmask></entry></address>`
+	)
+	post := strings.ReplaceAll(preRules(deny("hq-deny")), "pre-rulebase", "post-rulebase")
+	type edit struct{ action, path, element string }
+	noParent := []edit{{"delete", parentGroup + "/parent-dg", ""}}
+	for name, c := range map[string]struct {
+		hq      string
+		edits   []edit
+		pending bool // the last is not committed
+		told    string
+	}{
+		"no parent":                                       {preRules(deny("hq-deny")), noParent, false, "pre-rulebase of hq"},
+		"no parent with post rules":                       {post, noParent, false, "post-rulebase of hq"},
+		"no parent with nat rules":                        {nat, noParent, false, "nat rules in pre-rulebase of hq"},
+		"no parent with defaults":                         {strings.Replace(pushedDefaults, "allow", "deny", 1), noParent, false, `default rule "interzone-default"; default rule "intrazone-default"`},
+		"no parent with objects":                          {list, noParent, false, `address "a", which is gone there`},
+		"no parent with nothing":                          {"", noParent, false, ""},
+		"another parent":                                  {preRules(deny("hq-deny")), []edit{{"set", groupsOfPanorama, strings.Replace(otherGroup, "<rules/>", "<rules>"+letIn("dc", "untrust")+"</rules>", 1)}, {"edit", parentGroup + "/parent-dg", "<parent-dg>dc</parent-dg>"}}, false, "pre-rulebase of dc; pre-rulebase of hq"},
+		"another group":                                   {"", []edit{{"set", groupsOfPanorama, otherGroup}, {"delete", branchesGroup + here, ""}, {"set", groupsOfPanorama + "/entry[@name='dc']/devices", `<entry name="` + serial + `"/>`}}, false, "pre-rulebase of branches"},
+		"another name":                                    {preRules(deny("hq-deny")), []edit{{"rename", hqGroup, "top"}}, false, "pre-rulebase of hq"},
+		"no parent, not committed":                        {"", noParent, true, place},
+		"the parent's rule, and no parent, not committed": {"", []edit{{"set", hqGroup + "/pre-rulebase/security/rules", letIn("new", "untrust")}, noParent[0]}, true, place + "; pre-rulebase of hq"},
+		"a template, not committed":                       {"", []edit{{"set", templatesOfPanorama, `<entry name="over"><config/></entry>`}, {"edit", stack + "/templates", "<templates><member>over</member><member>base</member></templates>"}}, true, place},
+		"a template above ours": {"", []edit{{"set", templatesOfPanorama, `<entry name="over"><config><shared><log-settings><syslog><entry name="siem"><server><entry name="s"><server>203.0.113.99</server></entry></server></entry></syslog></log-settings></shared></config></entry>`},
+			{"edit", stack + "/templates", "<templates><member>over</member><member>base</member></templates>"}}, false, `syslog server profile "siem" of template over`},
+		"a profile of our name":  {"", []edit{{"set", templatesOfPanorama + "/entry[@name='base']/config/shared/log-settings/syslog", `<entry name="active-defense"><server><entry name="s"><server>203.0.113.99</server></entry></server></entry>`}}, false, `syslog server profile "active-defense" of template base`},
+		"and one of the stack":   {"", []edit{{"set", stack + "/config/shared/log-settings/syslog", `<entry name="active-defense"><server><entry name="s"><server>203.0.113.99</server></entry></server></entry>`}}, false, `syslog server profile "active-defense" of template stack all`},
+		"a setting of the stack": {"", []edit{{"set", stack + "/config/shared/log-settings/syslog", `<entry name="siem"><server><entry name="s"><server>203.0.113.99</server></entry></server></entry>`}}, false, `syslog server profile "siem" of template stack all`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newPanoramaLab(t, managed{local: withoutCleanup(), hq: c.hq, branches: preRules(letIn("hq", "dmz"))})
+			l.unhindered()
+			for i, e := range c.edits {
+				if !c.pending || i < len(c.edits)-1 {
+					l.changed(e.action, e.path, e.element)
+				} else if err := l.panorama.Config().Edit("boss", e.action, e.path, e.element); err != nil {
+					t.Fatal(err)
+				}
+			}
+			l.refused(c.told)
+		})
+	}
+}
+
+// Where a rule of ours stands counts, too, once it is committed: others may move it before the push.
+func TestOurRuleThatWasMovedIsNotPushed(t *testing.T) {
+	l := newPanoramaLab(t, managed{local: withoutCleanup(), branches: preRules(letIn("hq", "dmz"))})
+	plan := l.whole()
+	if _, err := TakeOnPanorama(t.Context(), l.itself(), plan.Steps, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.panorama.Config().Commit("svc-activedefense"); err != nil {
+		t.Fatal(err)
+	}
+	l.changed("move", branchesGroup+"/pre-rulebase/security/rules/entry[@name='active-defense-block-"+serial+"']", "bottom")
+	if pushed, err := CommitOnPanorama(t.Context(), l.itself(), plan.Panorama, l.want, ""); pushed || err == nil || !strings.Contains(err.Error(), "(the order of security rules in pre-rulebase of branches)") {
+		t.Errorf("pushed %v, %v", pushed, err)
+	}
+}
