@@ -148,10 +148,13 @@ func (w *world) trouble(key, event, text string) {
 	w.must(w.st.TellTroubles(context.Background(), store.ToldTrouble{Key: key, Notice: store.Notice{Event: event, Time: time.Now(), Since: time.Now(), Subject: text}}))
 }
 
+// patience bounds every wait for something that must happen.
+const patience = 90 * time.Second
+
 // until waits for what is to come.
 func (w *world) until(what string, is func() bool) {
 	w.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !is(); {
+	for deadline := time.Now().Add(patience); !is(); {
 		if time.Now().After(deadline) {
 			w.t.Fatalf("it does not come: %s", what)
 		}

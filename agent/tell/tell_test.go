@@ -83,7 +83,7 @@ func (w *world) teller(attached bool) *Teller {
 func (w *world) delivered(want ...string) {
 	w.t.Helper()
 	var got []string
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); <-time.After(10 * time.Millisecond) {
+	for deadline := time.Now().Add(90 * time.Second); time.Now().Before(deadline); <-time.After(10 * time.Millisecond) {
 		w.mu.Lock()
 		got = slices.Clone(w.got)
 		w.mu.Unlock()
