@@ -104,7 +104,7 @@ func (w *world) start() (n *Notifier, stop func()) {
 		select {
 		case err := <-done:
 			w.must(err)
-		case <-time.After(5 * time.Second):
+		case <-time.After(9 * time.Second):
 			w.t.Error("it does not stop")
 		}
 	})

@@ -198,7 +198,7 @@ func TestABadWebhookStopsNoOther(t *testing.T) {
 	}
 	began := time.Now()
 	stop()
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took > 9*time.Second {
 		t.Errorf("a stop took %v while one hangs", took)
 	}
 }
