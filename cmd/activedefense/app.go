@@ -111,7 +111,7 @@ func (a *app) named() string {
 }
 
 // subcommands are those that texts for an operator name.
-const subcommands = "run|check|config|replay|explain|blacklist|records|verify|provision|status|members|store|keygen|version"
+const subcommands = "run|check|config|replay|explain|blacklist|records|verify|provision|status|members|notify|store|keygen|version"
 
 var ownCommand = regexp.MustCompile(`\bactivedefense (` + subcommands + `)\b`)
 
@@ -228,8 +228,7 @@ const sameStoreTimeout = 2 * time.Second
 
 // openAny opens the store that the configuration names.
 func (a *app) openAny(ctx context.Context, cfg *config.Config) (*store.Store, error) {
-	// Only a daemon keeps read positions, under its own name.
-	opts := store.Options{URL: string(cfg.Store.URL), Path: filepath.Join(cfg.StateDir, agent.DatabaseFile), Instance: "command-line"}
+	opts := store.Options{URL: string(cfg.Store.URL), Path: filepath.Join(cfg.StateDir, agent.DatabaseFile), Instance: store.CommandLine}
 	if opts.URL == "" {
 		if _, err := os.Stat(opts.Path); errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("%w at %s: has the daemon run with this configuration?", errNoDatabase, opts.Path)

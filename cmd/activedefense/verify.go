@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"activedefense/agent"
-	"activedefense/agent/enforce"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"activedefense/agent"
+	"activedefense/agent/display"
+	"activedefense/agent/enforce"
+	"activedefense/firewall/policy"
 )
 
 // verifyCommand is `verify`; provision ends with it.
@@ -57,4 +61,85 @@ func (v *verifyCommand) verify(ctx context.Context) error {
 		fmt.Fprint(v.stdout, v.heading)
 	}
 	return v.printChecks(checks)
+}
+
+// printChecks prints what was found, and fails if a check does.
+func (v *verifyCommand) printChecks(checks []policy.Check) error {
+	failed, warned := 0, 0
+	for _, c := range checks {
+		switch c.Result {
+		case "fail":
+			failed++
+		case "warn":
+			warned++
+		}
+	}
+	if err := v.writeChecks(checks); err != nil {
+		return err
+	}
+	if !v.json {
+		fmt.Fprintf(v.stdout, "\n%s, %s, %d passed\n", plural(failed, "failure"), plural(warned, "warning"), len(checks)-failed-warned)
+		if first := beginWith(checks); failed > len(first) && len(first) > 0 {
+			fmt.Fprintf(v.stdout, "Fix %s first, in this order: the rules refer to what these create.\n", strings.Join(first, ", "))
+		}
+	}
+	if failed > 0 {
+		return &statusError{code: exitFailed}
+	}
+	return nil
+}
+
+// beginWith gives the checks that fail whose remedies make what those of others name, in the order in which they are to be
+// carried out.
+func beginWith(checks []policy.Check) (first []string) {
+	for _, name := range []string{"block-source", "syslog-format", "log-forwarding"} {
+		if slices.ContainsFunc(checks, func(c policy.Check) bool { return c.Check == name && c.Result == "fail" }) {
+			first = append(first, name)
+		}
+	}
+	return first
+}
+
+// writeChecks writes a line for each check, and below it what a person can do.
+func (v *verifyCommand) writeChecks(checks []policy.Check) error {
+	if v.json {
+		for _, c := range checks {
+			if err := v.printJSON(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var last policy.Check
+	for i, c := range checks {
+		if c.Firewall != last.Firewall || i == 0 {
+			if i > 0 {
+				fmt.Fprintln(v.stdout)
+			}
+			fmt.Fprintln(v.stdout, display.Harmless(c.Firewall))
+		} else if sameFinding(c, last) {
+			fmt.Fprintf(v.stdout, "  %-4s  %-19s  the same\n", strings.ToUpper(c.Result), c.Check)
+			continue
+		}
+		last = c
+		fmt.Fprintf(v.stdout, "  %-4s  %-19s  %s\n", strings.ToUpper(c.Result), c.Check, indented(v.advice(c.Detail)))
+		if c.Remedy != "" {
+			fmt.Fprintf(v.stdout, "        %-19s  -> %s\n", "", indented(v.advice(c.Remedy)))
+		}
+	}
+	return nil
+}
+
+// sameFinding reports whether a check found what the one before it did: of a firewall that does not answer, all say so.
+func sameFinding(a, b policy.Check) bool {
+	return a.Firewall == b.Firewall && a.Result == b.Result && a.Result != "pass" && a.Detail == b.Detail && a.Remedy == b.Remedy
+}
+
+// indented keeps further lines of a text below its first one.
+func indented(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = display.Harmless(lines[i])
+	}
+	return strings.Join(lines, "\n"+strings.Repeat(" ", 32))
 }
