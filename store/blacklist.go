@@ -43,6 +43,7 @@ type Block struct {
 	Hold                string       // why a person has to decide; set where State is Held
 	Members             []netip.Addr // of a network, those that were seen to attack, the newest first; the first 16 are kept
 	Evidence            []Evidence   // oldest first
+	Country             string       // of its source, as the log has it; for the notice alone
 	Tag                 string       // of its rule, on the firewalls beside the one of all; empty: none
 	Escalation          Escalation   // how much longer the block lasts for each time that its source returned
 
@@ -106,7 +107,7 @@ func (b *Block) stored(now time.Time) (Block, error) {
 	if c.Address, err = canonical(b.Address); err != nil {
 		return c, fmt.Errorf("block: %w", err)
 	}
-	for _, s := range []*string{&c.Rule, &c.Reason, &c.By, &c.Device, &c.Target, &c.Hold, &c.Tag} {
+	for _, s := range []*string{&c.Rule, &c.Reason, &c.By, &c.Device, &c.Target, &c.Hold, &c.Tag, &c.Country} {
 		*s = clean(*s)
 	}
 	c.Members = membersOf(c.Address, b.Members)
@@ -145,10 +146,13 @@ func (l *blacklist) Block(ctx context.Context, b Block) (entry Entry, added bool
 		if err != nil {
 			return err
 		}
-		if added = done[b.Address]; !added {
-			if err := c.renew(ctx, &b); err != nil {
-				return err
-			}
+		if added = done[b.Address]; added {
+			err = l.tell(ctx, tx, noticesOf([]*Block{&b}))
+		} else {
+			err = c.renew(ctx, &b)
+		}
+		if err != nil {
+			return err
 		}
 		return forEach(ctx, tx, func(rows *sql.Rows) error { return scanEntry(rows, &entry) },
 			`SELECT `+entryColumns+` FROM blacklist WHERE address = $1 AND released_at IS NULL`, b.Address.String())
@@ -184,7 +188,10 @@ func (l *blacklist) Release(ctx context.Context, address netip.Prefix, by, reaso
 		if err == nil && len(files) > 0 {
 			return &ListedError{address, files}
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return l.tell(ctx, tx, []Notice{noticeOf(EventReleased, by, at, &released[0])})
 	})
 	if errors.Is(err, ErrNotBlocked) {
 		return Entry{}, fmt.Errorf("%s: %w", doing, ErrNotBlocked)
