@@ -10,12 +10,13 @@ import (
 )
 
 func newConfigCommand(a *app) *cobra.Command {
-	var unit, rsyslog, logrotate bool
+	var unit, rsyslog, logrotate, alerts, grafana bool
 	c := &cobra.Command{
 		Use:   "config [ADDRESS...]",
 		Short: "Print the commented example configuration",
 		Long: `Prints the commented example configuration, with every key and its default. The flags print the files
-to install with it: the systemd unit, and the rsyslog and logrotate configurations.
+to install with it: the systemd unit, the rsyslog and logrotate configurations, alerting rules for Prometheus and a dashboard
+for Grafana.
 
 With --rsyslog, the ADDRESSes given and those of the configured firewalls may send; without any, nobody may.`,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -32,6 +33,10 @@ With --rsyslog, the ADDRESSes given and those of the configured firewalls may se
 				}
 			case logrotate:
 				out = config.Logrotate
+			case alerts:
+				out = config.Alerts
+			case grafana:
+				out = config.Dashboard
 			}
 			_, err := a.stdout.Write(out)
 			return err
@@ -40,7 +45,9 @@ With --rsyslog, the ADDRESSes given and those of the configured firewalls may se
 	c.Flags().BoolVar(&unit, "systemd", false, "print the systemd unit instead")
 	c.Flags().BoolVar(&rsyslog, "rsyslog", false, "print the rsyslog configuration instead")
 	c.Flags().BoolVar(&logrotate, "logrotate", false, "print the logrotate configuration instead")
-	c.MarkFlagsMutuallyExclusive("systemd", "rsyslog", "logrotate")
+	c.Flags().BoolVar(&alerts, "alerts", false, "print alerting rules for Prometheus instead")
+	c.Flags().BoolVar(&grafana, "grafana", false, "print a dashboard for Grafana instead")
+	c.MarkFlagsMutuallyExclusive("systemd", "rsyslog", "logrotate", "alerts", "grafana")
 	return c
 }
 
