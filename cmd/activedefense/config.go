@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
 
 	"activedefense/config"
 )
@@ -49,6 +50,22 @@ With --rsyslog, the ADDRESSes given and those of the configured firewalls may se
 	c.Flags().BoolVar(&grafana, "grafana", false, "print a dashboard for Grafana instead")
 	c.MarkFlagsMutuallyExclusive("systemd", "rsyslog", "logrotate", "alerts", "grafana")
 	return c
+}
+
+// newManCommand is for those who make packages.
+func newManCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "man FOLDER",
+		Short:  "Write the manual pages of all commands into a folder",
+		Args:   cobra.ExactArgs(1),
+		Hidden: true,
+		RunE: func(c *cobra.Command, args []string) error {
+			root := c.Root()
+			root.DisableAutoGenTag = true
+			// The date is that of SOURCE_DATE_EPOCH, where it is set.
+			return doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "Active Defense", Manual: "Active Defense"}, args[0])
+		},
+	}
 }
 
 // rsyslog gives the rsyslog configuration with those who may send: the addresses given and those of the configured firewalls. A
