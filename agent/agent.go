@@ -15,6 +15,7 @@ import (
 	"activedefense/agent/clock"
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
+	"activedefense/agent/geo"
 	"activedefense/agent/labels"
 	"activedefense/agent/line"
 	"activedefense/agent/loop"
@@ -69,6 +70,7 @@ type Agent struct {
 	brake    releaseBrake
 	lookout  *line.Lookout
 	noticed  trouble.Memory
+	geo      *geo.File                        // nil when there is none
 	labels   *labels.Set                      // refreshed by start, then by refreshGuard alone
 	announce loop.Wakeup                      // what may never be blocked may have changed: the others on the database are told
 	members  atomic.Pointer[members.Members]  // nil until the store was reached
@@ -120,6 +122,7 @@ func (a *Agent) prepare(ctx context.Context, after *Agent) error {
 	}
 	a.instance = instance
 	a.teardown.Push("using the state folder", func(context.Context) error { return lock.Close() })
+	a.geo = geo.Open(cfg.Geo.File, a.now)
 	a.labels = a.followLabels()
 	a.own.Spare(own.Listed(a.labels.Lists()))
 	a.own.Look(ctx)

@@ -152,8 +152,14 @@ func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 			all = append(all, t)
 		}
 	}
+	speakers := []interface {
+		Trouble() (time.Time, string, string)
+	}{a.geo}
 	if b := a.bound.Load(); b != nil {
-		if since, what, remedy := b.Trouble(); what != "" {
+		speakers = append(speakers, b)
+	}
+	for _, s := range speakers {
+		if since, what, remedy := s.Trouble(); what != "" {
 			all = append(all, trouble.Trouble{Since: since, What: what, Remedy: remedy})
 		}
 	}

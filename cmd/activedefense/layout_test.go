@@ -16,10 +16,11 @@ import (
 // allowed is the direction of imports: which packages of ours each folder may import, tests apart.
 // What is not listed imports nothing of ours.
 var allowed = map[string][]string{
-	"cmd/activedefense": {"agent", "agent/display", "agent/enforce", "agent/explain", "agent/line", "agent/members", "agent/own", "agent/screen", "agent/state", "config", "detect", "detect/panos", "firewall/decision", "firewall/policy", "store"},
-	"agent":             {"agent/clock", "agent/display", "agent/durable", "agent/edl", "agent/enforce", "agent/labels", "agent/line", "agent/listing", "agent/loop", "agent/members", "agent/own", "agent/silence", "agent/state", "agent/teardown", "agent/trouble", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
+	"cmd/activedefense": {"agent", "agent/display", "agent/enforce", "agent/explain", "agent/geo", "agent/line", "agent/members", "agent/own", "agent/screen", "agent/state", "config", "detect", "detect/panos", "firewall/decision", "firewall/policy", "store"},
+	"agent":             {"agent/clock", "agent/display", "agent/durable", "agent/edl", "agent/enforce", "agent/geo", "agent/labels", "agent/line", "agent/listing", "agent/loop", "agent/members", "agent/own", "agent/silence", "agent/state", "agent/teardown", "agent/trouble", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
 	"agent/state":       {"agent/clock", "agent/durable", "agent/loop", "store"},
 	"agent/edl":         {"agent/durable", "firewall/room"},
+	"agent/geo":         {"agent/loop"},
 	"agent/explain":     {"agent/display", "detect", "store"},
 	"agent/line":        {"agent/silence", "agent/tail", "detect", "detect/memory", "store"},
 	"agent/labels":      {"agent/durable"},
