@@ -16,6 +16,7 @@ import (
 	"activedefense/agent/clock"
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
+	"activedefense/agent/geo"
 	"activedefense/agent/labels"
 	"activedefense/agent/line"
 	"activedefense/agent/loop"
@@ -77,6 +78,7 @@ type Agent struct {
 	lookout  *line.Lookout
 	noticed  trouble.Memory
 	notices  *notify.Notifier
+	geo      *geo.File                        // nil when there is none
 	labels   *labels.Set                      // refreshed by start, then by refreshGuard alone
 	announce loop.Wakeup                      // what may never be blocked may have changed: the others on the database are told
 	members  atomic.Pointer[members.Members]  // nil until the store was reached
@@ -128,6 +130,7 @@ func (a *Agent) prepare(ctx context.Context, opts *Options) error {
 	}
 	a.instance = instance
 	a.teardown.Push("using the state folder", func(context.Context) error { return lock.Close() })
+	a.geo = geo.Open(cfg.Geo.File, a.now)
 	a.labels = a.followLabels()
 	a.own.Spare(own.Listed(a.labels.Lists()))
 	a.own.Look(ctx)

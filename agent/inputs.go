@@ -3,9 +3,11 @@ package agent
 import (
 	"context"
 	"path/filepath"
+	"time"
 
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
+	"activedefense/agent/geo"
 	"activedefense/agent/line"
 	"activedefense/config"
 	"activedefense/detect/panos"
@@ -36,6 +38,7 @@ func inputOf(in config.Input) line.Input {
 func Replay(ctx context.Context, cfg *config.Config, opts line.ReplayOptions) (line.ReplaySummary, error) {
 	opts.Settings, opts.Surge, opts.Neighbours = Settings(cfg), surge(cfg), cfg.Blacklist.Neighbourhood.Sources
 	opts.Input = func(path string) line.Input { return inputFor(cfg, path) }
+	opts.Country = geo.Open(cfg.Geo.File, time.Now).Countries()
 	return line.Replay(ctx, opts)
 }
 

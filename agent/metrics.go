@@ -1,8 +1,10 @@
 package agent
 
 import (
+	"runtime"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,16 +26,22 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // The table of metrics that are read from Status.
 var (
-	descBuild      = desc("build_info", "Always 1; the label is the version.", "version")
+	descBuild      = desc("build_info", "Always 1; the labels are the version and that of Go.", "version", "goversion")
+	descTroubles   = desc("troubles", "What status names as a trouble: what a person should see to.")
+	descReload     = desc("config_last_reload_successful", "0 when the last reload was refused, and the configuration before it is in use.")
+	descReloaded   = desc("config_last_reload_success_timestamp_seconds", "When the configuration in use was read.")
 	descReady      = desc("ready", "1 when the list is loaded, the inputs are open and the store is written to.")
 	descStoreUp    = desc("store_up", "1 while the store is available.")
 	descNoAnswer   = desc("store_no_answer_seconds", "How long a call of the store has not been answered that should have been, from 5 s on; else 0.")
+	descStoreSize  = desc("store_size_bytes", "Size of the database, looked at every minute: of SQLite its file less what is free in it, of PostgreSQL the tables of the records.")
+	descCommitted  = desc("store_last_commit_timestamp_seconds", "When what was read was last stored; absent before that.")
 	descLines      = desc("lines_total", "Lines read, by file and outcome: record, ignored, bad.", "file", "outcome")
 	descCut        = desc("lines_cut_total", "Lines longer than 64 KiB, of which only the beginning was read, and failed logins whose text the firewall cut off, the client with it.", "file")
 	descLagSeconds = desc("lag_seconds", "Age of the last line read while there are more to read.", "file")
 	descLagBytes   = desc("lag_bytes", "Bytes of the file not yet read.", "file")
 	descFileUp     = desc("file_up", "1 while the file can be read.", "file")
-	descLineAge    = desc("last_line_age_seconds", "Age of the last line of an input, by its path or pattern, over restarts; absent where there was never one.", "input")
+	descLastLine   = desc("input_last_line_timestamp_seconds", "When an input, by its path or pattern, last had a line, over restarts; absent where there was never one.", "input")
+	descSilent     = desc("input_silent", "1 while an input, or a file of it, has had no line for inputs[].silent_after.", "input")
 	descUnstored   = desc("lines_not_stored", "Lines that were read and are not stored yet.")
 	descFilesLeft  = desc("files_not_shown", "Files without metrics of their own, because there are more than 1000.")
 	descResting    = desc("files_resting", "Files beyond inputs[].max_files that have not changed since they were read to their ends.")
@@ -99,10 +107,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	count := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
 	}
-	gauge(descBuild, 1, s.Version)
-	gauge(descReady, oneIf(s.Ready))
-	gauge(descStoreUp, oneIf(s.Store.OK))
-	gauge(descNoAnswer, s.Store.NoAnswer)
+	collectProgram(&s, gauge)
 	for desc, n := range map[*prometheus.Desc]*int{descBlacklist: s.Blacklist, descHeld: s.Held, descObserved: s.Observed} {
 		if n != nil { // else it is not known
 			gauge(desc, float64(*n))
@@ -125,7 +130,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	if s.List != nil {
 		gauge(descListSize, float64(s.List.Entries))
 		gauge(descListOut, float64(s.List.LeftOut))
-		gauge(descListCert, float64(s.List.CertNotAfter.Unix()))
+		gauge(descListCert, seconds(s.List.CertNotAfter))
 		count(descFetches, float64(s.List.Fetches))
 		for why, n := range map[string]uint64{"unready": s.List.Unready, "refused": s.List.Refused, "crowded": s.List.Crowded,
 			"withheld": s.List.Withheld, "distrusted": s.List.Distrusted, "misnamed": s.List.Misnamed} {
@@ -150,6 +155,23 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
+// collectProgram sends what is known of the program and its store.
+func collectProgram(s *Status, gauge func(d *prometheus.Desc, v float64, labels ...string)) {
+	gauge(descBuild, 1, s.Version, runtime.Version())
+	gauge(descTroubles, float64(len(s.Troubles)))
+	gauge(descReload, oneIf(s.Configuration.RefusedAt == nil))
+	gauge(descReloaded, seconds(s.Configuration.LoadedAt))
+	gauge(descReady, oneIf(s.Ready))
+	gauge(descStoreUp, oneIf(s.Store.OK))
+	gauge(descNoAnswer, s.Store.NoAnswer)
+	if s.Store.Size != nil {
+		gauge(descStoreSize, float64(*s.Store.Size))
+	}
+	if s.Store.LastCommit != nil {
+		gauge(descCommitted, seconds(*s.Store.LastCommit))
+	}
+}
+
 // collectInputs sends what is known of the inputs and their files.
 func collectInputs(s *Status, gauge, count func(d *prometheus.Desc, v float64, labels ...string)) {
 	gauge(descResting, float64(s.Resting))
@@ -157,8 +179,9 @@ func collectInputs(s *Status, gauge, count func(d *prometheus.Desc, v float64, l
 	count(descFilesLost, float64(s.FilesLost))
 	for _, in := range s.Heard {
 		if !in.Last.IsZero() {
-			gauge(descLineAge, max(s.Now.Sub(in.Last), 0).Seconds(), label(in.Pattern))
+			gauge(descLastLine, seconds(in.Last), label(in.Pattern))
 		}
+		gauge(descSilent, oneIf(!in.Since.IsZero() || len(in.Silent) > 0), label(in.Pattern))
 	}
 	for _, in := range s.Inputs {
 		file := label(in.Path)
@@ -203,7 +226,7 @@ func collectFirewall(f *enforce.Status, gauge func(d *prometheus.Desc, v float64
 		gauge(descUsed, float64(f.CapacityUsed), f.Name)
 	}
 	if f.SeenAt != nil {
-		gauge(descSeen, float64(f.SeenAt.Unix()), f.Name)
+		gauge(descSeen, seconds(*f.SeenAt), f.Name)
 	}
 	gauge(descHeldBack, float64(f.UnsupportedCount), f.Name, "unsupported")
 	gauge(descHeldBack, float64(f.RefusedCount), f.Name, "refused")
@@ -214,7 +237,7 @@ func collectFirewall(f *enforce.Status, gauge func(d *prometheus.Desc, v float64
 	gauge(descWaiting, f.Waiting, f.Name)
 	gauge(descFallback, oneIf(f.Fallback), f.Name)
 	if f.LastSuccess != nil {
-		gauge(descSuccess, float64(f.LastSuccess.Unix()), f.Name)
+		gauge(descSuccess, seconds(*f.LastSuccess), f.Name)
 	}
 }
 
@@ -225,6 +248,9 @@ func label(name string) string {
 	}
 	return strings.Trim(strconv.Quote(name), `"`)
 }
+
+// seconds is a time as Prometheus has it, since 1970.
+func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 func oneIf(b bool) float64 {
 	if b {

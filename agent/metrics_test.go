@@ -41,10 +41,10 @@ func TestAFileNameThatIsNoTextIsNoFaultOfTheMetrics(t *testing.T) {
 	}
 }
 
-// The age of an input's last line is known where there was one, and whether a firewall is up when it has answered once.
+// The time of an input's last line is known where there was one, and whether a firewall is up when it has answered once.
 func TestWhatIsNotKnownHasNoMetric(t *testing.T) {
-	now := time.Now()
-	status := Status{Now: now, Heard: []silence.Status{{Pattern: "/l/*.log", Last: now.Add(-90 * time.Second)}, {Pattern: "/never"}},
+	now := time.Unix(1796104890, 0)
+	status := Status{Now: now, Heard: []silence.Status{{Pattern: "/l/*.log", Last: now.Add(-90 * time.Second)}, {Pattern: "/never", Since: now.Add(-time.Hour)}},
 		Firewalls: []enforce.Status{{Name: "fw1", State: enforce.StateUnknown}, {Name: "fw2", State: enforce.StateDown}}}
 	families, err := newMetrics(func() Status { return status }).Gather()
 	if err != nil {
@@ -58,8 +58,11 @@ func TestWhatIsNotKnownHasNoMetric(t *testing.T) {
 			}
 		}
 	}
-	if got["activedefense_last_line_age_seconds"] != "/l/*.log 90;" || got["activedefense_firewall_up"] != "fw2 0;" {
-		t.Errorf("%q, %q", got["activedefense_last_line_age_seconds"], got["activedefense_firewall_up"])
+	for name, want := range map[string]string{"input_last_line_timestamp_seconds": "/l/*.log 1.7961048e+09;", "input_silent": "/l/*.log 0;/never 1;", "firewall_up": "fw2 0;",
+		"store_size_bytes": "", "store_last_commit_timestamp_seconds": ""} {
+		if got["activedefense_"+name] != want {
+			t.Errorf("%s: %q", name, got["activedefense_"+name])
+		}
 	}
 }
 

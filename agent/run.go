@@ -58,6 +58,9 @@ func (a *Agent) start(ctx context.Context) error {
 	// These begin without the store, for that it is away is told, too, and end before it does.
 	delivering := spawn(a, a.notices.Run)
 	telling := spawn(a, (&tell.Teller{Look: func() ([]trouble.Trouble, trouble.Seen) { return look(a) }, Notices: a.notices, Log: a.log}).Run)
+	if a.geo != nil {
+		a.begin("following geo.file", a.geo.Run)
+	}
 	m, f, err := a.takeStore(ctx)
 	a.teardown.Push("delivering notices", delivering)
 	a.teardown.Push("telling troubles", telling)
@@ -334,7 +337,7 @@ func (a *Agent) dropOthers(ctx context.Context, st *store.Store) {
 func (a *Agent) read(ctx context.Context, st *store.Store, f *feed) error {
 	l, err := line.Open(ctx, line.Options{
 		Store: st, Inputs: Inputs(a.cfg), Since: state.FirstStart(a.cfg.StateDir), Settings: Settings(a.cfg), Guard: a.guard.Load, Ours: a.ours, Surge: surge(a.cfg),
-		ReleaseAfter: a.cfg.Blacklist.ReleaseAfter, Escalation: escalation(a.cfg), Neighbours: a.cfg.Blacklist.Neighbourhood.Sources, Stats: a.stats, Attach: f.attach, Wake: f.wakeup.Wake, Logger: a.log, Now: a.now, Ahead: a.ahead,
+		ReleaseAfter: a.cfg.Blacklist.ReleaseAfter, Escalation: escalation(a.cfg), Neighbours: a.cfg.Blacklist.Neighbourhood.Sources, Country: a.geo.Countries(), Stats: a.stats, Attach: f.attach, Wake: f.wakeup.Wake, Logger: a.log, Now: a.now, Ahead: a.ahead,
 		Health: line.Health{
 			Insist: func(ctx context.Context, do func() error) bool { return a.insist(ctx, userStart, do) },
 			Begun:  func() { a.health.began(userWriter, a.now()) },

@@ -66,6 +66,7 @@ type StoreStatus struct {
 	HealthStatus
 	Refused    string     `json:"refused,omitempty"` // why it is not taken for what it was; a person decides (store accept); empty: it is
 	LastCommit *time.Time `json:"last_commit,omitempty"`
+	Size       *int64     `json:"size_bytes,omitempty"` // of the database a minute ago at most; nil: not known yet
 }
 
 // A refusal is a reload that was refused.
@@ -124,6 +125,9 @@ func (a *Agent) Status() Status {
 		s.Resting, s.Queued = s.Resting+c.Resting, s.Queued+c.Waiting
 	}
 	s.FilesLost = read.Lost
+	if b := a.bound.Load(); b != nil {
+		s.Store.Size = b.Size()
+	}
 	s.NotReady = a.notReady()
 	s.Ready = len(s.NotReady) == 0
 	return s
@@ -157,8 +161,14 @@ func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 			all = append(all, t)
 		}
 	}
+	speakers := []interface {
+		Trouble() (time.Time, string, string)
+	}{a.geo}
 	if b := a.bound.Load(); b != nil {
-		if since, what, remedy := b.Trouble(); what != "" {
+		speakers = append(speakers, b)
+	}
+	for _, s := range speakers {
+		if since, what, remedy := s.Trouble(); what != "" {
 			all = append(all, trouble.Trouble{Since: since, What: what, Remedy: remedy})
 		}
 	}

@@ -34,12 +34,22 @@ func (l *loader) build(s section) *Config {
 			MaxEntries: s.integer("edl.max_entries", 1, maxEDLEntries),
 			EmptyEntry: s.harmless("edl.empty_entry"),
 		},
+		Geo:       Geo{File: geoFile(s)},
 		Admin:     admin(s),
 		Notify:    notifyReader{s}.notify(),
 		Firewalls: s.firewalls("firewalls"),
 	}
 	l.fit(c)
 	return c
+}
+
+// geoFile is checked for its name alone: what is wrong with the file is a trouble, and no fault.
+func geoFile(s section) string {
+	path := s.text("geo.file")
+	if path != "" && (strings.ContainsRune(path, 0) || !filepath.IsAbs(path)) {
+		s.fault("geo.file", "%q is not an absolute path; use one such as /var/lib/GeoIP/GeoLite2-Country.mmdb", clip(path))
+	}
+	return path
 }
 
 func blacklist(s section) Blacklist {

@@ -31,6 +31,7 @@ type Config struct {
 	Labels     []Label        // may be empty
 	Blacklist  Blacklist
 	EDL        EDL
+	Geo        Geo
 	Admin      Admin
 	Notify     Notify
 	Firewalls  []Firewall // may be empty: the list alone is served
@@ -103,6 +104,11 @@ type EDL struct {
 	Allow      []netip.Prefix // who may read; empty: everyone
 	MaxEntries int            // at least 1
 	EmptyEntry netip.Addr     // the one line served when nothing is blocked; belongs to nobody
+}
+
+// Geo tells the country of an address where no log does.
+type Geo struct {
+	File string // in MaxMind's format, an absolute path; empty: there is none. Load does not read it
 }
 
 // TLS names the certificate of the list. Both are set or both are empty; empty means one of our own.

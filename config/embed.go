@@ -21,3 +21,13 @@ var Rsyslog []byte
 //
 //go:embed logrotate.conf
 var Logrotate []byte
+
+// Alerts are alerting rules for Prometheus, on the metrics that the daemon exports.
+//
+//go:embed alerts.yaml
+var Alerts []byte
+
+// Dashboard is a dashboard for Grafana, over a Prometheus that scrapes the daemon.
+//
+//go:embed grafana.json
+var Dashboard []byte

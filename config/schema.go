@@ -118,6 +118,7 @@ var schema = []field{
 	{"edl.allow", list, []string{}},
 	{"edl.max_entries", integer, 50000},
 	{"edl.empty_entry", text, "192.0.2.255"},
+	{"geo.file", text, ""},
 	{"admin.listen", text, "127.0.0.1:9400"},
 	{"admin.socket", text, ""},
 	{"admin.operators", list, []string{"activedefense-operators"}},

@@ -1,6 +1,7 @@
 package line
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"time"
@@ -22,8 +23,9 @@ type flow struct {
 	} // what the engine was told of
 	surge      *detect.Surge // the engine's
 	neighbours neighbours
-	oldest     time.Duration        // verdicts that are older block nobody; 0: all may
-	ahead      func() time.Duration // by how much now is ahead of what can be believed; nil where all may
+	country    func(netip.Addr) string // of an address, where the log does not say; nil: nobody knows
+	oldest     time.Duration           // verdicts that are older block nobody; 0: all may
+	ahead      func() time.Duration    // by how much now is ahead of what can be believed; nil where all may
 	end        end
 }
 
@@ -52,6 +54,7 @@ func (f *flow) step(ctx context.Context, now time.Time) (bool, error) {
 		// An event is counted, and recorded whatever detection says of it;
 		l.last = p.event.Time
 		f.know()
+		Locate(p.event, f.country)
 		result := f.engine.Observe(p.event)
 		f.end.record(l, p, result, now)
 		// what it completes is judged.
@@ -65,6 +68,25 @@ func (f *flow) step(ctx context.Context, now time.Time) (bool, error) {
 	// The line is used: its record, its verdict and how far its source was read go into one transaction.
 	return true, f.merge.advance(ctx)
 }
+
+// Locate fills in the countries of an event's addresses that the log does not give; country may be nil. For private addresses a firewall
+// gives their range in its place, which stays.
+func Locate(ev *detect.Event, country func(netip.Addr) string) {
+	if country == nil {
+		return
+	}
+	for _, end := range []struct {
+		address netip.Addr
+		country *string
+	}{{ev.Src, &ev.SrcCountry}, {ev.Dst, &ev.DstCountry}} {
+		if *end.country == "" || *end.country == unknownCountry {
+			*end.country = cmp.Or(country(end.address), *end.country)
+		}
+	}
+}
+
+// unknownCountry is how a firewall calls one that it does not know.
+const unknownCountry = "Unknown"
 
 // know tells the engine what is ours and what is protected, when that has changed.
 func (f *flow) know() {

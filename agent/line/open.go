@@ -27,6 +27,7 @@ type Options struct {
 	Escalation   store.Escalation // of blocks whose sources returned; Length does not matter
 	// Neighbours is how many blocked sources of one network block all of it; 0: none do.
 	Neighbours int
+	Country    func(netip.Addr) string // of an address, "" if it is not known, where the log does not say; may be nil
 	Stats      *Stats
 	Health     Health
 	// Attach has every change of the blacklist told to notice, from another goroutine, and before it returns what is
@@ -119,7 +120,7 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 	l.refresh(ctx)
 	if !o.Health.Insist(ctx, func() error {
 		surge := o.Surge
-		l.flow = flow{engine: detect.New(o.Settings), guard: o.Guard, ours: o.Ours, surge: &surge, neighbours: newNeighbours(o.Neighbours), oldest: o.ReleaseAfter, ahead: o.Ahead, end: l}
+		l.flow = flow{engine: detect.New(o.Settings), guard: o.Guard, ours: o.Ours, surge: &surge, neighbours: newNeighbours(o.Neighbours), country: o.Country, oldest: o.ReleaseAfter, ahead: o.Ahead, end: l}
 		l.engine.Limit(l.surge)
 		l.know() // before anything is told once more
 		l.merge = merge{readers: l.readers, engine: l.engine}

@@ -25,6 +25,7 @@ type ReplayOptions struct {
 	Surge    detect.Surge
 	// Neighbours is how many blocked sources of one network block all of it; 0: none do.
 	Neighbours int
+	Country    func(netip.Addr) string               // of an address, "" if it is not known, where the log does not say; may be nil
 	Blocked    []netip.Prefix                        // what is on the blacklist before: not counted
 	Verdict    func(*detect.Verdict)                 // a source that would have been blocked, held or observed (StateOf), in order of event time
 	Refused    func(*detect.Verdict, error)          // one that the guard would have spared; may be nil
@@ -50,7 +51,7 @@ const shownBytes = 120
 func Replay(ctx context.Context, opts ReplayOptions) (ReplaySummary, error) {
 	r := &replay{opts: opts, refused: make(map[netip.Prefix]bool), waiting: make(map[netip.Prefix]store.State)}
 	r.flow = flow{engine: detect.New(opts.Settings), guard: func() *detect.Guard { return opts.Guard }, ours: func() *detect.Ours { return opts.Ours }, surge: &opts.Surge,
-		neighbours: newNeighbours(opts.Neighbours), end: r}
+		neighbours: newNeighbours(opts.Neighbours), country: opts.Country, end: r}
 	r.engine.Limit(r.surge)
 	r.engine.Block(opts.Blocked...)
 	defer r.close()

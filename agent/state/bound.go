@@ -38,10 +38,13 @@ type Bounder struct {
 	removed int64 // since then
 	what    string
 	remedy  string
+	size    *int64 // nil: not known yet
 }
 
-// Run looks every minute until ctx ends.
+// Run looks every minute until ctx ends, and at the beginning how much there is.
 func (b *Bounder) Run(ctx context.Context) error {
+	// An error comes again in a minute.
+	_, _ = b.look(ctx)
 	for loop.Pause(ctx, boundEvery) {
 		if err := b.boundOnce(ctx); err != nil && ctx.Err() == nil {
 			b.Log.Warn().Err(err).Msg("cannot keep the database within its bounds; retrying in a minute")
@@ -50,9 +53,27 @@ func (b *Bounder) Run(ctx context.Context) error {
 	return nil
 }
 
+// look looks how much there is.
+func (b *Bounder) look(ctx context.Context) (store.Size, error) {
+	size, err := b.Store.Size(ctx)
+	if err == nil {
+		b.mu.Lock()
+		b.size = &size.Used
+		b.mu.Unlock()
+	}
+	return size, err
+}
+
+// Size is how many bytes the database took when that was last looked at; nil: it was not yet.
+func (b *Bounder) Size() *int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.size
+}
+
 // boundOnce removes what is too much.
 func (b *Bounder) boundOnce(ctx context.Context) error {
-	size, err := b.Store.Size(ctx)
+	size, err := b.look(ctx)
 	if err != nil {
 		return err
 	}
@@ -63,7 +84,7 @@ func (b *Bounder) boundOnce(ctx context.Context) error {
 	var removed int64
 	if size.Used > limit {
 		removed, err = b.Store.PruneTo(ctx, limit, b.Now().Add(-b.Least))
-		if after, e := b.Store.Size(ctx); e == nil {
+		if after, e := b.look(ctx); e == nil {
 			size = after
 		}
 	}

@@ -8,11 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"activedefense/agent"
+	"activedefense/agent/geo"
 	"activedefense/agent/own"
 	"activedefense/agent/state"
 	"activedefense/config"
@@ -32,7 +35,7 @@ legal and unwise. Nothing is changed or contacted.`,
 func check(ctx context.Context, a *app) error {
 	cfg, warnings, err := a.loadWhole()
 	if err == nil {
-		warnings = append(slices.Concat(warnings, inputWarnings(cfg)), labelWarnings(ctx, cfg)...)
+		warnings = append(slices.Concat(warnings, inputWarnings(cfg), geoWarnings(cfg)), labelWarnings(ctx, cfg)...)
 		if !cfg.Notify.Any() {
 			warnings = append(warnings, config.Warning{Key: "notify", Text: "names nobody, so nobody hears of a firewall that is down, an input that is silent or a block: set notify.mail, notify.webhooks or notify.syslog"})
 		}
@@ -93,6 +96,14 @@ func inputWarnings(cfg *config.Config) []config.Warning {
 		}
 	}
 	return warnings
+}
+
+// geoWarnings says what is wrong with the file of countries now: a daemon goes on without it.
+func geoWarnings(cfg *config.Config) []config.Warning {
+	if _, what, remedy := geo.Open(cfg.Geo.File, time.Now).Trouble(); what != "" {
+		return []config.Warning{{Key: "geo.file", Text: strings.TrimPrefix(what, "geo.file: ") + "; " + remedy}}
+	}
+	return nil
 }
 
 // labelWarnings says what is wrong with the label files now: a daemon goes on without them, or with what they had.

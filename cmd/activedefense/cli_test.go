@@ -683,7 +683,9 @@ func TestCheckNamesWhatTheDaemonCannotUse(t *testing.T) {
 func TestCommandsThatTextsNameHaveTheConfiguration(t *testing.T) {
 	var known []string
 	for _, c := range (&app{}).command().Commands() {
-		known = append(known, c.Name())
+		if !c.Hidden {
+			known = append(known, c.Name())
+		}
 	}
 	for _, name := range strings.Split(subcommands, "|") {
 		if !slices.Contains(known, name) {

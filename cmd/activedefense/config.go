@@ -5,17 +5,19 @@ import (
 	"net/netip"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
 
 	"activedefense/config"
 )
 
 func newConfigCommand(a *app) *cobra.Command {
-	var unit, rsyslog, logrotate bool
+	var unit, rsyslog, logrotate, alerts, grafana bool
 	c := &cobra.Command{
 		Use:   "config [ADDRESS...]",
 		Short: "Print the commented example configuration",
 		Long: `Prints the commented example configuration, with every key and its default. The flags print the files
-to install with it: the systemd unit, and the rsyslog and logrotate configurations.
+to install with it: the systemd unit, the rsyslog and logrotate configurations, alerting rules for Prometheus and a dashboard
+for Grafana.
 
 With --rsyslog, the ADDRESSes given and those of the configured firewalls may send; without any, nobody may.`,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -32,6 +34,10 @@ With --rsyslog, the ADDRESSes given and those of the configured firewalls may se
 				}
 			case logrotate:
 				out = config.Logrotate
+			case alerts:
+				out = config.Alerts
+			case grafana:
+				out = config.Dashboard
 			}
 			_, err := a.stdout.Write(out)
 			return err
@@ -40,8 +46,26 @@ With --rsyslog, the ADDRESSes given and those of the configured firewalls may se
 	c.Flags().BoolVar(&unit, "systemd", false, "print the systemd unit instead")
 	c.Flags().BoolVar(&rsyslog, "rsyslog", false, "print the rsyslog configuration instead")
 	c.Flags().BoolVar(&logrotate, "logrotate", false, "print the logrotate configuration instead")
-	c.MarkFlagsMutuallyExclusive("systemd", "rsyslog", "logrotate")
+	c.Flags().BoolVar(&alerts, "alerts", false, "print alerting rules for Prometheus instead")
+	c.Flags().BoolVar(&grafana, "grafana", false, "print a dashboard for Grafana instead")
+	c.MarkFlagsMutuallyExclusive("systemd", "rsyslog", "logrotate", "alerts", "grafana")
 	return c
+}
+
+// newManCommand is for those who make packages.
+func newManCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "man FOLDER",
+		Short:  "Write the manual pages of all commands into a folder",
+		Args:   cobra.ExactArgs(1),
+		Hidden: true,
+		RunE: func(c *cobra.Command, args []string) error {
+			root := c.Root()
+			root.DisableAutoGenTag = true
+			// The date is that of SOURCE_DATE_EPOCH, where it is set.
+			return doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "Active Defense", Manual: "Active Defense"}, args[0])
+		},
+	}
 }
 
 // rsyslog gives the rsyslog configuration with those who may send: the addresses given and those of the configured firewalls. A

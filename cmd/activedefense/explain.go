@@ -14,6 +14,8 @@ import (
 	"activedefense/agent"
 	"activedefense/agent/api"
 	"activedefense/agent/display"
+	"activedefense/agent/geo"
+	"activedefense/agent/line"
 	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/detect/panos"
@@ -121,7 +123,7 @@ type countingJSON struct {
 	Text   string `json:"text"`
 }
 
-func (e *explainCommand) explain(ctx context.Context, line string) error {
+func (e *explainCommand) explain(ctx context.Context, text string) error {
 	cfg, err := e.loadPart(config.PartInputs, config.PartRules, config.PartOurs, config.PartStore)
 	if err != nil {
 		return err
@@ -135,7 +137,7 @@ func (e *explainCommand) explain(ctx context.Context, line string) error {
 		return err
 	}
 	var ev detect.Event
-	err = panos.New(panos.Options{Format: format, Location: in.Location}).Parse([]byte(line), time.Now(), &ev)
+	err = panos.New(panos.Options{Format: format, Location: in.Location}).Parse([]byte(text), time.Now(), &ev)
 	cut := errors.Is(err, detect.ErrCut)
 	if errors.Is(err, panos.ErrIgnored) {
 		return fmt.Errorf("the line is ignored: %w", err)
@@ -143,6 +145,7 @@ func (e *explainCommand) explain(ctx context.Context, line string) error {
 	if err != nil && !cut {
 		return fmt.Errorf("the line cannot be parsed: %w", err)
 	}
+	line.Locate(&ev, geo.Open(cfg.Geo.File, time.Now).Countries())
 	ev.Judge()
 	blocked := ""
 	known := e.known(ctx, cfg, func(st *store.Store) { blocked = whileBlocked(ctx, st, &ev) })

@@ -200,6 +200,7 @@ internet addresses that scan or attack, and has the firewalls block them.`,
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(newManCommand())
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration `FILE` (default "+defaultConfig+" if it exists)")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object a line")
 	root.AddCommand(newRunCommand(a), newCheckCommand(a), newConfigCommand(a), newReplayCommand(a), newExplainCommand(a),
