@@ -261,7 +261,7 @@ func TestTemplatesTogether(t *testing.T) {
 		found = append(found, u.String())
 	}
 	slices.Sort(found)
-	if want := []string{`setting shared x on`, `x "e"`, `zone "z"`}; !slices.Equal(found, want) {
+	if want := []string{`setting devices localhost.localdomain empty list`, `setting shared x on`, `x "e"`, `zone "z"`}; !slices.Equal(found, want) {
 		t.Errorf("settings %q, want %q", found, want)
 	}
 }
