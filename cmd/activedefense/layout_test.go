@@ -43,7 +43,7 @@ var allowed = map[string][]string{
 	"store":             {"migrations"},
 
 	"firewall/policy/byhand":   {"firewall/xmlapi"},
-	"firewall/policy/panorama": {"firewall/xmlapi"},
+	"firewall/policy/panorama": {"firewall/policy/byhand", "firewall/xmlapi"},
 
 	// The simulated firewall, and what uses it.
 	"cmd/demo":                     append(halls("jobs", "traffic", "userid"), "agent", "agent/enforce", "agent/explain", "config", "detect", "store", "firewall/panosim", "firewall/policy"),

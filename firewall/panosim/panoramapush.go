@@ -17,7 +17,7 @@ import (
 
 // Push pushes a device group of the Panorama's committed configuration, and with it what it inherits from the groups
 // above it and what is shared, to the firewalls and virtual systems that the group names under its <devices>, or to those of them
-// whose serial numbers are given. A rule with a <target> goes only where that says. The groups below it are left as they are.
+// whose serial numbers are given. A rule with a <target> goes only where that says, by serial numbers, virtual systems and tags. The groups below it are left as they are.
 // What had been pushed for the same virtual system before is gone. The error names the firewalls that could not be
 // reached, the others have it; or it says that there is no such group, or that it names no such firewall.
 func (p *Panorama) Push(group string, serials ...string) error {
@@ -29,7 +29,11 @@ func (p *Panorama) Push(group string, serials ...string) error {
 		return fmt.Errorf("push device group %s: there is none of that name", group)
 	}
 	return p.pushTo("device group "+group, line[0], serials, func(fw *Sim, device *xmltree.Element) {
-		fw.pushed.Take(root.Child("shared"), line, device.Child("vsys").EntryNames())
+		tags := map[string][]string{}
+		for _, system := range root.Down("mgt-config", "devices", "entry="+device.ID(), "vsys").Entries() {
+			tags[system.ID()] = system.Child("tags").Members()
+		}
+		fw.pushed.Take(root.Child("shared"), line, device.Child("vsys").EntryNames(), tags)
 	})
 }
 

@@ -122,7 +122,7 @@ func TestPushedRulesEncloseTheFirewallsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.mu.Lock()
-	s.pushed.Take(nil, []*xmltree.Element{group}, nil)
+	s.pushed.Take(nil, []*xmltree.Element{group}, nil, nil)
 	s.mu.Unlock()
 	for source, want := range map[string]string{"192.0.2.1": "own", "192.0.2.2": "pre", "192.0.2.3": "post", "192.0.2.4": "interzone-default"} {
 		if v := s.Traffic().Packet(inbound(source)); v.Rule != want {

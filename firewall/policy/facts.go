@@ -108,6 +108,8 @@ type Facts struct {
 	template               fact[*xmlapi.Node] // the config of its template; nil: none
 	place                  panorama.Place     // where that comes from; only of a plan
 	placeUnknown           error              // why Panorama could not be asked for it
+	local                  []*xmlapi.Node     // the virtual systems of the firewall and what is shared, candidate and running; only of a plan that may change Panorama
+	systems                []systemFacts      // the other virtual systems; the same
 	asPushed               scopes             // what Panorama pushed, before any step; only of a plan
 	seen                   panorama.View      // the same, with where it is from
 	// standing is what of our names, and of overrides of the default rules, Panorama has in its candidate configuration where it pushes
@@ -127,6 +129,12 @@ type Facts struct {
 	members    fact[*xmlapi.Node]   // of dynamic address groups; only ModeTag
 	list       fact[*xmlapi.Node]   // our list as the firewall holds it; nil: it holds none
 	refreshes  fact[[]xmlapi.Job]   // jobs that fetched lists, the latest first
+}
+
+// systemFacts is another virtual system of the firewall.
+type systemFacts struct {
+	name   string
+	pushed []xmlapi.Pushed // as vsysPushed
 }
 
 // fact is an answer, or why there is none.

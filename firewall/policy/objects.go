@@ -125,6 +125,12 @@ func filterMatches(filter, tag string) (matches, others bool) {
 	return true, false
 }
 
+// mayMatch tells whether a filter may match an address because of an object with these tags; none: with none. One that cannot be read may.
+func mayMatch(filter string, tags []string) bool {
+	matches, named, err := parseTagFilter(filter)
+	return err != nil || matches(nil) || slices.ContainsFunc(named, func(tag string) bool { return slices.Contains(tags, tag) })
+}
+
 // maxFilterTags bounds how many other tags of a filter are tried in every combination; one with more may match anything.
 const maxFilterTags = 12
 

@@ -44,6 +44,7 @@ type OnPanorama struct {
 	offered []panorama.Change // those, and what a person types
 	own     []panorama.Change // those of the offered that change nothing of somebody else's
 	push    panorama.Push     // what it would take along
+	secrets []string          // what of the templates holds secrets, which cannot be compared
 	all     []panorama.Change // those that we make where somebody else's is adopted, or that stand there
 	earlier []panorama.Change // those of what is taken away
 	byHand  edited            // all that EditedByHand names
@@ -71,11 +72,48 @@ func (f *Facts) readPlace(ctx context.Context, d *xmlapi.Device, want Expectatio
 			f.standing, f.standingUnknown = readStanding(ctx, itself, place, want.Names)
 		}
 	}
-	f.standingUnknown = cmp.Or(err, f.standingUnknown)
+	if f.standingUnknown = cmp.Or(err, f.standingUnknown); err == nil {
+		if err := f.readSystems(ctx, d); err != nil {
+			return err
+		}
+	}
 	if want.Panorama == PanoramaApply {
 		return f.standingUnknown
 	}
 	f.placeUnknown = err // a person fills in the names
+	return nil
+}
+
+// readSystems reads what a push to the firewall may concern: its whole configuration, and what Panorama has pushed to its other virtual systems.
+func (f *Facts) readSystems(ctx context.Context, d *xmlapi.Device) error {
+	const what = "read the virtual systems"
+	candidate, err := d.Get(ctx, what, xmlapi.DevicePath+"/vsys")
+	if err != nil {
+		return err
+	}
+	running, err := d.Show(ctx, what, xmlapi.DevicePath+"/vsys")
+	if err != nil {
+		return err
+	}
+	shared, err := d.Show(ctx, "read the shared configuration", xmlapi.SharedPath)
+	if err != nil {
+		return err
+	}
+	f.local = []*xmlapi.Node{candidate, running, shared, f.shared.value}
+	if !f.info.value.MultiVSys {
+		return nil
+	}
+	for _, e := range slices.Concat(candidate.Entries(), running.Entries()) {
+		name := e.Attr("name")
+		if name == f.VSys || slices.ContainsFunc(f.systems, func(s systemFacts) bool { return s.name == name }) {
+			continue
+		}
+		pushed, err := xmlapi.PushedPolicy(ctx, d, "read the policy pushed by Panorama to "+name, name)
+		if err != nil {
+			return err
+		}
+		f.systems = append(f.systems, systemFacts{name, pushed})
+	}
 	return nil
 }
 
@@ -305,36 +343,59 @@ func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool
 // judgedPush is the push of a part to the firewall, by what it takes along of others. adopted is what we would make where somebody else's is
 // adopted: an earlier run may have.
 func (f *Facts) judgedPush(part *OnPanorama, adopted []panorama.Change) (panorama.Push, error) {
-	held := func(f *Facts) panorama.Held { return panorama.Held{Parts: f.pushed(), Template: f.template.value} }
 	pushed := part.changes
 	if len(pushed) == 0 { // a person pushes
 		pushed = part.offered
 	}
-	push := panorama.Push{At: f.place, Have: held(f), Local: []*xmlapi.Node{f.own.value, f.shared.value}, Changes: part.offered, Replaced: part.own,
+	push := panorama.Push{At: f.place, Local: f.local, Changes: part.offered, Replaced: part.own,
 		Groups: len(part.changes) == 0 || slices.ContainsFunc(pushed, f.place.InGroups), Templates: slices.ContainsFunc(pushed, panorama.Change.InTemplate),
-		Targets: func(target *xmlapi.Node, tags []string) bool {
-			return rule{target: target}.wouldTarget(f.place.Serial, f.VSys, tags)
+		Targets: func(target *xmlapi.Node, system string, tags []string) bool {
+			return rule{target: target}.wouldTarget(f.place.Serial, cmp.Or(system, f.VSys), tags)
 		},
+		Has: func(target *xmlapi.Node, system string) bool {
+			return rule{target: target}.targets(f.place.Serial, cmp.Or(system, f.VSys))
+		},
+		Asks: mayMatch,
 		SameCA: func(a, b *xmlapi.Node) bool { // Panorama adds what it reads in it
 			return slices.EqualFunc(decodePEM(a.Value("public-key")), decodePEM(b.Value("public-key")), slices.Equal)
 		},
 	}
+	var err error
+	if push.System, err = f.system(f.place.VSys, part.offered, part.changes, adopted); err != nil {
+		return push, err
+	}
+	for _, s := range f.systems {
+		other := *f
+		other.vsysPushed.value = s.pushed
+		system, err := other.system(s.name, part.offered, part.changes, adopted)
+		if err != nil {
+			return push, err
+		}
+		push.Systems = append(push.Systems, system)
+	}
+	return push, nil
+}
+
+// system is a virtual system of the firewall as the facts have it, and as it would be by changes that are offered, made, or made where somebody else's is adopted.
+func (f *Facts) system(name string, offered, changes, adopted []panorama.Change) (panorama.System, error) {
+	held := func(f *Facts) panorama.Held { return panorama.Held{Parts: f.pushed(), Template: f.template.value} }
+	s := panorama.System{Name: name, Have: held(f)}
 	add := func(to *[]panorama.Held, f Facts, changes []panorama.Change) error {
 		err := f.pushChanges(changes)
 		*to = append(*to, held(&f))
 		return err
 	}
-	if err := cmp.Or(add(&push.Then, *f, part.offered), add(&push.Then, *f, part.changes), add(&push.Then, *f, adopted)); err != nil {
-		return push, err
+	if err := cmp.Or(add(&s.Then, *f, offered), add(&s.Then, *f, changes), add(&s.Then, *f, adopted)); err != nil {
+		return s, err
 	}
 	for _, level := range f.place.Levels() { // the firewall does not tell whether an object of the name stands at this level
-		alone, changes := *f, panorama.At(level, part.offered)
+		alone, changes := *f, panorama.At(level, offered)
 		alone.vsysPushed.value, alone.barePushed.value = nil, nil
-		if err := cmp.Or(add(&push.Apart, *f, changes), add(&push.Apart, alone, changes)); err != nil {
-			return push, err
+		if err := cmp.Or(add(&s.Apart, *f, changes), add(&s.Apart, alone, changes)); err != nil {
+			return s, err
 		}
 	}
-	return push, nil
+	return s, nil
 }
 
 // findUnpushed notes what others have committed on Panorama that a push of ours would take along: see panorama.Push. Unless it is the last
@@ -342,8 +403,8 @@ func (f *Facts) judgedPush(part *OnPanorama, adopted []panorama.Change) (panoram
 func (o *OnPanorama) findUnpushed(ctx context.Context, itself *xmlapi.Device, last bool) error {
 	push := o.push
 	push.Last = last
-	all, err := push.Unpushed(ctx, itself)
-	o.Unpushed = atMost(all)
+	all, secrets, err := push.Unpushed(ctx, itself)
+	o.Unpushed, o.secrets = atMost(all), atMost(secrets)
 	return err
 }
 
@@ -394,6 +455,9 @@ func (o *OnPanorama) standing(ctx context.Context, itself *xmlapi.Device, want E
 		o.Notes = append(o.Notes, "Others changed on Panorama what is not pushed to this firewall yet ("+strings.Join(o.Unpushed, ", ")+
 			"): a push takes it along, and --commit does none before it is pushed (Commit > Push to Devices) or taken back.")
 	}
+	if o.push.Templates {
+		o.Notes = append(o.Notes, secretsNote(o.secrets))
+	}
 	if o.Pending, err = pendingChanges(ctx, itself); err != nil {
 		return err
 	}
@@ -436,6 +500,15 @@ func (o *OnPanorama) standing(ctx context.Context, itself *xmlapi.Device, want E
 		o.Notes = append(o.Notes, fmt.Sprintf("%d of the %d changes on Panorama are committed there already, and need a push to this firewall; %s.", committed, all, by))
 	}
 	return nil
+}
+
+// secretsNote says what a push of templates takes along that is not known; names are what holds secrets that are written otherwise on the firewall.
+func secretsNote(names []string) string {
+	note := "Passwords, keys and other secrets in the templates cannot be compared, for each device encrypts them by itself: if others changed one and did not push it, the push takes it along."
+	if len(names) > 0 {
+		note += " Look at these, which hold one: " + strings.Join(names, ", ") + "."
+	}
+	return note
 }
 
 // findByHand notes whose edits wait on Panorama, and what of them a commit of ours would take along that our steps do not make.

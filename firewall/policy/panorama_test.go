@@ -864,7 +864,7 @@ func TestOthersObjectsAreNotPushed(t *testing.T) {
 		"one that hides":      {"set", branches + "/address", `<entry name="web"><ip-netmask>198.51.100.9</ip-netmask></entry>`, `address "web" of branches, which is nearer to the firewall than the one that it has`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newPanoramaLab(t, managed{hq: objects + preRules(letIn("hq", "dmz")), branches: `<tag><entry name="blue"/></tag>`})
+			l := newPanoramaLab(t, managed{hq: objects + preRules(letIn("hq", "dmz")), branches: `<tag><entry name="blue"/></tag><address-group><entry name="blues"><dynamic><filter>'blue'</filter></dynamic></entry></address-group>`})
 			l.unhindered()
 			if err := l.panorama.Config().Edit("boss", c.action, c.path, c.entry); err != nil {
 				t.Fatal(err)

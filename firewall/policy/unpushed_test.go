@@ -70,6 +70,13 @@ func TestOthersObjectsOfEveryKind(t *testing.T) {
 		"an application":         {"", letIn("hq", "dmz"), "set", "/application", `<entry name="new">` + app, `application "new" of branches, which is new and may act by itself`},
 		"tags of an application": {"", letIn("hq", "dmz"), "set", "/application-tag", `<entry name="ssl"><tag><member>x</member></tag></entry>`, `application tag "ssl" of branches, which is new and may act by itself`},
 		"what a filter excludes": {`<address-group><entry name="g"><dynamic><filter>not 'x'</filter></dynamic></entry></address-group>`, letIn("hq", "dmz"), "set", "/address", `<entry name="new"><ip-netmask>198.51.100.9</ip-netmask></entry>`, `address "new" of branches, which is new and may be matched by a filter that says not`},
+		"a filter in capitals":   {`<address-group><entry name="g"><dynamic><filter>NOT'x'</filter></dynamic></entry></address-group>`, letIn("hq", "dmz"), "set", "/address", `<entry name="new"><ip-netmask>198.51.100.9</ip-netmask><tag><member>y</member></tag></entry>`, `address "new" of branches, which is new and may be matched by a filter that says not`},
+		"a filter of two tags":   {`<address-group><entry name="g"><dynamic><filter>'z' And('y')</filter></dynamic></entry></address-group>`, letIn("hq", "dmz"), "set", "/address", `<entry name="new"><ip-netmask>198.51.100.9</ip-netmask><tag><member>y</member></tag></entry>`, `address "new" of branches, which is new and bears tags`},
+		"a filter of others":     {`<address-group><entry name="g"><dynamic><filter>'z' and not 'x'</filter></dynamic></entry></address-group>`, letIn("hq", "dmz"), "set", "/address", `<entry name="new"><ip-netmask>198.51.100.9</ip-netmask><tag><member>y</member></tag></entry>`, ""},
+		"the tag of a rule":      {"", named(letIn("hq", "dmz"), "tag", "y"), "set", "/address", `<entry name="new"><ip-netmask>198.51.100.9</ip-netmask><tag><member>y</member></tag></entry>`, ""},
+		"the name of a zone":     {"", letIn("hq", "dmz"), "set", "/address", `<entry name="dmz"><ip-netmask>198.51.100.0/24</ip-netmask></entry>`, ""},
+		"of an application":      {"", named(letIn("hq", "dmz"), "application", "ssl"), "set", "/service", `<entry name="ssl"><protocol><tcp><port>443</port></tcp></protocol></entry>`, ""},
+		"a group of that name":   {"", named(letIn("hq", "dmz"), "application", "ssl"), "set", "/application-group", `<entry name="ssl"><members><member>web-browsing</member></members></entry>`, `application group "ssl" of branches, which is new and has a name that is in use`},
 		"tags that no one asks":  {"", letIn("hq", "dmz"), "set", "/address", `<entry name="new"><ip-netmask>198.51.100.9</ip-netmask><tag><member>x</member></tag></entry>`, ""},
 		"an unused service":      {"", letIn("hq", "dmz"), "set", "/service", `<entry name="new"><protocol><tcp><port>1-65535</port></tcp></protocol></entry>`, ""},
 		"an unused profile":      {"", letIn("hq", "dmz"), "set", "/profiles/hip-profiles", `<entry name="h"><match>"o"</match></entry>`, ""},
@@ -86,6 +93,21 @@ func TestOthersObjectsOfEveryKind(t *testing.T) {
 			l.refused(c.told)
 		})
 	}
+}
+
+// The roles of Panorama's own administrators are pushed to no firewall, and where a match list stands in a profile says nothing.
+func TestWhatIsPanoramasOwnHoldsNobodyUp(t *testing.T) {
+	const (
+		lists   = `<entry name="t"><log-type>traffic</log-type><filter>All Logs</filter></entry><entry name="u"><log-type>threat</log-type><filter>All Logs</filter></entry>`
+		profile = branchesGroup + "/log-settings/profiles/entry[@name='p']/match-list/entry[@name='u']"
+	)
+	l := newPanoramaLab(t, managed{local: withoutCleanup(), branches: `<log-settings><profiles><entry name="p"><match-list>` + lists + `</match-list></entry></profiles></log-settings>` + preRules(letIn("hq", "dmz"))})
+	l.changed("set", "/config/shared/admin-role", `<entry name="readers"><role><device><webui/></device></role></entry>`)
+	l.changed("delete", profile, "")
+	l.changed("set", branchesGroup+"/log-settings/profiles/entry[@name='p']/match-list", `<entry name="u"><log-type>threat</log-type><filter>All Logs</filter></entry>`)
+	l.changed("delete", strings.Replace(profile, "'u'", "'t'", 1), "")
+	l.changed("set", branchesGroup+"/log-settings/profiles/entry[@name='p']/match-list", `<entry name="t"><log-type>traffic</log-type><filter>All Logs</filter></entry>`)
+	l.refused("")
 }
 
 // Of two objects of a name, the nearer one counts, and behind it what is shared, for other virtual systems.
@@ -111,6 +133,75 @@ func TestOthersObjectsOfOneName(t *testing.T) {
 	l.refused(`address "web" of shared`)
 }
 
+// A push to a firewall is for all virtual systems that its device group names, and what is shared for all that it has: what it brings to each counts.
+func TestOthersCommitsForOtherVirtualSystems(t *testing.T) {
+	const (
+		here   = branchesGroup + "/devices/entry[@name='" + serial + "']/vsys"
+		pre    = "/pre-rulebase/security/rules"
+		region = `<entry name="RU"><address><member>203.0.113.0/24</member></address></entry>`
+		tags   = "/config/mgt-config/devices/entry[@name='" + serial + "']/vsys/entry[@name='vsys2']/tags"
+		second = `<entry name="vsys2"/>`
+		target = `<target><devices><entry name="` + serial + `"><vsys>` + second + `</vsys></entry></devices></target><action>`
+	)
+	local := strings.Replace(withoutCleanup(), "</entry></vsys>", `</entry><entry name="vsys2"><zone><entry name="untrust"/><entry name="dmz"/></zone><rulebase><security><rules>`+
+		named(letIn("local", "dmz"), "source", "RU")+`</rules></security></rulebase></entry></vsys>`, 1)
+	alone, tagged := strings.Replace(letIn("alone", "dmz"), "<action>", target, 1), strings.Replace(letIn("tagged", "dmz"), "<action>", `<target><tags><member>second</member></tags></target><action>`, 1)
+	type edit struct{ action, path, element string }
+	join := edit{"set", here, second}
+	for name, c := range map[string]struct {
+		before, after []edit // what is pushed, and what is not
+		told          string
+	}{
+		"it joins":                  {nil, []edit{join}, "pre-rulebase of branches"},
+		"it leaves":                 {[]edit{join}, []edit{{"delete", here + "/entry[@name='vsys2']", ""}}, "the virtual systems of device group branches, of which vsys2 is none any more"},
+		"it is there":               {[]edit{join}, nil, ""},
+		"a rule for it":             {[]edit{join}, []edit{{"set", branchesGroup + pre, alone}}, "pre-rulebase of branches"},
+		"one it has":                {[]edit{join, {"set", branchesGroup + pre, alone}}, nil, ""},
+		"not in the group":          {nil, []edit{{"set", branchesGroup + pre, alone}}, ""},
+		"a shared rule for it":      {nil, []edit{{"set", "/config/shared" + pre, alone}}, "pre-rulebase of shared"},
+		"one for its tag":           {[]edit{{"set", tags, "<member>second</member>"}}, []edit{{"set", "/config/shared" + pre, tagged}}, "pre-rulebase of shared"},
+		"one that it has":           {[]edit{{"set", tags, "<member>second</member>"}, {"set", "/config/shared" + pre, tagged}}, nil, ""},
+		"what its rule names":       {nil, []edit{{"set", "/config/shared/region", region}}, `region "RU" of shared, which is new and has a name that is in use`},
+		"what its pushed rule does": {[]edit{join, {"set", branchesGroup + pre, named(alone, "source", "CN")}}, []edit{{"set", branchesGroup + "/region", strings.Replace(region, "RU", "CN", 1)}}, `region "CN" of branches, which is new and has a name that is in use`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newPanoramaLab(t, managed{local: local, several: true, branches: preRules(letIn("hq", "dmz"))})
+			for _, e := range c.before {
+				l.changed(e.action, e.path, e.element)
+			}
+			if err := l.panorama.Push("branches"); err != nil {
+				t.Fatal(err)
+			}
+			l.unhindered()
+			for _, e := range c.after {
+				l.changed(e.action, e.path, e.element)
+			}
+			l.refused(c.told)
+		})
+	}
+}
+
+// Our rule for one virtual system of several is made, and moved to where it belongs, though the others have none.
+func TestOurRuleForOneOfSeveralVirtualSystems(t *testing.T) {
+	for level, m := range map[string]managed{branchesGroup: {branches: preRules(letIn("hq", "dmz"))}, "/config/shared": {shared: preRules(letIn("hq", "dmz"))}} {
+		m.local, m.several = withoutCleanup(), true
+		l := newPanoramaLab(t, m)
+		l.changed("set", branchesGroup+"/devices/entry[@name='"+serial+"']/vsys", `<entry name="vsys2"/>`)
+		if err := l.panorama.Push("branches"); err != nil {
+			t.Fatal(err)
+		}
+		l.refused("")
+		l.changed("move", level+"/pre-rulebase/security/rules/entry[@name='active-defense-block-"+serial+"-vsys1']", "bottom")
+		if err := l.panorama.Push("branches"); err != nil {
+			t.Fatal(err)
+		}
+		l.refused("")
+		if first := l.sim.Traffic().Rules("")[0].Name; first != "active-defense-block-"+serial+"-vsys1" {
+			t.Errorf("%s: the first rule is %s", level, first)
+		}
+	}
+}
+
 // unhindered holds that nothing was named so far.
 func (l *panoramaLab) unhindered() {
 	l.t.Helper()
@@ -123,7 +214,7 @@ func (l *panoramaLab) unhindered() {
 // while that is edited alone, too, for a push goes by what is committed.
 func TestAnotherPlaceIsNotPushed(t *testing.T) {
 	const (
-		place = "the device group of the firewall, the groups above that, its templates or its tags, which are edited and not committed"
+		place = "the device group of the firewall, the groups above that, its virtual systems there, its templates or its tags, which are edited and not committed"
 		stack = stacksOfPanorama + "/entry[@name='all']"
 		here  = "/devices/entry[@name='" + serial + "']"
 		nat   = `<pre-rulebase><nat><rules><entry name="n"><from><member>untrust</member></from><to><member>untrust</member></to><source><member>any</member></source><destination><member>any</member></destination><service>any</service></entry></rules></nat></pre-rulebase>`
@@ -168,6 +259,33 @@ func TestAnotherPlaceIsNotPushed(t *testing.T) {
 			}
 			l.refused(c.told)
 		})
+	}
+}
+
+// What the firewall has by a tag that it no longer bears, the push takes away.
+func TestARuleForATagThatIsGoneIsNotPushed(t *testing.T) {
+	const tags = "/config/mgt-config/devices/entry[@name='" + serial + "']/vsys/entry[@name='vsys1']/tags"
+	for _, negate := range []string{"no", "yes"} {
+		l := newPanoramaLab(t, managed{local: withoutCleanup()})
+		l.changed("set", tags, "<member>x</member>")
+		if negate == "no" {
+			l.changed("set", tags, "<member>edge</member>")
+		}
+		l.changed("set", branchesGroup+"/pre-rulebase/security/rules", strings.Replace(letIn("tagged", "dmz"), "<action>", "<target><tags><member>edge</member></tags><negate>"+negate+"</negate></target><action>", 1))
+		if err := l.panorama.Push("branches"); err != nil {
+			t.Fatal(err)
+		}
+		l.unhindered()
+		if negate == "no" {
+			l.changed("delete", tags+"/member[text()='edge']", "")
+		} else {
+			l.changed("set", tags, "<member>edge</member>")
+		}
+		l.refused("pre-rulebase of branches")
+		if err := l.panorama.Push("branches"); err != nil {
+			t.Fatal(err)
+		}
+		l.unhindered()
 	}
 }
 

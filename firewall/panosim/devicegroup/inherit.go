@@ -34,12 +34,20 @@ func Lineage(root *xmltree.Element, group string) []*xmltree.Element {
 	return out
 }
 
+// receivers is what a rule is pushed to, each a virtual system of a firewall with the tags that Panorama has given it.
+type receivers []receiver
+
+type receiver struct {
+	serial, vsys string
+	tags         []string
+}
+
 // inherited copies a device group as a firewall gets it: around its rules are those of its parent, around these those of
 // the parent's parent; and it has the objects of both that it does not have itself.
-func inherited(line []*xmltree.Element, serial, vsys string) *xmltree.Element {
-	out := prepared(line[0], line[0].ID(), serial, vsys)
+func inherited(line []*xmltree.Element, to receivers) *xmltree.Element {
+	out := prepared(line[0], line[0].ID(), to)
 	for _, parent := range line[1:] {
-		outer := prepared(parent, parent.ID(), serial, vsys)
+		outer := prepared(parent, parent.ID(), to)
 		out = enclosed(out, outer)
 		Fold(out, outer)
 	}
@@ -48,18 +56,18 @@ func inherited(line []*xmltree.Element, serial, vsys string) *xmltree.Element {
 
 // prepared copies a scope as a firewall gets it: every object and rule marked with where it comes from, and without
 // the rules that are for other firewalls.
-func prepared(scope *xmltree.Element, location, serial, vsys string) *xmltree.Element {
+func prepared(scope *xmltree.Element, location string, to receivers) *xmltree.Element {
 	out := &xmltree.Element{Name: scope.Name, Attributes: scope.Attributes}
 	for _, list := range scope.Children {
 		// What a device group says of itself is no object.
 		if !slices.Contains([]string{"devices", "reference-templates", "description", "master-device"}, list.Name) {
-			out.Children = append(out.Children, located(list, location, serial, vsys))
+			out.Children = append(out.Children, located(list, location, to))
 		}
 	}
 	return out
 }
 
-func located(e *xmltree.Element, location, serial, vsys string) *xmltree.Element {
+func located(e *xmltree.Element, location string, to receivers) *xmltree.Element {
 	out := &xmltree.Element{Name: e.Name, Attributes: e.Attributes, Text: e.Text, Children: e.Children}
 	if e.Name == "entry" {
 		out.Attributes = maps.Clone(e.Attributes)
@@ -68,24 +76,28 @@ func located(e *xmltree.Element, location, serial, vsys string) *xmltree.Element
 	}
 	out.Children = nil
 	for _, c := range e.Children {
-		if c.Name != "entry" || means(c.Child("target"), serial, vsys) {
-			out.Children = append(out.Children, located(c, location, serial, vsys))
+		if c.Name != "entry" || to.isTarget(c.Child("target")) {
+			out.Children = append(out.Children, located(c, location, to))
 		}
 	}
 	return out
 }
 
-// means says whether the target of a rule, which may be nil, is the firewall: it names none, or this one; or any but
-// those it names.
-func means(target *xmltree.Element, serial, vsys string) bool {
-	devices := target.Child("devices").Entries()
-	if len(devices) == 0 {
+// isTarget says whether the target of a rule, which may be nil, is one of the virtual systems: it names no firewall and no tag, or this one or one of its
+// tags; or any but those it names.
+func (all receivers) isTarget(target *xmltree.Element) bool {
+	return slices.ContainsFunc(all, func(r receiver) bool { return r.isTarget(target) })
+}
+
+func (r receiver) isTarget(target *xmltree.Element) bool {
+	devices, tags := target.Child("devices").Entries(), target.Child("tags").Members()
+	if len(devices)+len(tags) == 0 {
 		return true
 	}
 	named := slices.ContainsFunc(devices, func(d *xmltree.Element) bool {
 		systems := d.Child("vsys").EntryNames()
-		return d.ID() == serial && (len(systems) == 0 || vsys == "" || slices.Contains(systems, vsys))
-	})
+		return d.ID() == r.serial && (len(systems) == 0 || slices.Contains(systems, r.vsys))
+	}) || slices.ContainsFunc(tags, func(tag string) bool { return slices.Contains(r.tags, tag) })
 	return named != (target.Value("negate") == "yes")
 }
 

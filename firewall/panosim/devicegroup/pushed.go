@@ -27,8 +27,8 @@ type Pushed struct {
 func NewPushed(serial string, vsys []string) *Pushed { return &Pushed{serial: serial, vsys: vsys} }
 
 // Take keeps what is pushed: for these virtual systems, or for all of the firewall if none is named. line is the device
-// group with those above it, shared the scope Shared, nil for none.
-func (p *Pushed) Take(shared *xmltree.Element, line []*xmltree.Element, vsys []string) {
+// group with those above it, shared the scope Shared, nil for none; tags are those of the firewall's virtual systems on Panorama.
+func (p *Pushed) Take(shared *xmltree.Element, line []*xmltree.Element, vsys []string, tags map[string][]string) {
 	if len(vsys) == 0 {
 		vsys = p.vsys
 	}
@@ -38,12 +38,16 @@ func (p *Pushed) Take(shared *xmltree.Element, line []*xmltree.Element, vsys []s
 	}
 	for _, name := range vsys {
 		if slices.Contains(p.vsys, name) {
-			groups[name] = inherited(line, p.serial, name)
+			groups[name] = inherited(line, receivers{{p.serial, name, tags[name]}})
 		}
 	}
 	p.groups, p.shared = groups, nil
 	if shared != nil {
-		p.shared = prepared(shared, sharedLocation, p.serial, "")
+		var all receivers
+		for _, name := range p.vsys {
+			all = append(all, receiver{p.serial, name, tags[name]})
+		}
+		p.shared = prepared(shared, sharedLocation, all)
 	}
 }
 

@@ -60,7 +60,7 @@ func TestRulesAreEnclosed(t *testing.T) {
 	group := parsed(t, `<entry name="dg"><address><entry name="a"/></address><devices/>`+rules("pre-rulebase", "g1", "g2")+rules("post-rulebase", "g3")+`</entry>`)
 	parent := parsed(t, `<entry name="up"><address><entry name="a"><fqdn>parents</fqdn></entry><entry name="b"/></address>`+rules("pre-rulebase", "p1")+rules("post-rulebase", "p2")+`</entry>`)
 	shared := parsed(t, `<shared>`+rules("pre-rulebase", "s1")+rules("post-rulebase", "s2")+`</shared>`)
-	p.Take(shared, []*xmltree.Element{group, parent}, []string{"vsys1", "vsys9"})
+	p.Take(shared, []*xmltree.Element{group, parent}, []string{"vsys1", "vsys9"}, nil)
 	pre, post, objects := p.Rules("vsys1")
 	if got, want := names(pre)+" | "+names(post), "s1@Shared p1@up g1@dg g2@dg | g3@dg p2@up s2@Shared"; got != want {
 		t.Errorf("%s, want %s", got, want)
@@ -80,6 +80,10 @@ func TestRulesAreEnclosed(t *testing.T) {
 // Of rules with a target only those come that are for the firewall.
 func TestTargets(t *testing.T) {
 	for target, comes := range map[string]bool{
+		`<tags><member>edge</member></tags>`:                      true,
+		`<tags><member>other</member></tags>`:                     false,
+		`<tags><member>edge</member></tags><negate>yes</negate>`:  false,
+		`<tags><member>other</member></tags><negate>yes</negate>`: true,
 		"":                                       true,
 		`<devices><entry name="007"/></devices>`: true,
 		`<devices><entry name="008"/></devices>`: false,
@@ -90,7 +94,7 @@ func TestTargets(t *testing.T) {
 		`<devices><entry name="007"><vsys><entry name="vsys2"/></vsys></entry></devices><negate>no</negate>`: false,
 	} {
 		p := NewPushed("007", []string{"vsys1"})
-		p.Take(nil, []*xmltree.Element{parsed(t, `<entry name="dg"><pre-rulebase><security><rules><entry name="r"><target>`+target+`</target></entry></rules></security></pre-rulebase></entry>`)}, nil)
+		p.Take(nil, []*xmltree.Element{parsed(t, `<entry name="dg"><pre-rulebase><security><rules><entry name="r"><target>`+target+`</target></entry></rules></security></pre-rulebase></entry>`)}, nil, map[string][]string{"vsys1": {"edge"}})
 		if pre, _, _ := p.Rules("vsys1"); (len(pre) == 1) != comes {
 			t.Errorf("%s: %s", target, names(pre))
 		}
@@ -106,7 +110,7 @@ func TestShown(t *testing.T) {
 	if got := show(p, ""); !strings.Contains(got, "No shared policy pushed to device") {
 		t.Error(got)
 	}
-	p.Take(parsed(t, "<shared/>"), []*xmltree.Element{parsed(t, `<entry name="dg">`+rules("pre-rulebase", "r")+`</entry>`)}, nil)
+	p.Take(parsed(t, "<shared/>"), []*xmltree.Element{parsed(t, `<entry name="dg">`+rules("pre-rulebase", "r")+`</entry>`)}, nil, nil)
 	if got, want := show(p, ""), `<response status="success"><result><policy><panorama><pre-rulebase><security><rules><entry name="r" loc="dg"/></rules></security>`+
 		`</pre-rulebase></panorama><shared/></policy></result></response>`; got != want {
 		t.Errorf("%s, want %s", got, want)

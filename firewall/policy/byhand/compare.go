@@ -21,11 +21,20 @@ var (
 	// server is asked first, which cipher is offered first.
 	sets = []string{
 		"tag", "from", "to", "source", "destination", "source-user", "source-hip", "destination-hip", "application", "service", "category",
-		"static", "match-list", "send-syslog", "CA", "devices", "vsys", "interface", "layer3", "layer2", "tap", "virtual-wire",
+		"static", "members", "match-list", "send-syslog", "CA", "devices", "vsys", "interface", "layer3", "layer2", "tap", "virtual-wire",
 	}
 	// emptied are those in which plans make objects: they stay, and are empty, where what was made is taken away again.
 	emptied = []string{"tag", "address", "address-group", "external-list", "rules", "profiles", "match-list", "syslog", "certificate", "certificate-profile", "send-syslog", "CA"}
 )
+
+// IsOrdered tells whether a list of objects or settings is read from the first to the last.
+func IsOrdered(list string) bool { return slices.Contains(ordered, list) }
+
+// IsSet tells whether the order of a list within an object says nothing.
+func IsSet(list string) bool { return slices.Contains(sets, list) }
+
+// StaysEmpty tells whether a list says nothing where it is empty, for it stays where what plans make in it is taken away.
+func StaysEmpty(list string) bool { return slices.Contains(emptied, list) }
 
 // unlike names what of a configuration is as in none of its versions, of which the first is in force.
 func unlike(after *xmlapi.Node, versions []*xmlapi.Node) []string {

@@ -261,7 +261,16 @@ func TestTemplatesTogether(t *testing.T) {
 		found = append(found, u.String())
 	}
 	slices.Sort(found)
-	if want := []string{`setting shared x on`, `x "e"`, `zone "z"`}; !slices.Equal(found, want) {
+	if want := []string{`setting devices localhost.localdomain empty list`, `setting shared x on`, `x "e"`, `zone "z"`}; !slices.Equal(found, want) {
 		t.Errorf("settings %q, want %q", found, want)
+	}
+}
+
+// A rule of ours that another virtual system does not have moves nothing there.
+func TestWhatIsNotThereIsNotMoved(t *testing.T) {
+	v := View{VSys: []xmlapi.Pushed{{Node: parse(t, `<panorama><pre-rulebase><security><rules><entry name="a" loc="hq"/><entry name="b" loc="hq"/><entry name="c" loc="branches"/></rules></security></pre-rulebase></panorama>`)}}}
+	after, err := v.After(Place{Group: "branches", Parents: []string{"hq"}}, Change{Top: LevelPath("branches") + "/pre-rulebase/security/rules" + xmlapi.EntryNamed("ours")})
+	if err != nil || after.VSys[0].Node.XML() != v.VSys[0].Node.XML() {
+		t.Errorf("%s, %v", after.VSys[0].Node.XML(), err)
 	}
 }

@@ -5,8 +5,10 @@
 package panorama
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -37,11 +39,38 @@ type Place struct {
 	Template string   // in which we may write; "": not known, or there is none
 	Stack    string   // of templates, by which it is pushed; "": Template is pushed by itself
 
-	Tags []string // by which rules may target the firewall, or virtual system, as far as Panorama tells
-
 	Told bool // by Panorama; else it is taken from what was pushed
 
 	templates []string // all that are pushed, the one that wins first
+
+	tags    map[string][]string // by which rules may target virtual systems of the firewall, by these, as far as Panorama tells
+	systems []string            // virtual systems of the firewall that Group names; none: all
+	others  map[string]string   // those that other groups name, with the group
+}
+
+// gets tells whether what the device group pushes to the firewall is for a virtual system; "": the firewall has one.
+func (p Place) gets(system string) bool {
+	return system == "" || len(p.systems) == 0 || slices.Contains(p.systems, system)
+}
+
+// tagsOf are the tags of a virtual system. A firewall that has one bears them there.
+func (p Place) tagsOf(system string) []string { return p.tags[cmp.Or(system, "vsys1")] }
+
+// lost tells whether a virtual system has something of a device group that no longer pushes to it.
+func (p Place) lost(system string, have Held) bool {
+	var levels []string
+	switch group := p.others[system]; {
+	case group == "":
+		levels = append([]string{p.Group}, p.Parents...)
+	case !slices.Contains(p.Below, group):
+		levels = []string{p.Group}
+	}
+	var marked func(n *xmlapi.Node) bool
+	marked = func(n *xmlapi.Node) bool {
+		loc := n.Attr("loc")
+		return loc != "" && slices.Contains(levels, loc) || slices.ContainsFunc(n.Children, marked)
+	}
+	return slices.ContainsFunc(have.Parts, func(part xmlapi.Pushed) bool { return marked(part.Node) })
 }
 
 // line is the levels from which rules are pushed to the firewall, the nearest first.
@@ -52,8 +81,11 @@ func (p Place) line() []string {
 
 // sameAs tells whether the firewall gets the same from Panorama by two places.
 func (p Place) sameAs(o Place) bool {
-	tags := func(p Place) []string { return slices.Sorted(slices.Values(p.Tags)) }
-	return p.Group == o.Group && slices.Equal(p.Parents, o.Parents) && p.Stack == o.Stack && slices.Equal(p.templates, o.templates) && slices.Equal(tags(p), tags(o))
+	same := func(a, b []string) bool {
+		return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+	}
+	return p.Group == o.Group && slices.Equal(p.Parents, o.Parents) && p.Stack == o.Stack && slices.Equal(p.templates, o.templates) &&
+		same(p.systems, o.systems) && maps.Equal(p.others, o.others) && maps.EqualFunc(p.tags, o.tags, same)
 }
 
 // IsShared tells whether a level, or the mark loc of what was pushed, is Shared.
@@ -204,12 +236,19 @@ func read(serial, vsys string, all reading) (Place, error) {
 	if err != nil {
 		return p, err
 	}
+	p.others = map[string]string{}
 	for _, g := range found {
-		systems := g.Child("devices").Entry(serial).Child("vsys")
-		if vsys != "" && systems.Entry(vsys) == nil && len(systems.Entries()) > 0 {
+		var systems []string
+		for _, e := range g.Child("devices").Entry(serial).Child("vsys").Entries() {
+			systems = append(systems, e.Attr("name"))
+		}
+		if vsys != "" && !slices.Contains(systems, vsys) && len(systems) > 0 {
+			for _, name := range systems {
+				p.others[name] = g.Attr("name")
+			}
 			continue
 		}
-		p.Group, p.Others = g.Attr("name"), nil
+		p.Group, p.Others, p.systems = g.Attr("name"), nil, systems
 		for _, other := range g.Child("devices").Entries() {
 			if name := other.Attr("name"); name != serial {
 				p.Others = append(p.Others, name)
@@ -236,14 +275,15 @@ func read(serial, vsys string, all reading) (Place, error) {
 		}
 	}
 	// Where others read and write the tags of managed firewalls (nuage-metroae's and other connectors to Panorama); a role may not allow it.
-	system := vsys
-	if system == "" {
-		system = "vsys1"
-	}
-	if tags, err := all.one("read the firewall's tags from Panorama", "/config/mgt-config/devices"+xmlapi.EntryNamed(serial)+"/vsys"+xmlapi.EntryNamed(system)+"/tags"); err == nil {
-		p.Tags = tags.Members()
-	} else if xmlapi.Kind(err) != xmlapi.KindRole {
+	systems, err := all.one("read the firewall's tags from Panorama", "/config/mgt-config/devices"+xmlapi.EntryNamed(serial)+"/vsys")
+	if err != nil && xmlapi.Kind(err) != xmlapi.KindRole {
 		return p, err
+	}
+	p.tags = map[string][]string{}
+	for _, e := range systems.Entries() {
+		if tags := e.Child("tags").Members(); len(tags) > 0 {
+			p.tags[e.Attr("name")] = tags
+		}
 	}
 	return p, p.readTemplate(all)
 }

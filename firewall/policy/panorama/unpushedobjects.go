@@ -1,12 +1,14 @@
 package panorama
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"activedefense/firewall/policy/byhand"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -17,8 +19,8 @@ var idle = []string{"address", "address-group", "service", "service-group", "app
 	"profiles/virus", "profiles/spyware", "profiles/vulnerability", "profiles/url-filtering", "profiles/file-blocking", "profiles/wildfire-analysis",
 	"profiles/data-filtering", "profiles/data-objects", "profiles/decryption", "profiles/dos-protection"}
 
-// apart is what a level has that is no object: what Panorama says of the level itself, the reports that it makes, and its rules.
-var apart = []string{"devices", "description", "reference-templates", "master-device", "authorization-code", "pre-rulebase", "post-rulebase",
+// apart is what a level has that is no object: what Panorama says of the level and of its own administrators, the reports that it makes, and its rules.
+var apart = []string{"devices", "description", "admin-role", "reference-templates", "master-device", "authorization-code", "pre-rulebase", "post-rulebase",
 	"botnet", "reports", "report-group", "pdf-summary-report", "email-scheduler"}
 
 // unit is what is compared as a whole: an entry of a list, or with name "" a setting that is in none.
@@ -41,9 +43,10 @@ func (u unit) String() string {
 	return fmt.Sprintf("%s %q", strings.ReplaceAll(kind, "-", " "), xmlapi.Tidy(u.name))
 }
 
-// unitsOf walks through what stands below an element; within tells of which lists the entries are walked through, too. Elements that hold nothing
-// are lists without entries: Panorama and firewalls keep some.
-func unitsOf(n *xmlapi.Node, list string, within func(list string) bool, each func(unit, *xmlapi.Node)) {
+// unitsOf walks through what stands below an element; within tells of which lists the entries are walked through, too. empty: an element that holds
+// nothing is a unit, for it may be a choice (dhcp-client, none), unless it stands right below such an entry or a list that stays: these are
+// lists without entries, of which Panorama and firewalls keep some.
+func unitsOf(n *xmlapi.Node, list string, within func(list string) bool, empty bool, each func(unit, *xmlapi.Node)) {
 	for _, c := range n.Children {
 		at, rest := strings.TrimPrefix(list+"/"+c.Name, "/"), *c
 		rest.Children = nil
@@ -52,15 +55,15 @@ func unitsOf(n *xmlapi.Node, list string, within func(list string) bool, each fu
 			case e.Name != "entry":
 				rest.Children = append(rest.Children, e)
 			case within(at):
-				unitsOf(e, at+"/"+e.Attr("name"), within, each)
+				unitsOf(e, at+"/"+e.Attr("name"), within, empty, each)
 			default:
 				each(unit{at, e.Attr("name")}, e)
 			}
 		}
-		if rest.Text != "" || len(rest.Members()) > 0 {
+		if isTop := n.Name == "entry" || list == ""; rest.Text != "" || len(rest.Members()) > 0 || empty && !isTop && len(c.Children) == 0 && !byhand.StaysEmpty(c.Name) {
 			each(unit{list: at}, &rest)
 		} else {
-			unitsOf(&rest, at, within, each)
+			unitsOf(&rest, at, within, empty, each)
 		}
 	}
 }
@@ -72,7 +75,7 @@ func objectsOf(level *xmlapi.Node, each func(unit, *xmlapi.Node)) {
 	}
 	plain := *level
 	plain.Children = slices.DeleteFunc(slices.Clone(level.Children), func(c *xmlapi.Node) bool { return slices.Contains(apart, c.Name) })
-	unitsOf(&plain, "", func(string) bool { return false }, each)
+	unitsOf(&plain, "", func(string) bool { return false }, false, each)
 }
 
 // committed is an object as Panorama has it at a level, or in a template.
@@ -99,10 +102,10 @@ func (h Held) objects() (all, shared map[unit][]*xmlapi.Node) {
 	return near, far
 }
 
-// objects names what of the objects differs; there is what is committed, the nearest to the firewall first.
-func (p Push) objects(there map[unit][]committed) (out []string) {
+// objects names what of the objects differs; there is what is committed, the nearest to the firewall first, used all names
+// in the configuration of the firewall.
+func (p Push) objects(there map[unit][]committed, used *names) (out []string) {
 	have, shared := p.Have.objects()
-	used, logs := p.names()
 	made := map[unit][]*xmlapi.Node{}
 	for _, then := range slices.Concat(p.Then, p.Apart) {
 		objects, _ := then.objects()
@@ -110,7 +113,6 @@ func (p Push) objects(there map[unit][]committed) (out []string) {
 			made[u] = append(made[u], nodes...)
 		}
 	}
-	negated := p.negatesTags(have)
 	for _, u := range sortedUnits(there, have) {
 		made := slices.DeleteFunc(made[u], func(n *xmlapi.Node) bool { return isAmong(n, have[u]) })
 		switch all := there[u]; {
@@ -127,11 +129,7 @@ func (p Push) objects(there map[unit][]committed) (out []string) {
 		case len(have[u])+len(made) > 0:
 			out = append(out, u.String()+" of "+all[0].level)
 		default:
-			used := used
-			if u.list == "log-settings/profiles" {
-				used = logs
-			}
-			if why := acts(u, all, used, negated); why != "" {
+			if why := p.acts(u, all, used); why != "" {
 				out = append(out, u.String()+" of "+all[0].level+", which is new"+why)
 			}
 		}
@@ -154,17 +152,18 @@ func behind(last committed, have, shared, made []*xmlapi.Node) string {
 }
 
 // acts tells why a new object of others is not without effect; "": it is.
-func acts(u unit, all []committed, used map[string]bool, negated bool) string {
+func (p Push) acts(u unit, all []committed, used *names) string {
+	asks := func(tags []string) bool {
+		return slices.ContainsFunc(used.filters, func(filter string) bool { return p.Asks(filter, tags) })
+	}
 	switch {
-	case used[u.name]:
+	case used.has(u):
 		return " and has a name that is in use"
 	case u.name == "" || !slices.Contains(idle, u.list):
 		return " and may act by itself"
-	case u.list == "address" && negated:
+	case u.list == "address" && asks(nil):
 		return " and may be matched by a filter that says not"
-	case u.list == "address" && slices.ContainsFunc(all, func(c committed) bool {
-		return slices.ContainsFunc(c.Child("tag").Members(), func(tag string) bool { return used[tag] })
-	}):
+	case u.list == "address" && slices.ContainsFunc(all, func(c committed) bool { return asks(c.Child("tag").Members()) }):
 		return " and bears tags"
 	}
 	return ""
@@ -176,67 +175,6 @@ func (p Push) takesAway(u unit) bool {
 		xpath := LevelPath(level) + "/" + u.list + xmlapi.EntryNamed(u.name)
 		return slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Replaces(xpath) })
 	})
-}
-
-// names gives all that may be the name of an object in what the firewall has and would have; logs are those of log forwarding profiles, which
-// rules name apart. Names of rules are none.
-func (p Push) names() (used, logs map[string]bool) {
-	used, logs = map[string]bool{}, map[string]bool{}
-	var walk func(n *xmlapi.Node, in string)
-	walk = func(n *xmlapi.Node, in string) {
-		if n == nil {
-			return
-		}
-		to := used
-		if n.Name == "log-setting" || in == "log-settings" && n.Name == "profiles" {
-			to = logs
-		}
-		for _, text := range append([]string{n.Text}, wordsOf(n.Text)...) {
-			to[text] = true
-		}
-		for _, c := range n.Children {
-			if n.Name != "rules" {
-				to[c.Attr("name")] = true
-			}
-			if c.Name != "description" && c.Name != "comments" {
-				walk(c, n.Name)
-			}
-		}
-	}
-	for _, held := range append([]Held{p.Have}, p.Then...) {
-		for _, part := range held.Parts {
-			walk(part.Node, "")
-		}
-		walk(held.Template, "")
-	}
-	for _, n := range p.Local {
-		walk(n, "")
-	}
-	delete(used, "")
-	delete(logs, "")
-	return used, logs
-}
-
-// wordsOf are the names in an expression: what is quoted, and what is not.
-func wordsOf(text string) []string {
-	quote := func(r rune) bool { return r == '\'' || r == '"' }
-	if !strings.ContainsAny(text, "'\"( ") {
-		return nil
-	}
-	return append(strings.FieldsFunc(text, quote), strings.FieldsFunc(text, func(r rune) bool { return quote(r) || strings.ContainsRune(" ()\t\n", r) })...)
-}
-
-// negatesTags tells whether a dynamic address group matches what does not bear a tag.
-func (p Push) negatesTags(have map[unit][]*xmlapi.Node) bool {
-	says := func(n *xmlapi.Node) bool {
-		return slices.Contains(strings.Fields(strings.ReplaceAll(n.Value("dynamic", "filter"), "(", " ")), "not")
-	}
-	for u, all := range have {
-		if u.list == "address-group" && slices.ContainsFunc(all, says) {
-			return true
-		}
-	}
-	return slices.ContainsFunc(p.Local, func(n *xmlapi.Node) bool { return slices.ContainsFunc(n.Child("address-group").Entries(), says) })
 }
 
 func sortedUnits[A, B any](a map[unit]A, b map[unit]B) []unit {
@@ -254,23 +192,12 @@ func isAmong(n *xmlapi.Node, all []*xmlapi.Node) bool {
 	return slices.ContainsFunc(all, func(o *xmlapi.Node) bool { return meaning(o) == text })
 }
 
-// templates names what the templates of the firewall have otherwise than it. A setting of several is that of the first.
-func (p Push) templates(ctx context.Context, d *xmlapi.Device) (out []string, err error) {
-	const what = "read what is committed in the templates of Panorama"
-	var sources []committed
-	if p.At.Stack != "" {
-		stack, err := d.Show(ctx, what, stacks+xmlapi.EntryNamed(p.At.Stack))
-		if err != nil {
-			return nil, err
-		}
-		sources = append(sources, committed{"template stack " + p.At.Stack, stack})
-	}
-	for _, name := range p.At.templates {
-		template, err := d.Show(ctx, what, templates+xmlapi.EntryNamed(name))
-		if err != nil {
-			return nil, err
-		}
-		sources = append(sources, committed{"template " + name, template})
+// templates names what the templates of the firewall have otherwise than it, and what of them holds a secret that is written otherwise.
+// A setting of several is that of the first.
+func (p Push) templates(ctx context.Context, d *xmlapi.Device) (out, secrets []string, err error) {
+	sources, err := p.templateSources(ctx, d)
+	if err != nil {
+		return nil, nil, err
 	}
 	var merged *xmlapi.Node
 	from := map[unit][]string{}
@@ -294,17 +221,88 @@ func (p Push) templates(ctx context.Context, d *xmlapi.Device) (out []string, er
 			}
 		}
 		switch isCA := strings.HasSuffix(u.list, "shared/certificate"); {
-		case n == nil && p.takesAwaySetting(u):
+		case n == nil && (p.takesAwaySetting(u) || isEmpty(have[u]) && stands(u, there)):
 		case n == nil:
 			out = append(out, u.String()+" of the templates, which is gone there")
 		case isAmong(n, known) || isAmong(filled(n, variables), known):
+			if have[u] != nil && !slices.Equal(secretsOf(n), secretsOf(have[u])) {
+				secrets = append(secrets, u.String())
+			}
 		case isCA && slices.ContainsFunc(known, func(k *xmlapi.Node) bool { return p.SameCA(n, k) }):
+		case len(known) == 0 && isEmpty(n) && stands(u, have):
 		case len(from[u]) > 1 && slices.ContainsFunc(known, func(k *xmlapi.Node) bool { return unordered(filled(n, variables)) == unordered(k) }):
 		default:
 			out = append(out, u.String()+" of "+strings.Join(from[u], ", "))
 		}
 	}
-	return out, nil
+	return append(out, p.orders(sources)...), secrets, nil
+}
+
+// templateSources are the stack and the templates of the firewall, that which wins first.
+func (p Push) templateSources(ctx context.Context, d *xmlapi.Device) (sources []committed, err error) {
+	read := func(what, list, name string) error {
+		n, err := d.Show(ctx, "read what is committed in the templates of Panorama", list+xmlapi.EntryNamed(name))
+		sources = append(sources, committed{what + " " + name, n})
+		return err
+	}
+	if p.At.Stack != "" {
+		err = read("template stack", stacks, p.At.Stack)
+	}
+	for _, name := range p.At.templates {
+		err = cmp.Or(err, read("template", templates, name))
+	}
+	return sources, err
+}
+
+func isEmpty(n *xmlapi.Node) bool { return n != nil && len(n.Children) == 0 && n.Text == "" }
+
+// stands tells whether anything stands at, or below, the element of a setting.
+func stands(u unit, among map[unit]*xmlapi.Node) bool {
+	for o := range among {
+		if o.list == u.list || strings.HasPrefix(o.list, u.list+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// orders names the lists that are read from the first to the last and stand in another order in the templates than the firewall has them, or would have
+// them. Of what stands in several templates, that of the first counts.
+func (p Push) orders(sources []committed) (out []string) {
+	var known []map[string][]string
+	for _, held := range append([]Held{p.Have}, p.Then...) {
+		known = append(known, ordersOf(held.Template))
+	}
+	seen := map[unit]bool{}
+	for _, source := range sources {
+		all := ordersOf(source.Child("config"))
+		for _, list := range slices.Sorted(maps.Keys(all)) {
+			there := slices.DeleteFunc(slices.Clone(all[list]), func(name string) bool { return seen[unit{list, name}] })
+			for _, name := range there {
+				seen[unit{list, name}] = true
+			}
+			if !slices.ContainsFunc(known, func(k map[string][]string) bool { return slices.Equal(common(there, k[list]), common(k[list], there)) }) {
+				out = append(out, "the order of "+strings.ReplaceAll(list, "/", " ")+" of "+source.level)
+			}
+		}
+	}
+	return out
+}
+
+// ordersOf are the names in the lists of a config that are read from the first to the last, by list.
+func ordersOf(config *xmlapi.Node) map[string][]string {
+	out := map[string][]string{}
+	eachSetting(config, func(u unit, _ *xmlapi.Node) {
+		if u.name != "" && byhand.IsOrdered(u.list[strings.LastIndex(u.list, "/")+1:]) {
+			out[u.list] = append(out[u.list], u.name)
+		}
+	})
+	return out
+}
+
+// common are those of some names that others have, too.
+func common(names, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(others, name) })
 }
 
 // takesAwaySetting tells whether a change of ours takes a setting of the template away.
@@ -316,10 +314,14 @@ func (p Push) takesAwaySetting(u unit) bool {
 // settingsOf are the settings of the config of a template.
 func settingsOf(config *xmlapi.Node) map[unit]*xmlapi.Node {
 	out := map[unit]*xmlapi.Node{}
-	if config != nil {
-		unitsOf(config, "", func(list string) bool { return list == "devices" || strings.HasSuffix(list, "/vsys") }, func(u unit, n *xmlapi.Node) { out[u] = n })
-	}
+	eachSetting(config, func(u unit, n *xmlapi.Node) { out[u] = n })
 	return out
+}
+
+func eachSetting(config *xmlapi.Node, each func(unit, *xmlapi.Node)) {
+	if config != nil {
+		unitsOf(config, "", func(list string) bool { return list == "devices" || strings.HasSuffix(list, "/vsys") }, true, each)
+	}
 }
 
 // overlaid gives what a template has, and of the one below it what it has not.
@@ -386,7 +388,7 @@ func filled(n *xmlapi.Node, variables map[string]string) *xmlapi.Node {
 }
 
 // meaning is what an object says that decides anything, in a form in which equal ones are the same text. The order of elements
-// does not matter, nor that of the members of a group; that of entries does, for lists of them may be tried in turn.
+// does not matter, nor that of sets such as the members of a group; that of all other lists does, for they may be tried in turn.
 func meaning(n *xmlapi.Node) string { return meant(n, true) }
 
 // unordered is meaning where entries may have been put together in another order.
@@ -399,7 +401,7 @@ func meant(n *xmlapi.Node, inOrder bool) string {
 		case slices.Contains([]string{"description", "comments", "color"}, c.Name):
 		case c.Text == "no" && slices.Contains([]string{"disabled", "negate-source", "negate-destination", "disable-override"}, c.Name): // as where it is absent
 		case c.Name == "override" && c.Child("no") != nil:
-		case inOrder && (c.Name == "entry" || c.Name == "member" && n.Name != "static" && n.Name != "members"):
+		case inOrder && (c.Name == "entry" || c.Name == "member") && !byhand.IsSet(n.Name):
 			list = append(list, meant(c, inOrder))
 		default:
 			parts = append(parts, meant(c, inOrder))
@@ -407,8 +409,24 @@ func meant(n *xmlapi.Node, inOrder bool) string {
 	}
 	slices.Sort(parts)
 	text := strings.TrimSpace(n.Text)
-	if strings.HasPrefix(text, "-AQ==") || n.Name == "password" { // a secret, which each device encrypts by itself
+	if isSecret(n) {
 		text = "secret"
 	}
 	return fmt.Sprintf("%s%q=%q(%s)", n.Name, n.Attr("name"), text, strings.Join(append(parts, list...), ","))
+}
+
+// isSecret tells whether a text is a secret, which each device encrypts by itself.
+func isSecret(n *xmlapi.Node) bool {
+	return strings.HasPrefix(strings.TrimSpace(n.Text), "-AQ==") || n.Name == "password"
+}
+
+// secretsOf are the secrets in an element, as they are written.
+func secretsOf(n *xmlapi.Node) (all []string) {
+	if isSecret(n) {
+		all = append(all, n.Text)
+	}
+	for _, c := range n.Children {
+		all = append(all, secretsOf(c)...)
+	}
+	return all
 }

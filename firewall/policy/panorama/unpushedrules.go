@@ -55,7 +55,7 @@ func (p Push) rules(level, base string, there *xmlapi.Node) (out []string) {
 		isOurs := func(name string) bool {
 			return slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Places(list + xmlapi.EntryNamed(name)) })
 		}
-		is, here := p.active(there.At(kind, "rules").Entries()), p.from(p.Have, level, base, kind)
+		is, here := active(there.At(kind, "rules").Entries(), p.reaches(level)), p.from(p.Have, level, base, kind)
 		var then []ruleList
 		for _, held := range p.Then {
 			then = append(then, p.from(held, level, base, kind))
@@ -95,11 +95,22 @@ func (p Push) sameOthers(is, here ruleList, then []ruleList, isOurs func(string)
 	})
 }
 
-// active lists rules that are for the firewall and not disabled.
-func (p Push) active(entries []*xmlapi.Node) ruleList {
+// reaches tells of a level whether a rule there would be pushed to the virtual system; of Shared, whether to any of the firewall, which has those together.
+func (p Push) reaches(level string) func(target *xmlapi.Node) bool {
+	return p.ofAny(level, func(target *xmlapi.Node, system string) bool { return p.Targets(target, system, p.At.tagsOf(system)) })
+}
+
+func (p Push) ofAny(level string, is func(target *xmlapi.Node, system string) bool) func(target *xmlapi.Node) bool {
+	return func(target *xmlapi.Node) bool {
+		return is(target, p.Name) || IsShared(level) && slices.ContainsFunc(p.systems, func(system string) bool { return is(target, system) })
+	}
+}
+
+// active lists rules that are not disabled and by their target for the firewall.
+func active(entries []*xmlapi.Node, isFor func(target *xmlapi.Node) bool) ruleList {
 	l := ruleList{of: map[string]string{}}
 	for _, e := range entries {
-		if e.Yes("disabled") || !p.Targets(e.Child("target"), p.At.Tags) {
+		if e.Yes("disabled") || !isFor(e.Child("target")) {
 			continue
 		}
 		plain := *e
@@ -121,7 +132,7 @@ func (p Push) from(held Held, level, base, kind string) ruleList {
 			}
 		}
 	}
-	return p.active(all)
+	return active(all, p.ofAny(level, p.Has))
 }
 
 // isFrom tells whether what the firewall has with a mark of where it is from is from a level.

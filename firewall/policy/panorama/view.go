@@ -23,7 +23,7 @@ func (v View) After(at Place, c Change) (View, error) {
 			return v, err
 		}
 	}
-	if c.Top == "" {
+	if c.Top == "" || !v.Has(at, c.Top) { // it is for another virtual system
 		return v, nil
 	}
 	return v, v.top(c.Top)
