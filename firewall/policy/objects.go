@@ -153,13 +153,13 @@ func (p *vsysPolicy) lists(listURL string) []placed {
 	return append(used, others...)
 }
 
-// withoutSecrets is the URL of a list of somebody else's without user, password and query, which may be secret.
+// withoutSecrets is the URL of a list of somebody else's, of which scheme and host alone are shown: user, password, path and query may hold a token.
 func withoutSecrets(text string) string {
 	u, err := url.Parse(strings.TrimSpace(text))
 	if err != nil || u.Host == "" {
 		return "another URL"
 	}
-	return xmlapi.Tidy((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String())
+	return xmlapi.Tidy((&url.URL{Scheme: u.Scheme, Host: u.Host}).String())
 }
 
 // stops tells whether any rule stops what is on a list.
