@@ -312,6 +312,9 @@ func (p *provisionCommand) printPending(plan *policy.Plan) {
 	}
 	fmt.Fprintf(p.stdout, "Pending %s by hand, committed along with ours:\n", display.Harmless(whose))
 	fmt.Fprintf(p.stdout, "  %s\n", display.Harmless(what))
+	if above := plan.Above(); above != "" {
+		fmt.Fprintf(p.stdout, "  %s.\n", display.Harmless(above))
+	}
 	p.printLines(plan.PendingDifferences)
 	fmt.Fprintln(p.stdout, "  --commit is refused until they are committed (Commit > Commit Changes Made By) or taken back (Config > Revert Changes).")
 }

@@ -351,7 +351,9 @@ func TestRemoveLeavesAnAddressThatOthersHold(t *testing.T) {
 			})
 			for _, adopt := range []bool{false, true} {
 				steps := l.removal(adopt)
-				if says := func(s Step) bool { return s.Object == `address "active-defense-192.0.2.20"` && s.Action == ActionPerson }; !slices.ContainsFunc(steps, says) {
+				if says := func(s Step) bool {
+					return s.Object == `address "active-defense-192.0.2.20"` && s.Action == ActionPerson
+				}; !slices.ContainsFunc(steps, says) {
 					t.Errorf("%s, %s, adopt %v: nothing is said of what stays: %v", mode, c.name, adopt, steps)
 				}
 				l.apply(steps, adopt)
