@@ -325,10 +325,10 @@ func TestRemoveLeavesDefaultRulesThatOthersOverrode(t *testing.T) {
 	l.apply(l.plan(), true)
 	l.commit()
 	steps := l.removal(false)
-	if s := stepFor(t, steps, `default rule "intrazone-default"`); s.Foreign || s.Action != ActionDelete {
+	if s := stepFor(t, steps, `override of default rule "intrazone-default"`); s.Foreign || s.Action != ActionDelete {
 		t.Errorf("the one that we made: %v", s)
 	}
-	if s := stepFor(t, steps, `default rule "interzone-default"`); !s.Foreign || !strings.Contains(s.Detail, "does not bear our tag") {
+	if s := stepFor(t, steps, `override of default rule "interzone-default"`); !s.Foreign || !strings.Contains(s.Detail, "does not bear our tag") {
 		t.Errorf("the one that was there: %v", s)
 	}
 	l.apply(steps, false)

@@ -557,7 +557,11 @@ func owners(users []reference, vsys string) string {
 
 // take has a reference taken off; foreign: it is somebody else's object.
 func (r *remover) take(action string, u reference, detail string, foreign bool, at string) {
-	r.steps = append(r.steps, Step{Firewall: r.f.Firewall, Action: action, Object: u.owner, Detail: detail, Foreign: foreign, edits: []xmlapi.Edit{xmlapi.Delete(at)}})
+	object := u.owner
+	if strings.Contains(u.at, defaultRulesPath) { // the rule itself stays
+		object = "override of " + object
+	}
+	r.steps = append(r.steps, Step{Firewall: r.f.Firewall, Action: action, Object: object, Detail: detail, Foreign: foreign, edits: []xmlapi.Edit{xmlapi.Delete(at)}})
 	if !foreign || r.adopt {
 		r.gone = append(r.gone, at)
 	}
