@@ -383,19 +383,20 @@ func TestProvisionOnPanorama(t *testing.T) {
 
 	// What our administrator edited there by hand is found before anything is written; what somebody else did stays, and stops nothing.
 	const rules = "/config/devices/entry[@name='localhost.localdomain']/device-group/entry[@name='branches']/pre-rulebase/security/rules"
-	const byHand = `<entry name="byhand"><from><member>any</member></from><to><member>any</member></to><source><member>any</member></source><destination><member>any</member></destination><application><member>any</member></application><service><member>any</member></service><action>allow</action></entry>`
+	const byHand = `<entry name="%s"><from><member>any</member></from><to><member>any</member></to><source><member>any</member></source><destination><member>any</member></destination><application><member>any</member></application><service><member>any</member></service><action>allow</action></entry>`
 	for admin, refused := range map[string]bool{"svc": true, "boss": false} {
-		if err := panorama.Config().Edit(admin, "set", rules, byHand); err != nil {
+		name := map[bool]string{true: "byhand", false: "theirs"}[refused] // what both edited counts as ours
+		if err := panorama.Config().Edit(admin, "set", rules, fmt.Sprintf(byHand, name)); err != nil {
 			t.Fatal(err)
 		}
 		for _, remove := range []bool{false, true} {
 			_, said, err := l.provision(func(o *ProvisionOptions) { o.Apply, o.Commit, o.Remove = true, true, remove && refused })
 			if (err != nil) != refused || refused && (!strings.Contains(err.Error(), `what our administrator svc edited by hand (on Panorama security rule "byhand"`) || strings.Contains(said, "written to")) ||
-				strings.Contains(panorama.Config().Running(), "byhand") {
+				strings.Contains(panorama.Config().Running(), `"`+name+`"`) {
 				t.Errorf("edited by %s, removal %v: %v\n%s", admin, remove, err, said)
 			}
 		}
-		if err := panorama.Config().Edit(admin, "delete", rules+"/entry[@name='byhand']", ""); err != nil {
+		if err := panorama.Config().Edit(admin, "delete", rules+"/entry[@name='"+name+"']", ""); err != nil {
 			t.Fatal(err)
 		}
 	}

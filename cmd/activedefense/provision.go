@@ -297,19 +297,32 @@ func (p *provisionCommand) printPending(plan *policy.Plan) {
 	if what == "" {
 		return
 	}
-	whose := editsOf(plan)
+	whose, known := editsOf(plan), true
 	switch there := plan.Panorama; {
 	case plan.Ourselves != "":
 		whose = "edits of " + plan.Ourselves
 	case there != nil && there.Ourselves != "":
 		whose = "edits of " + there.Ourselves
-	case there != nil && !plan.Pending && len(there.PendingBy) > 0:
-		whose = "edits of " + english.WordSeries(there.PendingBy, "and")
+	default:
+		if known = false; there != nil && !plan.Pending && len(there.PendingBy) > 0 {
+			whose = "edits of " + english.WordSeries(there.PendingBy, "and")
+		}
 	}
-	fmt.Fprintf(p.stdout, "Pending %s by hand, committed along with ours:\n", display.Harmless(whose))
+	if known {
+		fmt.Fprintf(p.stdout, "Pending %s by hand, committed along with ours:\n", display.Harmless(whose))
+	} else {
+		fmt.Fprintf(p.stdout, "Pending %s by hand; whether any of them is our administrator's, whom --commit alone concerns, is not known before something of ours is written:\n", display.Harmless(whose))
+	}
 	fmt.Fprintf(p.stdout, "  %s\n", display.Harmless(what))
+	if above := plan.Above(); above != "" {
+		fmt.Fprintf(p.stdout, "  %s.\n", display.Harmless(above))
+	}
 	p.printLines(plan.PendingDifferences)
-	fmt.Fprintln(p.stdout, "  --commit is refused until they are committed (Commit > Commit Changes Made By) or taken back (Config > Revert Changes).")
+	until := "--commit is refused until they are committed (Commit > Commit Changes Made By) or taken back (Config > Revert Changes)."
+	if !known {
+		until = "If they are, " + until + " Those of others stay as they are."
+	}
+	fmt.Fprintf(p.stdout, "  %s\n", until)
 }
 
 // nothing says that there is nothing to be done, and where that is so.

@@ -209,6 +209,59 @@ func TestWhatIsGivenAnotherNameByHandIsNamed(t *testing.T) {
 	}
 }
 
+// What others edited above or around an edit of ours does not explain what may be ours: a new name that the firewall does not list. Whose edits stand
+// there is said; where ours have nothing to do with them they stay theirs.
+func TestWhatOthersEditedAboveOursMayBeOurs(t *testing.T) {
+	const rules, addresses = vsys1 + rulesPath, vsys1 + "/address"
+	named := func(name string) string { return rules + "/entry[@name='" + name + "']" }
+	for name, c := range map[string]struct {
+		edits [][4]string // admin, action, path, element; of the list of rules: with the one that was made, and a description
+		want  string
+		above bool
+	}{
+		"renamed below":       {[][4]string{{"boss", "edit", rules}, {ourAdmin, "set", rules, letIn("tmp", "any")}, {ourAdmin, "rename", named("tmp"), "maintenance"}}, `security rule "maintenance" (vsys1), security rule "web" (vsys1)`, true},
+		"renamed, then above": {[][4]string{{ourAdmin, "set", rules, letIn("tmp", "any")}, {ourAdmin, "rename", named("tmp"), "maintenance"}, {"boss", "edit", rules}}, `security rule "maintenance" (vsys1), security rule "web" (vsys1)`, true},
+		"renamed, then it":    {[][4]string{{ourAdmin, "set", rules, letIn("tmp", "any")}, {ourAdmin, "rename", named("tmp"), "maintenance"}, {"boss", "edit", named("maintenance"), letIn("maintenance", "dmz")}}, `security rule "maintenance" (vsys1)`, true},
+		"an address below":    {[][4]string{{"boss", "edit", addresses, `<address><entry name="a"><fqdn>a.example.net</fqdn></entry></address>`}, {ourAdmin, "set", addresses, `<entry name="tmp"><fqdn>b.example.net</fqdn></entry>`}, {ourAdmin, "rename", addresses + "/entry[@name='tmp']", "b"}}, `address "a" (vsys1), address "b" (vsys1)`, true},
+		"elsewhere":           {[][4]string{{"boss", "edit", rules}, {ourAdmin, "set", addresses, `<entry name="b"><fqdn>b.example.net</fqdn></entry>`}}, `address "b" (vsys1)`, false},
+		"renamed elsewhere":   {[][4]string{{"boss", "edit", rules}, {ourAdmin, "set", addresses, `<entry name="tmp"><fqdn>b.example.net</fqdn></entry>`}, {ourAdmin, "rename", addresses + "/entry[@name='tmp']", "b"}}, `address "b" (vsys1)`, false},
+		"beside":              {[][4]string{{"boss", "set", rules, letIn("theirs", "dmz")}, {ourAdmin, "set", rules, letIn("ours", "dmz")}}, `security rule "ours" (vsys1)`, false},
+		"below":               {[][4]string{{ourAdmin, "edit", named("web"), letIn("web", "any")}, {"boss", "set", named("web"), "<description>theirs</description>"}, {ourAdmin, "set", addresses, `<entry name="tmp"><fqdn>b.example.net</fqdn></entry>`}, {ourAdmin, "rename", addresses + "/entry[@name='tmp']", "b"}}, `address "b" (vsys1), security rule "web" (vsys1)`, false},
+		"made and deleted":    {[][4]string{{ourAdmin, "set", addresses, `<entry name="tmp"><fqdn>b.example.net</fqdn></entry>`}, {ourAdmin, "delete", addresses + "/entry[@name='tmp']"}, {"boss", "set", addresses, `<entry name="a"><fqdn>a.example.net</fqdn></entry>`}}, "", false},
+		"theirs alone":        {[][4]string{{"boss", "edit", addresses, `<address><entry name="a"><fqdn>a.example.net</fqdn></entry></address>`}}, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = rulesOfOthers })
+			l.want.Admin = ourAdmin
+			l.apply(l.plan(), true)
+			l.commit()
+			for _, e := range c.edits {
+				if e[2] == rules && e[3] == "" {
+					_, list, _ := strings.Cut(l.sim.Config().Running(), "<security><rules>")
+					list, _, _ = strings.Cut(list, "</rules>")
+					if strings.Contains(l.sim.Config().Candidate(), `"maintenance"`) {
+						list += letIn("maintenance", "any")
+					}
+					e[3] = "<rules>" + strings.Replace(list, "<action>allow</action>", "<action>allow</action><description>theirs</description>", 1) + "</rules>"
+				}
+				if err := l.sim.Config().Edit(e[0], e[1], e[2], e[3]); err != nil {
+					t.Fatalf("%v: %v", e, err)
+				}
+			}
+			for _, l.want.CommitAlone = range []bool{false, true} {
+				plan, err := Provision(t.Context(), l.device, l.want)
+				if err != nil || plan.TakesAlong() != c.want {
+					t.Errorf("it names %q, want %q; %v", plan.TakesAlong(), c.want, err)
+				}
+				refused := plan.MayTakeAlong(l.device)
+				if (refused != nil) != (c.want != "") || refused != nil && strings.Contains(refused.Error(), "boss edited") != c.above {
+					t.Errorf("it is refused by %v", refused)
+				}
+			}
+		})
+	}
+}
+
 // The place of a rule of ours that is not committed yet is the plan's, or it is by hand.
 func TestARuleOfOursMovedByHandIsNamed(t *testing.T) {
 	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {

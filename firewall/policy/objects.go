@@ -159,13 +159,18 @@ func (p *vsysPolicy) lists(listURL string) []placed {
 	return append(used, others...)
 }
 
-// withoutSecrets is the URL of a list of somebody else's without user, password and query, which may be secret.
-func withoutSecrets(text string) string {
+// withoutSecrets is the URL of a list that is not ours, of which scheme and host alone are shown: user, password, path and query may hold a token. Where
+// it is fetched from the host of ours, the path is shown, too.
+func withoutSecrets(text, ours string) string {
 	u, err := url.Parse(strings.TrimSpace(text))
 	if err != nil || u.Host == "" {
 		return "another URL"
 	}
-	return xmlapi.Tidy((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String())
+	shown := &url.URL{Scheme: u.Scheme, Host: u.Host}
+	if o, err := url.Parse(ours); err == nil && strings.EqualFold(o.Host, u.Host) {
+		shown.Path = u.Path
+	}
+	return xmlapi.Tidy(shown.String())
 }
 
 // stops tells whether any rule stops what is on a list.

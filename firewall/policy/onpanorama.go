@@ -35,6 +35,7 @@ type OnPanorama struct {
 	// EditedByHand names what a commit of ours there would take along that our administrator, or where it is not known who that is somebody,
 	// edited by hand anywhere in Panorama's configuration. See Plan.MayTakeAlong.
 	EditedByHand []string `json:"edited_by_hand,omitempty"`
+	EditedAbove  []string `json:"edited_above,omitempty"` // as in Plan
 
 	Uncommitted bool     `json:"uncommitted"`        // some of what the part changes stands in the candidate configuration alone
 	Unpushed    []string `json:"unpushed,omitempty"` // what others committed on Panorama that a push would bring to this firewall, or take away from it; see MayPush
@@ -533,7 +534,7 @@ func (o *OnPanorama) findByHand(ctx context.Context, itself *xmlapi.Device, want
 // readByHand reads what a commit of an administrator on Panorama takes along, and whose edits wait there.
 func (o *OnPanorama) readByHand(ctx context.Context, itself *xmlapi.Device, want Expectation, admin string) error {
 	edits, _ := xmlapi.PendingEdits(ctx, itself) // not told: it may be anything
-	o.PendingBy, o.byHand, o.EditedByHand = (&Facts{edits: edits}).editors(), edited{}, nil
+	o.PendingBy, o.byHand, o.EditedByHand, o.EditedAbove = (&Facts{edits: edits}).editors(), edited{}, nil, nil
 	pending, err := byhand.Read(ctx, itself, edits, admin)
 	if err != nil {
 		o.byHand, err = unread(err)
@@ -558,7 +559,9 @@ func (o *OnPanorama) readByHand(ctx context.Context, itself *xmlapi.Device, want
 	}
 	names, err := commit.Edited(made(o.changes), made(o.all), made(o.earlier))
 	o.byHand.names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(o.excused, name) })
-	o.EditedByHand = o.byHand.texts()
+	if o.EditedByHand = o.byHand.texts(); len(o.EditedByHand) > 0 {
+		o.EditedAbove = atMost(pending.Above)
+	}
 	return err
 }
 

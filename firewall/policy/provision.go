@@ -78,6 +78,8 @@ type Plan struct {
 	// EditedByHand names what a commit takes along that our administrator, or where it is not known as whom we act somebody, edited by hand:
 	// objects, settings and the order of rules, anywhere in the configuration, that are not as the plan makes them. See TakesAlong.
 	EditedByHand []string `json:"edited_by_hand,omitempty"` // at most as many as fit in a text
+	// EditedAbove says what others edited above edits of our administrator's, so that some of EditedByHand may be theirs: which is not told.
+	EditedAbove []string `json:"edited_above,omitempty"` // at most as many as fit in a text
 	// PendingDifferences are the kinds of traffic of the virtual system that these decide otherwise than the plan.
 	PendingDifferences      []decision.Difference `json:"pending_differences,omitempty"` // at most MaxDifferences
 	PendingDifferencesTotal int                   `json:"pending_differences_total,omitempty"`
@@ -307,7 +309,7 @@ func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectatio
 		return err
 	}
 	p.byHand = edited{names: names}
-	p.EditedByHand = p.byHand.texts()
+	p.EditedByHand, p.EditedAbove = p.byHand.texts(), atMost(pending.Above)
 	ours, err := byhand.Made(commit.Running, versions[2])
 	if err != nil {
 		return err
@@ -478,15 +480,31 @@ func (p *Plan) Excuse(other Plan, onPanorama bool) {
 	if !onPanorama && other.Pending && p.Ourselves == other.Ourselves {
 		p.byHand = p.byHand.both(other.byHand)
 		if p.EditedByHand = p.byHand.texts(); len(p.EditedByHand) == 0 {
-			p.PendingDifferences, p.PendingDifferencesTotal = nil, 0
+			p.EditedAbove, p.PendingDifferences, p.PendingDifferencesTotal = nil, nil, 0
 		}
 	}
 	if o, there := p.Panorama, other.Panorama; o != nil && there != nil && there.Pending && o.Ourselves == there.Ourselves {
 		named := o.byHand.names
 		o.byHand = o.byHand.both(there.byHand)
 		o.excused = append(o.excused, slices.DeleteFunc(slices.Clone(named), func(name string) bool { return slices.Contains(o.byHand.names, name) })...)
-		o.EditedByHand = o.byHand.texts()
+		if o.EditedByHand = o.byHand.texts(); len(o.EditedByHand) == 0 {
+			o.EditedAbove = nil
+		}
 	}
+}
+
+// Above says what others edited above what TakesAlong says, so that it may be theirs, and what to do; "": nothing.
+func (p Plan) Above() string {
+	above := slices.Clone(p.EditedAbove)
+	if p.Panorama != nil {
+		for _, text := range p.Panorama.EditedAbove {
+			above = append(above, "on Panorama "+text)
+		}
+	}
+	if len(above) == 0 {
+		return ""
+	}
+	return "It is not told which of it is our administrator's: " + strings.Join(above, ", ") + ", and that stands above edits of ours. Have them commit it or take it back first"
 }
 
 // MayTakeAlong gives an error where a commit of ours would put in force what TakesAlong says.
@@ -505,6 +523,9 @@ func (p Plan) MayTakeAlong(d *xmlapi.Device) error {
 	whose := "takes along what our administrator " + word(ourselves) + " edited"
 	if ourselves == "" {
 		whose = "may take along, as the firewall does not tell who our administrator is, what was edited"
+	}
+	if above := p.Above(); above != "" {
+		what += ". " + above
 	}
 	return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: fmt.Sprintf("nothing is committed: the commit %s by hand (%s). "+
 		"What an earlier run of ours wrote with other settings counts as that, too. Commit it first (Commit > Commit Changes Made By), or take it back (Config > Revert Changes), and run this again; or give provision an administrator of its own", whose, what)})

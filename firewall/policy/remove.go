@@ -174,6 +174,11 @@ func removal(f *Facts, want Expectation, adopt bool, device *xmlapi.Node) []Step
 	}
 	r.references(xmlapi.DevicePath, device)
 	r.references(xmlapi.SharedPath, f.shared.value)
+	for _, g := range v.p.scopes.all("address-group") {
+		if filter := g.Value("dynamic", "filter"); g.scope.pushed && filter != "" {
+			r.filters = append(r.filters, reference{name: filter, owner: ownerName("", "address-group", g.Attr("name")) + " of Panorama's"})
+		}
+	}
 	r.all()
 	r.fromPanorama()
 	return append(r.steps, r.ofTemplates()...)
@@ -210,8 +215,10 @@ type remover struct {
 	*provisioner
 	adopt bool
 	used  map[string][]reference // by name
-	armed map[string]bool        // other virtual systems that have rules of ours: what is shared stays for them
-	gone  []string               // xpaths of what is taken away, with all below
+	// filters are those of dynamic address groups, Panorama's too
+	filters []reference
+	armed   map[string]bool // other virtual systems that have rules of ours: what is shared stays for them
+	gone    []string        // xpaths of what is taken away, with all below
 
 	naming []string // match lists of Panorama's that stay and name a syslog server profile of ours
 	behind []Step   // what comes last: what is in templates
@@ -277,7 +284,9 @@ func (r *remover) here(u reference) bool { return u.vsys == "" || u.vsys == r.f.
 
 func (r *remover) note(in reference, name, element, at string) {
 	in.name, in.element, in.at = name, element, at
-	r.used[name] = append(r.used[name], in)
+	if r.used[name] = append(r.used[name], in); element == "filter" && strings.HasSuffix(at, "/dynamic/filter") {
+		r.filters = append(r.filters, in)
+	}
 }
 
 // ownerName names an entry of a list for a reader.
@@ -307,10 +316,15 @@ func (r *remover) referring(name string, elements ...string) []reference {
 		"from", "to", "zone", "to-interface", "application", "service", "category", "source-user", "group", "hostname", "display-name"}
 	return slices.DeleteFunc(slices.Clone(r.used[name]), func(u reference) bool {
 		isOne := slices.Contains(elements, u.element) || len(elements) == 0 && !slices.Contains(others, u.element)
-		return !isOne || slices.ContainsFunc(r.gone, func(gone string) bool {
-			below, in := strings.CutPrefix(u.at, gone)
-			return in && (below == "" || below[0] == '/')
-		})
+		return !isOne || r.isGone(u)
+	})
+}
+
+// isGone tells whether a reference is taken away, or what it is in.
+func (r *remover) isGone(u reference) bool {
+	return slices.ContainsFunc(r.gone, func(gone string) bool {
+		below, in := strings.CutPrefix(u.at, gone)
+		return in && (below == "" || below[0] == '/')
 	})
 }
 
@@ -415,8 +429,15 @@ func (r *remover) object(kind, name string, path ...string) {
 			r.person(kind+" "+quoteAll([]string{name}), "It stays: "+owners(users, r.f.VSys)+" still refers to it. Take it off there, or have --adopt do it if it is our log forwarding, syslog server or tag; then run this again.")
 			continue
 		}
+		entry := sc.node.At(path...).Entry(name)
+		if kind == "address" {
+			if stays := r.addressStays(entry, sc.path == xmlapi.SharedPath); stays != "" {
+				r.person(kind+" "+quoteAll([]string{name}), stays)
+				continue
+			}
+		}
 		at := sc.path + "/" + strings.Join(path, "/") + xmlapi.EntryNamed(name)
-		detail, foreign := "it is ours", !r.isOurs(kind, sc.node.At(path...).Entry(name))
+		detail, foreign := "it is ours", !r.isOurs(kind, entry)
 		if foreign {
 			detail = notAsWeMakeIt
 		}
@@ -425,6 +446,42 @@ func (r *remover) object(kind, name string, path ...string) {
 			r.gone = append(r.gone, at)
 		}
 	}
+}
+
+// addressStays tells why an address that bears our name is not taken away, adopted or not; "": it may be. Somebody may have it by a tag that it bears.
+func (r *remover) addressStays(a *xmlapi.Node, shared bool) string {
+	if !r.isOurs("address", a) {
+		return "It stays: " + notAsWeMakeIt + ", so that somebody may rely on it. Delete it by hand if nobody does."
+	}
+	if groups := r.holding(shared, func(f tagFilter) bool { return f(tagsOf(a, "")) }); groups != "" {
+		return "It stays: " + groups + " holds it by its tags. Delete it by hand if it has no business there."
+	}
+	return ""
+}
+
+// holding names the dynamic address groups that an object of a scope may be in, of those that are not taken away, by what their filters say of its tags;
+// "": none. A filter that cannot be read may say anything.
+func (r *remover) holding(shared bool, says func(tagFilter) bool) string {
+	var groups []reference
+	for _, u := range r.filters {
+		filter, _, err := parseTagFilter(u.name)
+		isSeen := r.here(u) || shared // other virtual systems see what is shared alone
+		if isSeen && (err != nil || says(filter)) && !r.isGone(u) {
+			groups = append(groups, u)
+		}
+	}
+	return owners(groups, r.f.VSys)
+}
+
+// tagsOf are those of an object, without one.
+func tagsOf(n *xmlapi.Node, without string) map[string]bool {
+	tags := map[string]bool{}
+	for _, t := range n.Child("tag").Members() {
+		if t != without {
+			tags[t] = true
+		}
+	}
+	return tags
 }
 
 // pushedObject leaves to a person what Panorama pushed of our names: other firewalls may need it.
@@ -500,7 +557,11 @@ func owners(users []reference, vsys string) string {
 
 // take has a reference taken off; foreign: it is somebody else's object.
 func (r *remover) take(action string, u reference, detail string, foreign bool, at string) {
-	r.steps = append(r.steps, Step{Firewall: r.f.Firewall, Action: action, Object: u.owner, Detail: detail, Foreign: foreign, edits: []xmlapi.Edit{xmlapi.Delete(at)}})
+	object := u.owner
+	if strings.Contains(u.at, defaultRulesPath) { // the rule itself stays
+		object = "override of " + object
+	}
+	r.steps = append(r.steps, Step{Firewall: r.f.Firewall, Action: action, Object: object, Detail: detail, Foreign: foreign, edits: []xmlapi.Edit{xmlapi.Delete(at)}})
 	if !foreign || r.adopt {
 		r.gone = append(r.gone, at)
 	}
@@ -538,6 +599,13 @@ func (r *remover) untag(u reference) {
 	if isOverride && r.saysNothingElse(u.entry, "") {
 		r.take(ActionDelete, u, "it overrides nothing", false, u.path)
 		return
+	}
+	if strings.HasSuffix(u.path, "/address"+xmlapi.EntryNamed(u.entry.Attr("name"))) {
+		differs := func(f tagFilter) bool { return f(tagsOf(u.entry, "")) != f(tagsOf(u.entry, u.name)) }
+		if groups := r.holding(u.vsys == "", differs); groups != "" {
+			r.person(u.owner, "It keeps the tag "+u.name+": by that "+groups+" tells whether it holds it. Take it off by hand if it may.")
+			return
+		}
 	}
 	at := u.at
 	if list := u.path + "/tag"; len(u.entry.Child("tag").Members()) == 1 && at == list+xmlapi.MemberNamed(u.name) {

@@ -331,29 +331,40 @@ func TestRemoveOfWhatBearsOurNames(t *testing.T) {
 	}
 }
 
-// An address of our name that is not as the daemon writes it, for somebody tagged it, is his: his groups may hold it by that.
-func TestRemoveLeavesAnAddressThatOthersTagged(t *testing.T) {
-	const tagged = `address "active-defense-192.0.2.20"`
+// An address of our name stays, adopted or not, where it is not as the daemon writes it, or a dynamic address group of somebody else's holds it: by a
+// rule with such a group what it allows would be cut.
+func TestRemoveLeavesAnAddressThatOthersHold(t *testing.T) {
+	const tags, group = `<tag><entry name="active-defense"/><entry name="trusted"/></tag>`, `<address-group><entry name="partners"><dynamic><filter>%s</filter></dynamic></entry></address-group>`
+	entry := `<entry name="active-defense-192.0.2.%d"><ip-netmask>192.0.2.%[1]d</ip-netmask><tag><member>active-defense</member>%s</tag></entry>`
 	for _, mode := range modes {
-		l := newProvisionLab(t, mode, func(o *panosim.Options) { o.Config = rulesOfOthers })
-		entry := `<entry name="active-defense-192.0.2.%d"><ip-netmask>192.0.2.%[1]d</ip-netmask><tag><member>active-defense</member>%s</tag></entry>`
-		if err := errors.Join(l.sim.Config().Edit("boss", "set", vsys1+"/tag", `<entry name="active-defense"/><entry name="trusted"/>`),
-			l.sim.Config().Edit("boss", "set", vsys1+"/address", fmt.Sprintf(entry, 20, "<member>trusted</member>")+fmt.Sprintf(entry, 21, "")+fmt.Sprintf(entry, 22, "")), l.sim.Config().Commit("boss")); err != nil {
-			t.Fatal(err)
-		}
-		steps := l.removal(false)
-		if s := stepFor(t, steps, tagged); s.Action != ActionDelete || !s.Foreign || s.Detail != notAsWeMakeIt {
-			t.Errorf("%s: %v", mode, s)
-		}
-		if s := stepFor(t, steps, "2 addresses"); s.Foreign {
-			t.Errorf("%s: %v", mode, s)
-		}
-		l.apply(steps, false)
-		if left := l.sim.Config().Candidate(); !strings.Contains(left, `"active-defense-192.0.2.20"`) || strings.Contains(left, `"active-defense-192.0.2.21"`) {
-			t.Errorf("%s: left is %s", mode, left)
-		}
-		if l.apply(l.removal(true), true); strings.Contains(l.sim.Config().Candidate(), `"active-defense-192.0.2.20"`) {
-			t.Errorf("%s: it stays where it is adopted", mode)
+		for _, c := range []struct {
+			name, filter string
+			all, tagged  bool // all addresses stay; the one of others, where it is adopted, with our tag
+		}{
+			{"by another tag", "'trusted'", false, false},
+			{"by ours or another", "'active-defense' or 'trusted'", true, false},
+			{"by ours", "'active-defense' and 'trusted'", false, true},
+			{"by what it does not bear", "not 'trusted'", true, false},
+		} {
+			l := newProvisionLab(t, mode, func(o *panosim.Options) {
+				o.Config = strings.Replace(rulesOfOthers, "<rulebase>", tags+fmt.Sprintf(group, c.filter)+"<address>"+fmt.Sprintf(entry, 20, "<member>trusted</member>")+fmt.Sprintf(entry, 21, "")+fmt.Sprintf(entry, 22, "")+"</address><rulebase>", 1)
+			})
+			for _, adopt := range []bool{false, true} {
+				steps := l.removal(adopt)
+				if says := func(s Step) bool {
+					return s.Object == `address "active-defense-192.0.2.20"` && s.Action == ActionPerson
+				}; !slices.ContainsFunc(steps, says) {
+					t.Errorf("%s, %s, adopt %v: nothing is said of what stays: %v", mode, c.name, adopt, steps)
+				}
+				l.apply(steps, adopt)
+				left := l.sim.Config().Candidate()
+				if !strings.Contains(left, `"active-defense-192.0.2.20"`) || strings.Contains(left, `"active-defense-192.0.2.21"`) != c.all {
+					t.Errorf("%s, %s, adopt %v: left is %s", mode, c.name, adopt, left)
+				}
+				if bears := strings.Contains(left, "<tag><member>active-defense</member><member>trusted</member></tag>"); bears != (c.tagged || !adopt) {
+					t.Errorf("%s, %s, adopt %v: it bears our tag: %v", mode, c.name, adopt, bears)
+				}
+			}
 		}
 	}
 }

@@ -278,7 +278,7 @@ func (p owned) ownList(existing placed) {
 		return
 	}
 	p.borrowed[n.List] = true
-	p.step(ActionChange, "external dynamic list", n.List, detail+", in place of "+withoutSecrets(existing.Value("type", "ip", "url")), true,
+	p.step(ActionChange, "external dynamic list", n.List, detail+", in place of "+withoutSecrets(existing.Value("type", "ip", "url"), url), true,
 		xmlapi.Replace(existing.scope.path+"/external-list"+xmlapi.EntryNamed(n.List), entry))
 }
 

@@ -49,7 +49,7 @@ func (v *verifier) blockSource(f *findings) {
 			return
 		}
 		if l := v.p.scopes.find(n.List, "external-list"); l.Node != nil {
-			text += "; " + quoteAll([]string{n.List}) + " is fetched from " + withoutSecrets(l.Value("type", "ip", "url"))
+			text += "; " + quoteAll([]string{n.List}) + " is fetched from " + withoutSecrets(l.Value("type", "ip", "url"), v.want.ListURL)
 		}
 		f.fail(c.or(v.profileClicks()+fmt.Sprintf("Objects > External Dynamic Lists > Add: name %s, type IP List, source %s, certificate profile %s, every five minutes. ",
 			n.List, v.want.ListURL, n.CertProf)+c.set("external-list %s type ip url %s certificate-profile %s recurring five-minute",

@@ -2,6 +2,7 @@ package xmlapi
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -96,15 +97,25 @@ func EditorOf(ctx context.Context, d *Device, xpath string) (string, error) {
 
 // PendingEdit is a place of the configuration that was edited and not committed.
 type PendingEdit struct {
-	XPath string
-	Admin string // who edited it; "": the firewall does not tell
+	XPath   string
+	Admin   string // who edited it; "": the firewall does not tell
+	Deleted bool   // that it was taken away was the last edit there
 }
 
-// PendingEdits gives the edits that are not committed; none: there are none, or the firewall does not tell.
+// PendingEdits gives the edits that are not committed, a place that several edited once for each: the owner is who did so last, and all stand in the
+// history; none: there are none, or the firewall does not tell.
 func PendingEdits(ctx context.Context, d *Device) (edits []PendingEdit, err error) {
 	changes, err := journal(ctx, d, "read whose edits are not committed")
 	for _, e := range changes {
-		edits = append(edits, PendingEdit{e.Value("xpath"), e.Value("owner")})
+		by := []string{e.Value("owner")}
+		for name := range strings.SplitSeq(e.Value("admin-history"), ",") {
+			if name = strings.TrimSpace(name); name != "" && !slices.Contains(by, name) {
+				by = append(by, name)
+			}
+		}
+		for _, name := range by {
+			edits = append(edits, PendingEdit{e.Value("xpath"), name, strings.EqualFold(e.Value("action"), "delete")})
+		}
 	}
 	return edits, err
 }

@@ -323,6 +323,14 @@ func settingName(path []step) string {
 	return cmp.Or(strings.Join(names, " "), "configuration") + where
 }
 
+// placeName names what is edited at a path.
+func placeName(path []step) string {
+	if isEntry(path) {
+		return objectName(path)
+	}
+	return settingName(path)
+}
+
 func orderName(path []step) string {
 	rest, where := scoped(path)
 	if path[len(path)-1].element != "rules" {
