@@ -136,12 +136,15 @@ func TestExactlyWhatIsByHandIsNamed(t *testing.T) {
 		lists := map[string]string{vsys1 + "/address": "address %q (vsys1)", vsys2 + "/address": "address %q (vsys2)", "/config/shared/tag": "tag %q (shared)", rules: "security rule %q (vsys1)"}
 		paths := []string{vsys1 + "/address", vsys2 + "/address", "/config/shared/tag", rules}
 		edits := func(of string, least int) (changes []Change) {
+			taken := map[string]bool{} // a plan makes nothing that it takes away, and a rule that is made anew has another place
 			for range rapid.IntRange(least, 5).Draw(t, "edits of "+of) {
 				list := rapid.SampledFrom(paths).Draw(t, "list")
 				name := fmt.Sprint(of, rapid.IntRange(0, 3).Draw(t, "name"))
 				kind := rapid.IntRange(0, 3).Draw(t, "kind")
 				switch at := list + xmlapi.EntryNamed(name); {
+				case taken[at] && (of == "plan" || list == rules):
 				case kind == 0 && (of != "other" || list != rules): // else whether it was he who moved a rule of ours cannot be told
+					taken[at] = true
 					changes = append(changes, Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}})
 				case kind == 1:
 					changes = append(changes, Change{Edits: []xmlapi.Edit{xmlapi.Set(list, xmlapi.NamedEntry(name)), xmlapi.Replace(at, xmlapi.NamedEntry(name, xmlapi.MemberList("static", "x")))}})
