@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/api"
 	"activedefense/agent/clock"
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
@@ -38,6 +39,10 @@ type Options struct {
 	// Config is the file that the configuration was read from, "" for the built-in defaults, and Loaded is when. They are told in the status.
 	Config string
 	Loaded time.Time
+	// RuntimeDir is the folder below /run that the service manager made, in which the socket is; "": there is none.
+	RuntimeDir string
+	// Reload has the configuration read again, which ends this agent if there is no fault in it; nil: nobody can.
+	Reload func(context.Context) (faults []string, err error)
 	// After is the agent, which has stopped, whose place this one takes in the same process: it goes on with its counters, and with since
 	// when things are as they are. nil: there was none.
 	After *Agent
@@ -49,6 +54,7 @@ type Agent struct {
 	version string
 	loaded  ConfigurationStatus     // without what was refused
 	refused atomic.Pointer[refusal] // the last reload, if it was
+	reload  func(context.Context) ([]string, error)
 	log     zerolog.Logger
 	now     func() time.Time
 	started time.Time
@@ -60,7 +66,7 @@ type Agent struct {
 	list     *edl.Server             // nil when no list is served
 	serve    chan struct{}           // closed: the list's listener is to be opened
 	opened   chan error              // what came of that
-	admin    *admin                  // nil when there is none
+	admin    *api.Server
 	fleet    *enforce.Fleet
 	calls    *enforce.Calls
 	stats    *line.Stats
@@ -89,7 +95,7 @@ type Agent struct {
 // configuration cannot work on this host.
 func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) {
 	a := &Agent{
-		cfg: cfg, version: opts.Version, loaded: ConfigurationStatus{Path: opts.Config, LoadedAt: opts.Loaded}, log: opts.Logger, now: time.Now, started: time.Now(),
+		cfg: cfg, version: opts.Version, loaded: ConfigurationStatus{Path: opts.Config, LoadedAt: opts.Loaded}, reload: opts.Reload, log: opts.Logger, now: time.Now, started: time.Now(),
 		own: own.New(cfg, nil), stats: line.NewStats(), calls: enforce.NewCalls(),
 		serve: make(chan struct{}), opened: make(chan error, 1), relist: loop.NewWakeup(), announce: loop.NewWakeup(),
 	}
@@ -101,7 +107,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) 
 		a.stats.Continue(opts.After.stats)
 		a.noticed.Continue(&opts.After.noticed)
 	}
-	if err := a.prepare(ctx, opts.After); err != nil {
+	if err := a.prepare(ctx, opts); err != nil {
 		a.Close()
 		return nil, err
 	}
@@ -112,7 +118,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) 
 }
 
 // prepare takes what the agent needs on this host. What it took before an error, Close gives back.
-func (a *Agent) prepare(ctx context.Context, after *Agent) error {
+func (a *Agent) prepare(ctx context.Context, opts Options) error {
 	cfg := a.cfg
 	lock, instance, err := state.Open(ctx, cfg.StateDir, a.log)
 	if err != nil {
@@ -129,8 +135,8 @@ func (a *Agent) prepare(ctx context.Context, after *Agent) error {
 			return fmt.Errorf("edl.listen: %w", err)
 		}
 		var former *edl.Server
-		if after != nil {
-			former = after.list
+		if opts.After != nil {
+			former = opts.After.list
 		}
 		if a.list, err = edl.New(edl.Options{
 			Listen: cfg.EDL.Listen, Path: cfg.EDL.Path, CertFile: cfg.EDL.TLS.CertFile, KeyFile: cfg.EDL.TLS.KeyFile,
@@ -143,13 +149,7 @@ func (a *Agent) prepare(ctx context.Context, after *Agent) error {
 	if a.fleet, err = enforce.New(a.enforceOptions()); err != nil {
 		return err
 	}
-	if cfg.Admin.Listen != "" {
-		if a.admin, err = newAdmin(a, cfg.Admin.Listen); err != nil {
-			return err
-		}
-		a.teardown.Push("listening for the admin interface", func(context.Context) error { a.admin.listener.Close(); return nil })
-	}
-	return nil
+	return openAPI(a, opts.RuntimeDir)
 }
 
 // mayBlock tells what may be blocked as far as a guard knows when it is asked.

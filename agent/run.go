@@ -49,9 +49,7 @@ func (e *partError) Error() string { return e.err.Error() }
 
 // start starts one part after the other. It returns early, without an error, when ctx ends.
 func (a *Agent) start(ctx context.Context) error {
-	if a.admin != nil {
-		a.begin("the admin interface", a.admin.run)
-	}
+	a.begin("the admin interface", a.admin.Run)
 	if a.list != nil {
 		a.begin("serving the list", a.runList)
 	}

@@ -47,7 +47,7 @@ func TestTheStatusOverHTTPDrivesNoTerminal(t *testing.T) {
 	}
 	defer a.Close()
 	w := httptest.NewRecorder()
-	a.admin.server.Handler.ServeHTTP(w, httptest.NewRequest("GET", "/status", nil))
+	a.admin.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/status", nil))
 	text := w.Body.String()
 	var s Status
 	if err := json.Unmarshal([]byte(text), &s); err != nil || s.Configuration.Path != strange || !strings.Contains(text, `\u202e\u200b\u009b\ufeff\udb40\udc41`) {

@@ -34,7 +34,7 @@ func (l *loader) build(s section) *Config {
 			MaxEntries: s.integer("edl.max_entries", 1, maxEDLEntries),
 			EmptyEntry: s.harmless("edl.empty_entry"),
 		},
-		Admin:     Admin{Listen: s.listen("admin.listen", false)},
+		Admin:     admin(s),
 		Firewalls: s.firewalls("firewalls"),
 	}
 	l.fit(c)

@@ -107,9 +107,14 @@ type EDL struct {
 // TLS names the certificate of the list. Both are set or both are empty; empty means one of our own.
 type TLS struct{ CertFile, KeyFile string }
 
-// Admin is the listener for health, metrics and status.
+// Admin is where people and their programs ask: health, metrics, status and the API.
 type Admin struct {
-	Listen string // host:port, never empty
+	Listen     string   // host:port, never empty
+	Socket     string   // path of the API's local socket; empty: below /run as a service, else in StateDir
+	Operators  []string // groups, by name or number, whose members may change things over the socket
+	Viewers    []string // and those that may read
+	TokensFile string   // of the tokens that Listen asks for; empty: it is read-only, on loopback
+	TLS        bool     // Listen is served over HTTPS, with the list's certificate
 }
 
 // Firewall is one virtual system of one firewall. Exactly one of APIKey and Username with Password

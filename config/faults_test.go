@@ -117,6 +117,11 @@ func TestFaults(t *testing.T) {
 		{"edl empty_entry no address", "edl: {empty_entry: none}", "edl.empty_entry", "is not an address"},
 		{"admin listen", "admin: {listen: ''}", "admin.listen", "host:port"},
 		{"one port for two", "admin: {listen: 127.0.0.1:8443}", "admin.listen", "uses the port of edl.listen"},
+		{"a long socket", "admin: {socket: /" + strings.Repeat("x", 107) + "}", "admin.socket", "has 108 bytes, and the system takes at most 107"},
+		{"a relative socket", "admin: {socket: x.sock}", "admin.socket", "depends on the working directory"},
+		{"no tokens file", "admin: {tokens_file: /nowhere}", "admin.tokens_file", "no such file"},
+		{"tokens in the clear", "admin: {listen: ':9400', tokens_file: /nowhere}", "admin.tls", "is not on loopback"},
+		{"no certificate", "admin: {tls: true}\nedl: {listen: ''}", "admin.tls", "edl.listen is empty"},
 
 		{"no name", firewallWith("name: ''\n" + login), "firewalls[0].name", "is missing"},
 		{"name", firewallWith("name: ' x'\n" + login), "firewalls[0].name", "is not a valid name"},

@@ -33,7 +33,7 @@ func TestUnitIsExplained(t *testing.T) {
 	}
 	for _, line := range []string{
 		"User=activedefense", "NoNewPrivileges=yes", "CapabilityBoundingSet=", "ProtectSystem=strict", "ReadOnlyPaths=-/var/log/Firewall",
-		"StateDirectory=activedefense", "RestartPreventExitStatus=2", "Type=notify", "WatchdogSec=60s", "ExecReload=/bin/kill -HUP $MAINPID",
+		"StateDirectory=activedefense", "RestartPreventExitStatus=2", "Type=notify", "WatchdogSec=60s", "ExecReload=/usr/local/bin/activedefense reload --config " + DefaultPath, "RuntimeDirectory=activedefense", "RuntimeDirectoryMode=0755",
 		// Without netlink the host's own addresses, which must never be blocked, cannot be listed.
 		"RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK",
 		"ExecStart=/usr/local/bin/activedefense run --config " + DefaultPath,

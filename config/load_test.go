@@ -40,7 +40,7 @@ func TestBuiltInDefaults(t *testing.T) {
 			Listen: ":8443", Path: "/files/blacklist.txt", Allow: []netip.Prefix{}, MaxEntries: 50000,
 			EmptyEntry: netip.MustParseAddr("192.0.2.255"),
 		},
-		Admin: Admin{Listen: "127.0.0.1:9400"},
+		Admin: Admin{Listen: "127.0.0.1:9400", Operators: []string{"activedefense-operators"}, Viewers: []string{"activedefense-viewers"}},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("the defaults are\n%+v\nwant\n%+v", c, want)

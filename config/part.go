@@ -15,7 +15,8 @@ type Part struct {
 // The parts that commands need.
 var (
 	PartStore   = Part{keys: []string{"state_dir", "store.url", "store.url_file"}, section: "store."}
-	PartAdmin   = Part{keys: []string{"admin.listen"}, section: "admin."}
+	PartAdmin   = Part{keys: []string{"admin.listen", "admin.socket", "admin.tokens_file"}, section: "admin."}
+	PartSocket  = Part{keys: []string{"admin.socket"}} // where a daemon is asked; a key that is misspelt is none
 	PartRelease = Part{keys: []string{"blacklist.release_after"}}
 	PartRules   = Part{keys: []string{"detect"}}
 	PartOurs    = Part{keys: []string{"networks"}}

@@ -106,6 +106,19 @@ func TestHistoryOfAnAddress(t *testing.T) {
 			{b.BlockedAt, "block", b.Address, ByDetector, b.Reason},
 			{at.Add(3 * time.Hour), "release", b.Address, ByOperator, "a mistake"},
 			{third.BlockedAt, "block", b.Address, ByDetector, third.Reason}})
+
+		changes := func(f AuditFilter) (texts []string) {
+			must(t, s.Audits(ctx, f, func(a *Audit) error {
+				texts = append(texts, a.Action+" "+a.Address.String()+" "+a.By)
+				return nil
+			}))
+			return texts
+		}
+		newest := "block " + b.Address.String() + " detector"
+		equal(t, "history of it, newest first", changes(AuditFilter{Address: b.Address}), []string{newest, "release " + b.Address.String() + " operator", newest})
+		equal(t, "the newest change", changes(AuditFilter{Limit: 1}), []string{newest})
+		equal(t, "changes since", changes(AuditFilter{Address: b.Address, Since: at.Add(time.Hour)}), []string{newest, "release " + b.Address.String() + " operator"})
+		equal(t, "changes of another", changes(AuditFilter{Address: prefix("192.0.2.9")}), []string(nil))
 	})
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"math"
 	"net/netip"
 	"time"
 )
@@ -117,6 +118,54 @@ func (l *blacklist) AuditOf(ctx context.Context, address netip.Prefix) (list []A
 		}, `SELECT time, action, done_by, reason FROM audit WHERE address = $1 ORDER BY id`, address.String())
 	})
 	return list, err
+}
+
+// AuditFilter says which changes are meant.
+type AuditFilter struct {
+	Address netip.Prefix // only of exactly this address or network; invalid: any
+	Since   time.Time    // only from this time on
+	Limit   int          // 0: no limit
+}
+
+// Audits calls fn for changes of the blacklist, the newest first. An error of fn ends the reading, and is returned.
+func (l *blacklist) Audits(ctx context.Context, f AuditFilter, fn func(*Audit) error) error {
+	var w where
+	if f.Address.IsValid() {
+		address, err := canonical(f.Address)
+		if err != nil {
+			return err
+		}
+		w.add("address = ?", address.String())
+	}
+	if !f.Since.IsZero() {
+		w.add("time >= ?", l.stamp(f.Since))
+	}
+	left, before := f.Limit, int64(math.MaxInt64)
+	for {
+		var page []Audit
+		next := w.clone()
+		next.add("id < ?", before)
+		err := l.view(ctx, "read the history", func(ctx context.Context, tx *sql.Tx) error {
+			page = nil
+			return forEach(ctx, tx, func(rows *sql.Rows) error {
+				var a Audit
+				err := rows.Scan(&before, intoTime{&a.Time}, &a.Action, intoPrefix{&a.Address}, &a.By, &a.Reason)
+				page = append(page, a)
+				return err
+			}, `SELECT id, time, action, address, done_by, reason FROM audit`+next.String()+` ORDER BY id DESC LIMIT 1000`, next.args...)
+		})
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for i := range page {
+			if err := fn(&page[i]); err != nil {
+				return err
+			}
+			if left--; left == 0 {
+				return nil
+			}
+		}
+	}
 }
 
 func (c *change) auditRow(a Audit) []any {

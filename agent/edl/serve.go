@@ -42,6 +42,11 @@ func (s *Server) tlsListener() net.Listener {
 	})
 }
 
+// Certificate is that of the list, for what else is served with it; an error where none is valid now.
+func (s *Server) Certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return s.certs.usable(s.now())
+}
+
 // checkName tells the operator when a client asks for a name that the certificate does not have. Clients that use an address ask
 // for no name.
 func (s *Server) checkName(hello *tls.ClientHelloInfo, leaf *x509.Certificate) {

@@ -92,8 +92,8 @@ type Explanation struct {
 	// Itself is what is known of the address where none of Entries is its own, but those of networks that it is in; nil: one is.
 	Itself *Unlisted `json:"itself,omitempty"`
 
-	was  string // the state of the first entry, also of one that is released
-	bits int    // of its address
+	// Was is the state of the first entry before it was released; empty: it is not.
+	Was string `json:"was,omitempty"`
 }
 
 // EvidenceLine is one log line that made a block.
@@ -165,7 +165,7 @@ func Of(ctx context.Context, st *store.Store, prefix netip.Prefix, releaseAfter 
 		}
 		x.Others = append(x.Others, other)
 	}
-	slices.SortStableFunc(x.Others, func(a, b *Explanation) int { return cmp.Compare(b.bits, a.bits) })
+	slices.SortStableFunc(x.Others, func(a, b *Explanation) int { return cmp.Compare(b.bits(), a.bits()) })
 	return x, nil
 }
 
@@ -173,7 +173,10 @@ func Of(ctx context.Context, st *store.Store, prefix netip.Prefix, releaseAfter 
 func storyOf(ctx context.Context, st *store.Store, entries []store.Entry, releaseAfter time.Duration) (*Explanation, error) {
 	first := &entries[0]
 	x := &Explanation{Address: detect.AddressText(first.Address), Blocked: first.ReleasedAt.IsZero() && first.State == store.Blocked,
-		Evidence: []EvidenceLine{}, Enforced: []Enforced{}, Audit: []AuditLine{}, was: first.State.String(), bits: first.Address.Bits()}
+		Evidence: []EvidenceLine{}, Enforced: []Enforced{}, Audit: []AuditLine{}}
+	if !first.ReleasedAt.IsZero() {
+		x.Was = first.State.String()
+	}
 	for i := range entries {
 		x.Entries = append(x.Entries, NewBlacklistEntry(&entries[i], releaseAfter))
 	}
@@ -183,6 +186,18 @@ func storyOf(ctx context.Context, st *store.Store, entries []store.Entry, releas
 // Own tells whether one of the entries is the address's own, and not only those of networks that it is in.
 func (x *Explanation) Own() bool {
 	return slices.ContainsFunc(x.Entries, func(e BlacklistEntry) bool { return e.Address == x.Address })
+}
+
+// bits is how long the network of the first entry is; of an address, all of it.
+func (x *Explanation) bits() int {
+	if p, err := netip.ParsePrefix(x.Entries[0].Address); err == nil {
+		return p.Bits()
+	}
+	a, err := netip.ParseAddr(x.Entries[0].Address)
+	if err != nil {
+		return 0 // it was rendered from one
+	}
+	return a.BitLen()
 }
 
 // InForce tells whether an entry is in force: blocked, held or observed.

@@ -14,7 +14,7 @@ func (x *Explanation) WriteText(w io.Writer) error {
 	t := display.NewTable(w)
 	t.Line("%s %s", x.Address, x.state())
 	stories := append([]*Explanation{x}, x.Others...)
-	slices.SortStableFunc(stories, func(a, b *Explanation) int { return cmp.Compare(b.bits, a.bits) })
+	slices.SortStableFunc(stories, func(a, b *Explanation) int { return cmp.Compare(b.bits(), a.bits()) })
 	if x.Itself != nil {
 		t.Line("\n%s itself was never on the blacklist: %s", x.Address, x.Itself.WhyNot)
 		x.Itself.write(t)
@@ -22,7 +22,7 @@ func (x *Explanation) WriteText(w io.Writer) error {
 	for _, story := range stories {
 		t.Line("")
 		if e := &story.Entries[0]; x.Itself != nil || len(stories) > 1 {
-			alone := Explanation{Address: e.Address, Entries: story.Entries[:1], was: story.was}
+			alone := Explanation{Address: e.Address, Entries: story.Entries[:1], Was: story.Was}
 			t.Line("%s %s", e.Address, alone.state())
 			t.Line("")
 		}
@@ -59,7 +59,7 @@ func (x *Explanation) write(t *display.Table) {
 	t.Row("records", e.Hits)
 	state := e.State
 	if state == stateReleased {
-		state = x.was
+		state = x.Was
 	}
 	t.Row(state, display.LocalTime(e.BlockedAt)+" by "+e.By)
 	if e.Escalation != "" {
@@ -87,8 +87,8 @@ func (x *Explanation) state() string {
 		state = "is observed, and not blocked: the rule's mode is observe"
 	case e.ReleasedAt == nil:
 		state = "is blocked"
-	case x.was != store.Blocked.String():
-		state = "is not blocked, and was not: it was " + x.was + " until " + display.LocalTime(*e.ReleasedAt)
+	case x.Was != store.Blocked.String():
+		state = "is not blocked, and was not: it was " + x.Was + " until " + display.LocalTime(*e.ReleasedAt)
 	default:
 		state = "is not blocked now; it was until " + display.LocalTime(*e.ReleasedAt)
 	}

@@ -144,6 +144,13 @@ func (s *Stats) Status(now time.Time) Status {
 	return out
 }
 
+// Rate is how many lines a second are read.
+func (s *Stats) Rate(now time.Time) float64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rate.perSecond(now)
+}
+
 // A Crowd is an input with more files than are followed at once.
 type Crowd struct {
 	tail.Crowd

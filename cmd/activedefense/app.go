@@ -31,6 +31,7 @@ const defaultConfig = "/etc/activedefense/activedefense.yaml"
 type app struct {
 	configPath    string
 	defaultConfig string // read when configPath is empty, if it is there; "": nothing is
+	serviceSocket string // where the daemon is as a service
 	json          bool
 	started       bool // the command line was understood
 
@@ -111,7 +112,7 @@ func (a *app) named() string {
 }
 
 // subcommands are those that texts for an operator name.
-const subcommands = "run|check|config|replay|explain|blacklist|records|verify|provision|status|members|store|keygen|version"
+const subcommands = "run|check|config|replay|explain|blacklist|records|verify|provision|status|reload|token|members|store|keygen|version"
 
 var ownCommand = regexp.MustCompile(`\bactivedefense (` + subcommands + `)\b`)
 
@@ -195,8 +196,11 @@ func (a *app) refusedStore(to use, st *store.Store, why string) (*store.Store, e
 	return st, nil
 }
 
-// daemon is what the daemon says that answers at admin.listen, and where that is; nil: none does.
+// daemon is what the daemon says that answers on its socket, or else at admin.listen, and where that is; nil: none does.
 func (a *app) daemon(ctx context.Context, cfg *config.Config) (*agent.Status, string) {
+	if found, err := a.running(ctx); err == nil && found != nil {
+		return found.status, found.At
+	}
 	if cfg.Admin.Listen == "" {
 		return nil, ""
 	}
@@ -248,43 +252,16 @@ var forStore = []config.Part{config.PartStore, config.PartAdmin, config.PartRele
 // forRelease is what one needs that takes from it.
 var forRelease = []config.Part{config.PartStore, config.PartAdmin}
 
-// forBlock is what one needs that blocks: what may never be blocked is to be known for certain.
-var forBlock = []config.Part{config.PartGuard, config.PartStore, config.PartAdmin, config.PartRelease}
+// partsForBlock is what one needs that blocks: what may never be blocked is to be known for certain.
+var partsForBlock = []config.Part{config.PartGuard, config.PartStore, config.PartAdmin, config.PartRelease}
 
-// withStore runs what a command does with these parts of the configuration and the store.
-func (a *app) withStore(ctx context.Context, parts []config.Part, do func(*config.Config, *store.Store) error) error {
-	cfg, err := a.loadPart(parts...)
+// forBlock loads what a command needs that blocks. Where a fault may hide what may never be blocked, it does nothing.
+func (a *app) forBlock() (*config.Config, error) {
+	cfg, err := a.loadPart(partsForBlock...)
 	if err != nil {
-		return err
+		return nil, &statusError{exitUsage, fmt.Errorf("nothing was blocked, for what may never be blocked is not known for certain: %w; mend that first (blacklist remove does not need it)", err)}
 	}
-	return a.inStore(ctx, cfg, reads, do)
-}
-
-// toChange is withStore for a command that changes what the store holds.
-func (a *app) toChange(ctx context.Context, parts []config.Part, do func(*config.Config, *store.Store) error) error {
-	cfg, err := a.loadPart(parts...)
-	if err != nil {
-		return err
-	}
-	return a.inStore(ctx, cfg, changes, do)
-}
-
-// withGuard is withStore for a command that blocks. Where a fault may hide what may never be blocked, it does nothing.
-func (a *app) withGuard(ctx context.Context, do func(*config.Config, *store.Store) error) error {
-	cfg, err := a.loadPart(forBlock...)
-	if err != nil {
-		return &statusError{exitUsage, fmt.Errorf("nothing was blocked, for what may never be blocked is not known for certain: %w; mend that first (blacklist remove does not need it)", err)}
-	}
-	return a.inStore(ctx, cfg, changes, do)
-}
-
-func (a *app) inStore(ctx context.Context, cfg *config.Config, to use, do func(*config.Config, *store.Store) error) error {
-	st, err := a.open(ctx, cfg, to)
-	if err != nil {
-		return err
-	}
-	defer st.Close()
-	return do(cfg, st)
+	return cfg, nil
 }
 
 // known is what is ours and what may never be blocked, what the firewalls said among it where there is a store, of which also, if it is

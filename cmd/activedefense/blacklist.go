@@ -1,20 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
-	"os/user"
-	"slices"
+	"net/url"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"activedefense/agent"
+	"activedefense/agent/api"
 	"activedefense/agent/display"
-	"activedefense/agent/explain"
 	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/store"
@@ -58,15 +56,10 @@ whatever their activity. A running daemon enforces them within a second.`,
 			if strings.TrimSpace(b.reason) == "" {
 				return usageErrorf("--reason is required: whoever reviews this block later will want to know why")
 			}
-			var duration time.Duration
-			if b.length != "" {
-				if duration, err = config.ParseDuration(b.length); err != nil || duration <= 0 {
-					return usageErrorf("--for %q: use a duration such as 24h or 7d", b.length)
-				}
+			if duration, err := config.ParseDuration(cmp.Or(b.length, "1s")); err != nil || duration <= 0 {
+				return usageErrorf("--for %q: use a duration such as 24h or 7d", b.length)
 			}
-			return b.withGuard(c.Context(), func(cfg *config.Config, st *store.Store) error {
-				return b.addAll(c.Context(), cfg, st, prefixes, duration)
-			})
+			return b.add(c.Context(), prefixes)
 		},
 	}
 	c.Flags().StringVar(&b.reason, "reason", "", "`TEXT` with the reason")
@@ -74,55 +67,40 @@ whatever their activity. A running daemon enforces them within a second.`,
 	return c
 }
 
-func (b *blacklistAddCommand) addAll(ctx context.Context, cfg *config.Config, st *store.Store, prefixes []netip.Prefix, length time.Duration) error {
-	known, err := agent.Known(ctx, cfg, st)
+func (b *blacklistAddCommand) add(ctx context.Context, prefixes []netip.Prefix) error {
+	client, done, err := b.ask(ctx, changes, b.forBlock)
 	if err != nil {
 		return err
 	}
-	for _, prefix := range prefixes {
-		if err := known.Guard.Check(prefix); err != nil {
-			return fmt.Errorf("not blocked: %w", err)
-		}
+	defer done()
+	var out api.Blocked
+	if err := client.Post(ctx, "blacklist", api.Blocking{Addresses: textsOf(prefixes), Reason: b.reason, For: b.length}, &out); err != nil {
+		return asked(err)
 	}
-	for _, prefix := range prefixes {
-		if err := b.add(ctx, cfg, st, prefix, length); err != nil {
-			return err
+	for i := range out.Entries {
+		e := &out.Entries[i]
+		if b.json {
+			if err := b.printJSON(e.BlacklistEntry); err != nil {
+				return err
+			}
+			continue
 		}
+		if !e.Fresh {
+			fmt.Fprintf(b.stdout, "%s was already blocked, since %s; it now has your reason and time of release\n", e.Address, display.LocalTime(e.BlockedAt))
+		} else {
+			fmt.Fprintf(b.stdout, "%s is blocked\n", e.Address)
+		}
+		fmt.Fprintf(b.stdout, "release: %s\n", e.Release())
 	}
 	return nil
 }
 
-func (b *blacklistAddCommand) add(ctx context.Context, cfg *config.Config, st *store.Store, prefix netip.Prefix, length time.Duration) error {
-	now := time.Now()
-	block := store.Block{Address: prefix, Rule: ruleManual, Reason: b.reason + operatorName(), By: store.ByOperator,
-		FirstSeen: now, LastSeen: now, BlockedAt: now}
-	if length > 0 {
-		block.ExpiresAt = now.Add(length)
+// textsOf are addresses and networks as they are written.
+func textsOf(prefixes []netip.Prefix) (texts []string) {
+	for _, p := range prefixes {
+		texts = append(texts, detect.AddressText(p))
 	}
-	entry, fresh, err := st.Block(ctx, block)
-	if err != nil {
-		return fmt.Errorf("block %s: %w", detect.AddressText(prefix), err)
-	}
-	view := explain.NewBlacklistEntry(&entry, cfg.Blacklist.ReleaseAfter)
-	if b.json {
-		return b.printJSON(view)
-	}
-	if !fresh {
-		fmt.Fprintf(b.stdout, "%s was already blocked, since %s; it now has your reason and time of release\n", detect.AddressText(prefix), display.LocalTime(entry.BlockedAt))
-	} else {
-		fmt.Fprintf(b.stdout, "%s is blocked\n", detect.AddressText(prefix))
-	}
-	fmt.Fprintf(b.stdout, "release: %s\n", view.Release())
-	return nil
-}
-
-// operatorName is who is at the keyboard, for the audit trail: " (by alice)".
-func operatorName() string {
-	u, err := user.Current()
-	if err != nil || u.Username == "" {
-		return ""
-	}
-	return " (by " + u.Username + ")"
+	return texts
 }
 
 // blacklistRemoveCommand is `blacklist remove`.
@@ -148,30 +126,23 @@ What a label file of mode block lists stays: it would be blocked again at once.`
 			if r.reason == "" {
 				r.reason = "released by hand"
 			}
-			return r.toChange(c.Context(), forRelease, func(cfg *config.Config, st *store.Store) error { return r.removeAll(c.Context(), cfg, st, prefixes) })
+			return r.removeAll(c.Context(), prefixes)
 		},
 	}
 	c.Flags().StringVar(&r.reason, "reason", "", "`TEXT` with the reason")
 	return c
 }
 
-// parsePrefixes reads several addresses or networks.
-func parsePrefixes(args []string) (prefixes []netip.Prefix, err error) {
-	for _, arg := range args {
-		prefix, err := parsePrefix(arg)
-		if err != nil {
-			return nil, err
-		}
-		prefixes = append(prefixes, prefix)
-	}
-	return prefixes, nil
-}
-
 // removeAll releases one after the other; what is not on the blacklist keeps no other from it.
-func (r *blacklistRemoveCommand) removeAll(ctx context.Context, cfg *config.Config, st *store.Store, prefixes []netip.Prefix) error {
+func (r *blacklistRemoveCommand) removeAll(ctx context.Context, prefixes []netip.Prefix) error {
+	client, done, err := r.ask(ctx, changes, r.needing(forRelease...))
+	if err != nil {
+		return err
+	}
+	defer done()
 	var faults []error
 	for _, prefix := range prefixes {
-		if err := r.remove(ctx, cfg, st, prefix); err != nil {
+		if err := r.remove(ctx, client, prefix); err != nil {
 			faults = append(faults, err)
 		}
 	}
@@ -181,64 +152,77 @@ func (r *blacklistRemoveCommand) removeAll(ctx context.Context, cfg *config.Conf
 	return errors.Join(faults...)
 }
 
-func (r *blacklistRemoveCommand) remove(ctx context.Context, cfg *config.Config, st *store.Store, prefix netip.Prefix) error {
-	entry, err := st.Release(ctx, prefix, store.ByOperator, r.reason+operatorName(), time.Now())
-	if e, ok := errors.AsType[*store.ListedError](err); ok {
-		return fmt.Errorf("%s stays: it is %s. Take it out of the file, or put it into never_block and reload", detect.AddressText(prefix), reasonsOf(e.Files, cfg))
-	}
-	if errors.Is(err, store.ErrNotBlocked) {
-		return fmt.Errorf("%s is not blocked, held or observed%s", detect.AddressText(prefix), coveringHint(ctx, st, prefix))
-	}
-	if err != nil {
-		return fmt.Errorf("release %s: %w", detect.AddressText(prefix), err)
+func (r *blacklistRemoveCommand) remove(ctx context.Context, client *api.Client, prefix netip.Prefix) error {
+	var out api.Removed
+	if err := client.Delete(ctx, "blacklist/"+api.Escape(detect.AddressText(prefix)), url.Values{"reason": {r.reason}}, &out); err != nil {
+		return asked(err)
 	}
 	if r.json {
-		return r.printJSON(explain.NewBlacklistEntry(&entry, cfg.Blacklist.ReleaseAfter))
+		return r.printJSON(out.BlacklistEntry)
 	}
 	done := "released"
-	if entry.State != store.Blocked {
+	if out.Was != store.Blocked.String() {
 		done = "dismissed"
 	}
-	fmt.Fprintf(r.stdout, "%s is %s; it was %s since %s\n", detect.AddressText(prefix), done, entry.State, display.LocalTime(entry.BlockedAt))
-	if hint := coveringHint(ctx, st, prefix); hint != "" {
-		fmt.Fprintf(r.stdout, "It is %s%s\n", done, hint)
+	fmt.Fprintf(r.stdout, "%s is %s; it was %s since %s\n", out.Address, done, out.Was, display.LocalTime(out.BlockedAt))
+	if out.Note != "" {
+		fmt.Fprintf(r.stdout, "It is %s%s\n", done, out.Note)
 	}
 	return nil
 }
 
-// reasonsOf names the files that list an address, and those among them that another agent reads.
-func reasonsOf(files []store.LabelFile, cfg *config.Config) string {
-	var reasons []string
-	for _, f := range files {
-		reason := display.Harmless(f.Reason())
-		if !slices.ContainsFunc(cfg.Labels, func(l config.Label) bool { return l.File == f.Path }) {
-			reason += " (of another agent: this configuration does not name it)"
-		}
-		reasons = append(reasons, reason)
-	}
-	return strings.Join(reasons, ", and ")
+// blacklistAcceptCommand is `blacklist accept`.
+type blacklistAcceptCommand struct {
+	*app
+	all bool
 }
 
-// coveringHint names the networks that an address is in whose entries are in force, and says what to do about them.
-func coveringHint(ctx context.Context, st *store.Store, prefix netip.Prefix) string {
-	entries, err := st.Covering(ctx, prefix.Addr())
-	if err != nil {
-		return ""
+func newBlacklistAcceptCommand(a *app) *cobra.Command {
+	b := &blacklistAcceptCommand{app: a}
+	c := &cobra.Command{
+		Use:   "accept ADDR... | --all",
+		Short: "Block what is held",
+		Long: `Blocks what is held: it is enforced within a second, and a source that was accepted is not held again for a year,
+unless it is removed by hand. "blacklist show" says why it was held; "blacklist remove" dismisses it.`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if b.all == (len(args) > 0) {
+				return usageErrorf("name the addresses or networks to accept, or --all for everything that is held")
+			}
+			prefixes, err := parsePrefixes(args)
+			if err != nil {
+				return err
+			}
+			return b.accept(c.Context(), prefixes)
+		},
 	}
-	var networks []string
-	for _, e := range entries {
-		if !e.ReleasedAt.IsZero() || e.Address.Bits() >= prefix.Bits() {
+	c.Flags().BoolVar(&b.all, "all", false, "everything that is held now")
+	return c
+}
+
+func (b *blacklistAcceptCommand) accept(ctx context.Context, prefixes []netip.Prefix) error {
+	client, done, err := b.ask(ctx, changes, b.forBlock)
+	if err != nil {
+		return err
+	}
+	defer done()
+	var out api.Accepted
+	if err := client.Post(ctx, "blacklist/accept", api.Accepting{Addresses: textsOf(prefixes), All: b.all}, &out); err != nil {
+		return asked(err)
+	}
+	for _, e := range out.Entries {
+		if b.json {
+			if err := b.printJSON(e); err != nil {
+				return err
+			}
 			continue
 		}
-		do := "activedefense blacklist remove " + e.Address.String() + " ends that"
-		if e.By == store.ByLabelFile {
-			do = "it ends when it is taken out of the file"
-		}
-		networks = append(networks, fmt.Sprintf("the network %s is %s (%s: %s): %s", e.Address, e.State, e.Rule, display.Harmless(e.Reason), do))
+		fmt.Fprintf(b.stdout, "%s is blocked (%s: %s)\n", e.Address, e.Rule, display.Harmless(e.Reason))
 	}
-	if len(networks) == 0 {
-		return ""
+	if b.all && len(out.Entries) == 0 && !b.json {
+		fmt.Fprintln(b.stdout, "nothing is held")
 	}
-	return fmt.Sprintf(" itself, but %s. Or put %s into never_block and reload: a network that holds such an address is released, too",
-		strings.Join(networks, "; and "), detect.AddressText(prefix))
+	if len(out.NotHeld) > 0 {
+		return fmt.Errorf("not held, and so not accepted: %s", strings.Join(out.NotHeld, ", "))
+	}
+	return nil
 }

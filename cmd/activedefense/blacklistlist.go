@@ -5,15 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"activedefense/agent/api"
 	"activedefense/agent/display"
-	"activedefense/agent/explain"
-	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/store"
 )
@@ -42,7 +43,7 @@ func newBlacklistListCommand(a *app) *cobra.Command {
 			if err := l.valid(); err != nil {
 				return err
 			}
-			err := l.withStore(c.Context(), forStore, func(cfg *config.Config, st *store.Store) error { return l.list(c.Context(), cfg, st) })
+			err := l.list(c.Context())
 			if errors.Is(err, errNoDatabase) {
 				return cmp.Or(l.knowRule(nil), err)
 			}
@@ -91,56 +92,77 @@ func (l *blacklistListCommand) knowRule(seen []string) error {
 	return nil
 }
 
-func (l *blacklistListCommand) list(ctx context.Context, cfg *config.Config, st *store.Store) error {
-	if l.filter.Rule != "" {
-		seen, err := st.Rules(ctx)
-		if err == nil {
-			err = l.knowRule(seen)
-		}
-		if err != nil {
-			return err
-		}
+// query is the filter as the API takes it.
+func (l *blacklistListCommand) query() url.Values {
+	q := url.Values{"rule": {l.filter.Rule}, "device": {l.filter.Device}, "limit": {strconv.Itoa(l.filter.Limit)}}
+	if !l.filter.Since.IsZero() {
+		q.Set("since", l.filter.Since.Format(time.RFC3339Nano))
 	}
-	after := cfg.Blacklist.ReleaseAfter
-	if l.json {
-		return st.Entries(ctx, l.filter, func(e *store.Entry) error { return l.printJSON(explain.NewBlacklistEntry(e, after)) })
+	if l.filter.All {
+		q.Add("state", "all")
 	}
-	columns := []string{"ADDRESS", "STATE", "RULE", "GRADE", "SINCE", "LAST SEEN", "UNTIL", "HITS", "DEVICE", "BY", "WHY"}
-	labelled, err := l.labelsOf(ctx, cfg, st)
+	for _, state := range l.filter.States {
+		q.Add("state", state.String())
+	}
+	return q
+}
+
+func (l *blacklistListCommand) list(ctx context.Context) error {
+	client, done, err := l.ask(ctx, reads, l.needing(forStore...))
 	if err != nil {
 		return err
 	}
-	if labelled != nil {
-		columns = slices.Insert(columns, 1, "LABELS")
-	}
-	t, n := display.NewTable(l.stdout, columns...), 0
-	err = st.Entries(ctx, l.filter, func(e *store.Entry) error {
-		n++
-		view := explain.NewBlacklistEntry(e, after)
-		until := view.Release()
-		if view.ReleasedAt == nil && view.ReleaseAt != nil {
-			until = display.LocalTime(*view.ReleaseAt)
+	defer done()
+	var entries []api.Entry
+	var rest api.Listed
+	err = api.Each(ctx, client, "blacklist", l.query(), "entries", &rest, func(e *api.Entry) error {
+		if l.json {
+			return l.printJSON(e.BlacklistEntry)
 		}
-		why := e.Reason
-		if e.State == store.Held {
-			why += "; held: " + e.Hold
-		}
-		row := []any{detect.AddressText(e.Address), view.State, e.Rule, e.Grade, display.LocalTime(e.BlockedAt), display.LocalTime(e.LastSeen), until, e.Hits, e.Device, e.By, why}
-		if labelled != nil {
-			row = slices.Insert(row, 1, any(labelled(e.Address)))
-		}
-		t.Row(row...)
+		entries = append(entries, *e)
 		return nil
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		err = l.knowRule(rest.Rules)
 	}
-	if n == 0 {
+	if err != nil || l.json {
+		return asked(err)
+	}
+	for _, note := range rest.Notes {
+		fmt.Fprintln(l.stderr, display.Harmless(note))
+	}
+	if len(entries) == 0 {
 		fmt.Fprintln(l.stdout, l.nothing())
-		if hint := deviceHint(cfg, l.filter.Device); hint != "" {
+		if hint := deviceHint(rest.Firewalls, l.filter.Device); hint != "" {
 			fmt.Fprintln(l.stderr, hint)
 		}
 		return nil
+	}
+	return l.table(entries, rest.Labelled)
+}
+
+// table writes the entries for people, with their labels where there are any.
+func (l *blacklistListCommand) table(entries []api.Entry, labelled bool) error {
+	columns := []string{"ADDRESS", "STATE", "RULE", "GRADE", "SINCE", "LAST SEEN", "UNTIL", "HITS", "DEVICE", "BY", "WHY"}
+	if labelled {
+		columns = slices.Insert(columns, 1, "LABELS")
+	}
+	t := display.NewTable(l.stdout, columns...)
+	for i := range entries {
+		e := &entries[i]
+		until := e.Release()
+		if e.ReleasedAt == nil && e.ReleaseAt != nil {
+			until = display.LocalTime(*e.ReleaseAt)
+		}
+		why := e.Reason
+		if e.State == store.Held.String() {
+			why += "; held: " + e.Hold
+		}
+		row := []any{e.Address, e.State, e.Rule, e.Grade, display.LocalTime(e.BlockedAt), display.LocalTime(e.LastSeen), until, e.Hits, e.Device, e.By, why}
+		if labelled {
+			row = slices.Insert(row, 1, any(strings.Join(e.Labels, ", ")))
+		}
+		t.Row(row...)
 	}
 	return t.Flush()
 }
@@ -165,9 +187,9 @@ func (l *blacklistListCommand) nothing() string {
 }
 
 // deviceHint says for names that --device has, if one is a firewall's in the configuration, that the log's is meant; "" if none is.
-func deviceHint(cfg *config.Config, devices ...string) string {
+func deviceHint(firewalls []string, devices ...string) string {
 	for _, name := range devices {
-		if slices.ContainsFunc(cfg.Firewalls, func(fw config.Firewall) bool { return strings.EqualFold(fw.Name, name) }) {
+		if slices.ContainsFunc(firewalls, func(firewall string) bool { return strings.EqualFold(firewall, name) }) {
 			return fmt.Sprintf("--device is the name that the firewall gives itself in the log (DEVICE of activedefense records); %q is its name in the configuration", name)
 		}
 	}

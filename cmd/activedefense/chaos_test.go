@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"activedefense/agent"
+	"activedefense/agent/api"
 	"activedefense/firewall/panosim"
 )
 
@@ -658,7 +659,7 @@ func (c *chaos) settle() {
 			return
 		}
 		for line := range strings.Lines(stdout) {
-			var r recordJSON
+			var r api.Record
 			c.must(json.Unmarshal([]byte(line), &r))
 			id, err := strconv.Atoi(strings.TrimPrefix(r.RuleID, "line-"))
 			if err != nil || r.Dst != "198.51.100.7" {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"activedefense/agent/api"
 )
 
 // addInPieces appends data with writes that end anywhere, also inside lines.
@@ -67,10 +69,10 @@ func diff(got, want []string) string {
 // expectRecords checks that the records are exactly the lines.
 func (w *world) expectRecords(samples []sample) {
 	w.t.Helper()
-	var got []recordJSON
+	var got []api.Record
 	deadline := time.Now().Add(patience)
 	for len(got) < len(samples) && time.Now().Before(deadline) {
-		got = jsonLines[recordJSON](w, "records", "--since", "30d", "--limit", "0")
+		got = jsonLines[api.Record](w, "records", "--since", "30d", "--limit", "0")
 	}
 	seen := make(map[string]int)
 	for _, r := range got {

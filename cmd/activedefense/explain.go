@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
+	"activedefense/agent/api"
 	"activedefense/agent/display"
 	"activedefense/config"
 	"activedefense/detect"
@@ -67,7 +68,7 @@ func (e *explainCommand) oneLine(args []string) (string, error) {
 
 // explainJSON is one line, explained.
 type explainJSON struct {
-	recordJSON
+	api.Record
 	Direction string         `json:"direction"`
 	Protocol  string         `json:"protocol"`
 	Category  string         `json:"category"`
@@ -92,10 +93,18 @@ type trafficJSON struct {
 	PacketsReceived uint64 `json:"packets_received"`
 }
 
+// recordOfEvent gives all but the grade, which it has as evidence for a rule, and the file, of which its line knows nothing.
+func recordOfEvent(ev *detect.Event) api.Record {
+	return api.Record{Time: ev.Time, Device: ev.Device, Src: api.AddrText(ev.Src), SrcPort: ev.SrcPort, SrcUser: ev.SrcUser, SrcCountry: ev.SrcCountry,
+		Dst: api.AddrText(ev.Dst), DstPort: ev.DstPort, DstCountry: ev.DstCountry, Action: ev.Action, Rule: ev.Rule, RuleID: ev.RuleID,
+		ThreatName: ev.ThreatName, ThreatID: ev.ThreatID, Severity: ev.Severity, Subtype: ev.Subtype, Type: ev.Type.String(),
+		Application: ev.Application, FromZone: ev.SrcZone, ToZone: ev.DstZone, SessionEndReason: ev.EndReason, Outcome: ev.Session.String()}
+}
+
 // explainedOf gives every field of an event.
 func explainedOf(ev *detect.Event) explainJSON {
-	out := explainJSON{recordJSON: recordOfEvent(ev), Direction: ev.Direction.String(), Protocol: ev.Protocol.String(), Category: ev.Category,
-		Client: addrText(ev.Client), NATSrc: addrText(ev.NATSrc), NATSPort: ev.NATSrcPort, NATDst: addrText(ev.NATDst), NATDPort: ev.NATDstPort,
+	out := explainJSON{Record: recordOfEvent(ev), Direction: ev.Direction.String(), Protocol: ev.Protocol.String(), Category: ev.Category,
+		Client: api.AddrText(ev.Client), NATSrc: api.AddrText(ev.NATSrc), NATSPort: ev.NATSrcPort, NATDst: api.AddrText(ev.NATDst), NATDPort: ev.NATDstPort,
 		Repeat: max(ev.Repeat, 1)}
 	if ev.Later != 0 {
 		out.OrLater = ev.Later.String()

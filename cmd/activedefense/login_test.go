@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"activedefense/agent/api"
 )
 
 // loginLine is a failed login to GlobalProtect, and with system one in the system log whose user is that long.
@@ -30,7 +32,7 @@ func TestLoginsAreRecords(t *testing.T) {
 		s := w.status()
 		return s != nil && s.Ready && len(s.Inputs) == 1 && s.Inputs[0].Lines == 3 && s.Stored == 2
 	})
-	got := jsonLines[recordJSON](w, "records", "--type", "globalprotect,system")
+	got := jsonLines[api.Record](w, "records", "--type", "globalprotect,system")
 	if len(got) != 2 {
 		t.Fatalf("%d records", len(got))
 	}
@@ -41,7 +43,7 @@ func TestLoginsAreRecords(t *testing.T) {
 			t.Errorf("%s", text)
 		}
 	}
-	if got := jsonLines[recordJSON](w, "records", "--type", "GlobalProtect"); len(got) != 1 {
+	if got := jsonLines[api.Record](w, "records", "--type", "GlobalProtect"); len(got) != 1 {
 		t.Errorf("%d of GLOBALPROTECT", len(got))
 	}
 	in := w.status().Inputs[0]

@@ -61,7 +61,7 @@ func newLoop(t *testing.T, mode string, o panosim.Options) *world {
 			t.Error(err)
 		}
 	}
-	w.sim.Close() // newWorld's knows no policy
+	w.sim.Close()          // newWorld's knows no policy
 	o.Listen = freePort(t) // one that it gets again when it was down
 	if w.sim, err = panosim.Start(o); err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"activedefense/agent/api"
 	"activedefense/agent/display"
 )
 
@@ -39,7 +40,7 @@ func main() {
 
 // execute runs one command line and gives its exit status.
 func execute(ctx context.Context, args []string) int {
-	app := &app{stdout: display.NewGuard(os.Stdout), stderr: display.NewGuard(os.Stderr), stdin: os.Stdin, environ: os.Environ(), defaultConfig: defaultConfig}
+	app := &app{stdout: display.NewGuard(os.Stdout), stderr: display.NewGuard(os.Stderr), stdin: os.Stdin, environ: os.Environ(), defaultConfig: defaultConfig, serviceSocket: api.ServiceSocket}
 	root := app.command()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -202,7 +203,7 @@ internet addresses that scan or attack, and has the firewalls block them.`,
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration `FILE` (default "+defaultConfig+" if it exists)")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object a line")
 	root.AddCommand(newRunCommand(a), newCheckCommand(a), newConfigCommand(a), newReplayCommand(a), newExplainCommand(a),
-		newBlacklistCommand(a), newRecordsCommand(a), newVerifyCommand(a), newProvisionCommand(a), newStatusCommand(a), newStoreCommand(a), newMembersCommand(a), newKeygenCommand(a), newVersionCommand(a))
+		newBlacklistCommand(a), newRecordsCommand(a), newVerifyCommand(a), newProvisionCommand(a), newStatusCommand(a), newReloadCommand(a), newTokenCommand(a), newStoreCommand(a), newMembersCommand(a), newKeygenCommand(a), newVersionCommand(a))
 	return root
 }
 

@@ -114,7 +114,7 @@ func (p *provisionCommand) provision(ctx context.Context) ([]policy.Step, error)
 	}
 	p.opts.Expected = agent.Expected(cfg)
 	if p.opts.Remove {
-		p.opts.Registering = registering(ctx, cfg)
+		p.opts.Registering = p.registering(ctx, cfg)
 	}
 	left, planned := enforce.Provision(ctx, cfg, p.opts)
 	if errors.Is(planned, enforce.ErrUnknownFirewall) {
@@ -127,7 +127,7 @@ func (p *provisionCommand) provision(ctx context.Context) ([]policy.Step, error)
 		fmt.Fprintf(p.stdout, "The changes written have no effect until they are committed: %s --commit.\n", p.command())
 	}
 	if p.opts.Commit && !p.opts.Remove { // before, the running configuration is as it was: its remedies would be the plan once more
-		if err = (&verifyCommand{p.app, p.opts.Firewall, "\nThe running configuration now:\n"}).verify(ctx); err != nil && ctx.Err() != nil {
+		if err = (&verifyCommand{p.app, p.opts.Firewall, "\nThe running configuration now:\n"}).verifyHere(ctx, cfg); err != nil && ctx.Err() != nil {
 			err = fmt.Errorf("what is in force was not checked, verify does that: %w", err)
 		}
 	}
@@ -151,15 +151,11 @@ func (p *provisionCommand) provision(ctx context.Context) ([]policy.Step, error)
 }
 
 // registering gives the firewalls on which the daemon that runs here registers addresses; none where none answers.
-func registering(ctx context.Context, cfg *config.Config) []string {
-	if cfg.Admin.Listen == "" {
-		return nil
+func (a *app) registering(ctx context.Context, cfg *config.Config) []string {
+	if s, _ := a.daemon(ctx, cfg); s != nil {
+		return enforce.Registering(s.Firewalls)
 	}
-	s, err := fetchStatus(ctx, adminURL(cfg.Admin.Listen), sameStoreTimeout)
-	if err != nil {
-		return nil // nobody who would
-	}
-	return enforce.Registering(s.Firewalls)
+	return nil // nobody who would
 }
 
 // undone names the steps that are left after --apply and that it would not take the next time either; nil: there are none.

@@ -3,9 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,31 +13,24 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"activedefense/agent/api"
 	"activedefense/agent/display"
 	"activedefense/config"
-	"activedefense/detect"
 	"activedefense/store"
 )
 
-const (
-	// recordsLimit keeps a search at a terminal from running away; 0 means all.
-	recordsLimit = 100
-	// recordsPage is how many rows of the table are aligned with one another: the alignment has to hold them in
-	// memory, and a search for all may give millions.
-	recordsPage = 1000
-)
+// recordsPage is how many rows of the table are aligned with one another: the alignment has to hold them in memory, and a search for all
+// may give millions.
+const recordsPage = 1000
 
 // recordsFlags are the flags of `records`, as given.
 type recordsFlags struct {
-	since, until     string
-	src, dst         []string
-	srcPort, dstPort []string
-	outcome, grade   []string
-	texts            store.RecordFilter // what a flag gives as it is
-	limit            int
-	within           string
-	format           string
-	full             bool
+	since, until string
+	texts        map[string]*[]string // of the parameters that take several values, by their names in the API
+	limit        int
+	within       string
+	format       string
+	full         bool
 }
 
 // recordsCommand is `records`, which searches the store.
@@ -56,240 +49,96 @@ func newRecordsCommand(a *app) *cobra.Command {
 date, or RFC 3339; addresses may be networks, and an IPv6 address with a length stands for its network. What is searched for is a value or several with commas, of which one has to
 fit; a value that holds a comma is put in double quotes. An ADDRESS without a flag is one of --src.`,
 		RunE: func(c *cobra.Command, args []string) error {
-			f.src = append(f.src, args...) // an address alone is that of the source
-			filter, err := f.filter(time.Now())
-			if err != nil {
-				return err
-			}
-			return r.search(c.Context(), filter)
+			*f.texts["src"] = append(*f.texts["src"], args...) // an address alone is that of the source
+			return r.search(c.Context())
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar(&f.since, "since", "24h", "from this `TIME` on")
+	flags.StringVar(&f.since, "since", api.DefaultSince, "from this `TIME` on")
 	flags.StringVar(&f.until, "until", "", "before this `TIME`")
-	flags.StringSliceVar(&f.src, "src", nil, "source `ADDRESS` or network")
-	flags.StringSliceVar(&f.dst, "dst", nil, "destination `ADDRESS` or network")
-	flags.StringSliceVar(&f.srcPort, "src-port", nil, "source `PORT`, or a range such as 8000-8003")
-	flags.StringSliceVar(&f.dstPort, "dst-port", nil, "destination `PORT`, or a range such as 8000-8003")
-	flags.StringSliceVar(&f.texts.SrcCountry, "src-country", nil, "source `COUNTRY` as in the log")
-	flags.StringSliceVar(&f.texts.DstCountry, "dst-country", nil, "destination `COUNTRY` as in the log")
-	flags.StringSliceVar(&f.texts.User, "user", nil, "source `USER`; * stands for anything")
-	flags.StringSliceVar(&f.texts.Severity, "severity", nil, "`SEVERITY` of the threat")
-	flags.StringSliceVar(&f.texts.Device, "device", nil, "firewall `NAME`, as in the log")
-	flags.StringSliceVar(&f.texts.Action, "action", nil, "`ACTION` of the firewall")
-	flags.StringSliceVar(&f.texts.Type, "type", nil, "`TYPE`: traffic, threat, globalprotect or system")
-	flags.StringSliceVar(&f.texts.Subtype, "subtype", nil, "`SUBTYPE`, such as drop or vulnerability")
-	flags.StringSliceVar(&f.texts.Rule, "rule", nil, "`NAME` of the security rule")
-	flags.StringSliceVar(&f.texts.ThreatID, "threat-id", nil, "`NUMBER` of the threat's signature")
-	flags.StringSliceVar(&f.texts.Application, "application", nil, "`APPLICATION` as in the log, such as ssl or incomplete")
-	flags.StringSliceVar(&f.texts.Zone, "zone", nil, "`ZONE` of either side")
-	flags.StringSliceVar(&f.texts.EndReason, "end-reason", nil, "`REASON` of the session's end, such as policy-deny")
-	flags.StringSliceVar(&f.outcome, "outcome", nil, "`OUTCOME`: refused, answered or late-answer")
-	flags.StringSliceVar(&f.grade, "grade", nil, "`GRADE` of the record as evidence: proven or forgeable; what did not count, and what came while the source was blocked, has none")
-	flags.StringSliceVar(&f.texts.File, "file", nil, "log `FILE` that it was read from, by its path or its name as it is now; * stands for anything, as for its older generations; of one that is gone nothing is found")
-	flags.StringVar(&f.within, "within", "1m", "the `DURATION` that the search itself may take; 0 for any")
-	flags.IntVar(&f.limit, "limit", recordsLimit, "at most `N` records; 0 for all")
+	f.texts = make(map[string]*[]string)
+	for _, several := range [][2]string{
+		{"src", "source `ADDRESS` or network"},
+		{"dst", "destination `ADDRESS` or network"},
+		{"src_port", "source `PORT`, or a range such as 8000-8003"},
+		{"dst_port", "destination `PORT`, or a range such as 8000-8003"},
+		{"src_country", "source `COUNTRY` as in the log"},
+		{"dst_country", "destination `COUNTRY` as in the log"},
+		{"user", "source `USER`; * stands for anything"},
+		{"severity", "`SEVERITY` of the threat"},
+		{"device", "firewall `NAME`, as in the log"},
+		{"action", "`ACTION` of the firewall"},
+		{"type", "`TYPE`: traffic, threat, globalprotect or system"},
+		{"subtype", "`SUBTYPE`, such as drop or vulnerability"},
+		{"rule", "`NAME` of the security rule"},
+		{"threat_id", "`NUMBER` of the threat's signature"},
+		{"application", "`APPLICATION` as in the log, such as ssl or incomplete"},
+		{"zone", "`ZONE` of either side"},
+		{"end_reason", "`REASON` of the session's end, such as policy-deny"},
+		{"outcome", "`OUTCOME`: refused, answered or late-answer"},
+		{"grade", "`GRADE` of the record as evidence: proven or forgeable; what did not count, and what came while the source was blocked, has none"},
+		{"file", "log `FILE` that it was read from, by its path or its name as it is now; * stands for anything, as for its older generations; of one that is gone nothing is found"},
+	} {
+		f.texts[several[0]] = flags.StringSlice(strings.TrimPrefix(flagOf(several[0]), "--"), nil, several[1])
+	}
+	flags.StringVar(&f.within, "within", api.DefaultWithin, "the `DURATION` that the search itself may take; 0 for any")
+	flags.IntVar(&f.limit, "limit", api.DefaultLimit, "at most `N` records; 0 for all")
 	flags.StringVar(&f.format, "format", "", "`FORMAT` of the output: table, csv or json")
 	flags.BoolVar(&f.full, "full", false, "every field of each record, one below the other; csv and json have them always")
 	return c
 }
 
-// filter checks the flags.
-func (f *recordsFlags) filter(now time.Time) (store.RecordFilter, error) {
-	out := f.texts
-	out.Limit = f.limit
-	var err error
-	if out.Since, err = parseTime("--since", f.since, now); err != nil {
-		return out, err
+// query is the search as the API takes it, and what it is of the store. Its times are those that the flags mean here and now.
+func (f *recordsFlags) query(now time.Time) (url.Values, store.RecordFilter, error) {
+	q := url.Values{"since": {f.since}, "until": {f.until}, "limit": {strconv.Itoa(f.limit)}, "within": {f.within}}
+	for param, values := range f.texts {
+		q[param] = *values
 	}
-	if out.Until, err = parseTime("--until", f.until, now); err != nil {
-		return out, err
-	}
-	if !out.Since.IsZero() && !out.Until.IsZero() && !out.Since.Before(out.Until) {
-		return out, usageErrorf("--until %s is not after --since %s, so no record can be between them; give the earlier time to --since", f.until, f.since)
-	}
-	if out.Src, err = networksOf("--src", f.src); err != nil {
-		return out, err
-	}
-	if out.Dst, err = networksOf("--dst", f.dst); err != nil {
-		return out, err
-	}
-	if out.SrcPort, err = portsOf("--src-port", f.srcPort); err != nil {
-		return out, err
-	}
-	if out.DstPort, err = portsOf("--dst-port", f.dstPort); err != nil {
-		return out, err
-	}
-	if out.Outcome, err = wordsOf("--outcome", "outcomes", f.outcome, store.Refused, store.Answered, store.LateAnswer); err != nil {
-		return out, err
-	}
-	if out.Grade, err = wordsOf("--grade", "grades", f.grade, store.Proven, store.Forgeable); err != nil {
-		return out, err
-	}
-	if err := checkTexts(&out); err != nil {
-		return out, err
-	}
-	if out.Within, err = config.ParseDuration(f.within); err != nil {
-		return out, usageErrorf("--within %q: use a duration such as 30s or 10m, or 0 for any time", f.within)
-	}
-	out.Paths = true
-	if f.limit < 0 {
-		return out, usageErrorf("--limit %d: give the number of records, or 0 for all", f.limit)
-	}
-	return out, nil
-}
-
-// wordsOf reads the words of a flag that stand for some of these values, which are called so.
-func wordsOf[V fmt.Stringer](flag, called string, given []string, values ...V) (found []V, err error) {
-	words := make([]string, len(values))
-	for i, v := range values {
-		words[i] = v.String()
-	}
-	for _, word := range given {
-		i := slices.Index(words, strings.ToLower(word))
-		if i < 0 {
-			return nil, usageErrorf("%s %q: the %s are %s", flag, word, called, strings.Join(words, ", "))
-		}
-		found = append(found, values[i])
-	}
-	return found, nil
-}
-
-// networksOf reads the addresses and networks of a flag: of an IPv6 address with a length, its network, by which it is counted.
-func networksOf(flag string, given []string) (networks []netip.Prefix, err error) {
-	for _, text := range given {
-		p, err := netip.ParsePrefix(text)
-		if err != nil || p.Addr().Unmap().Is4() {
-			p, err = parsePrefix(text)
-		}
-		if err != nil {
-			return nil, usageErrorf("%s: %w", flag, err)
-		}
-		networks = append(networks, p.Masked())
-	}
-	return networks, nil
-}
-
-// portsOf reads the ports of a flag, and ranges of them.
-func portsOf(flag string, given []string) (ports []store.PortRange, err error) {
-	for _, text := range given {
-		low, high, several := strings.Cut(text, "-")
-		if !several {
-			high = low
-		}
-		first, err := strconv.ParseUint(strings.TrimSpace(low), 10, 16)
-		last, err2 := strconv.ParseUint(strings.TrimSpace(high), 10, 16)
-		if err != nil || err2 != nil || first > last {
-			return nil, usageErrorf("%s %q: give a port from 0 to 65535, a range such as 8000-8003, or several with commas; see activedefense records --help", flag, text)
-		}
-		ports = append(ports, store.PortRange{First: uint16(first), Last: uint16(last)})
-	}
-	return ports, nil
-}
-
-// types are the logs that records come from.
-var types = []string{"traffic", "threat", "globalprotect", "system"}
-
-// severities are those of a threat log, worst first.
-var severities = []string{"critical", "high", "medium", "low", "informational"}
-
-// checkTexts refuses what a field cannot have: a search for it would find nothing, and say that there is nothing.
-func checkTexts(f *store.RecordFilter) error {
-	for _, typ := range f.Type {
-		if !slices.Contains(types, strings.ToLower(typ)) {
-			return usageErrorf("--type %q: the types are %s", typ, strings.Join(types, ", "))
+	filter, err := api.ParseSearch(q, now, flagOf)
+	for param, t := range map[string]time.Time{"since": filter.Since, "until": filter.Until} {
+		if !t.IsZero() {
+			q.Set(param, t.Format(time.RFC3339Nano))
 		}
 	}
-	for _, severity := range f.Severity {
-		if !slices.Contains(severities, strings.ToLower(severity)) {
-			return usageErrorf("--severity %q: the severities are %s", severity, strings.Join(severities, ", "))
-		}
-	}
-	for _, id := range f.ThreatID {
-		if _, err := strconv.ParseUint(id, 10, 64); err != nil {
-			return usageErrorf("--threat-id %q: a threat's id is a number, such as 40017", id)
-		}
-	}
-	return nil
-}
-
-// recordJSON is the contract of `records --json`.
-type recordJSON struct {
-	Time       time.Time `json:"time"`
-	Device     string    `json:"device"`
-	Src        string    `json:"src"`
-	SrcPort    uint16    `json:"src_port"`
-	SrcUser    string    `json:"src_user"`
-	SrcCountry string    `json:"src_country"`
-	Dst        string    `json:"dst"`
-	DstPort    uint16    `json:"dst_port"`
-	DstCountry string    `json:"dst_country"`
-	Action     string    `json:"action"`
-	Rule       string    `json:"rule"`
-	RuleID     string    `json:"rule_id"`
-	ThreatName string    `json:"threat_name"`
-	ThreatID   string    `json:"threat_id"`
-	Severity   string    `json:"severity"`
-	Subtype    string    `json:"subtype"`
-	Type       string    `json:"type"`
-
-	Application      string `json:"application"`
-	FromZone         string `json:"from_zone"`
-	ToZone           string `json:"to_zone"`
-	SessionEndReason string `json:"session_end_reason"`
-	Outcome          string `json:"outcome"`
-	Grade            string `json:"grade"`
-	File             string `json:"file"`
-}
-
-func recordOf(r *store.Record) recordJSON {
-	return recordJSON{r.Time, r.Device, addrText(r.Src), r.SrcPort, r.SrcUser, r.SrcCountry, addrText(r.Dst), r.DstPort, r.DstCountry,
-		r.Action, r.Rule, r.RuleID, r.ThreatName, r.ThreatID, r.Severity, r.Subtype, r.Type,
-		r.Application, r.FromZone, r.ToZone, r.SessionEndReason, r.Outcome.String(), r.Grade.String(), r.Path}
-}
-
-// recordOfEvent gives all but the grade, which it has as evidence for a rule, and the file, of which its line knows nothing.
-func recordOfEvent(ev *detect.Event) recordJSON {
-	return recordJSON{ev.Time, ev.Device, addrText(ev.Src), ev.SrcPort, ev.SrcUser, ev.SrcCountry, addrText(ev.Dst), ev.DstPort, ev.DstCountry,
-		ev.Action, ev.Rule, ev.RuleID, ev.ThreatName, ev.ThreatID, ev.Severity, ev.Subtype, ev.Type.String(),
-		ev.Application, ev.SrcZone, ev.DstZone, ev.EndReason, ev.Session.String(), "", ""}
+	return q, filter, asked(err)
 }
 
 // search prints the records that match.
-func (r *recordsCommand) search(ctx context.Context, filter store.RecordFilter) error {
+func (r *recordsCommand) search(ctx context.Context) error {
+	q, filter, err := r.flags.query(time.Now())
+	if err != nil {
+		return err
+	}
 	p, done := r.showProgress()
 	defer done()
 	out, err := r.writer()
 	if err != nil {
 		return err
 	}
-	cfg, err := r.loadPart(config.PartStore, config.PartAdmin)
+	client, end, err := r.ask(ctx, reads, r.needing(config.PartStore, config.PartAdmin))
 	if err != nil {
 		return err
 	}
-	st, err := r.open(ctx, cfg, reads)
-	if err != nil {
-		return err
-	}
-	defer st.Close()
+	defer end()
 	n, last := 0, time.Time{}
-	err = st.Records(ctx, filter, func(rec *store.Record) error {
+	var rest api.Searched
+	err = api.Each(ctx, client, "records", q, "records", &rest, func(rec *api.Record) error {
 		n, last = n+1, rec.Time
 		p.note(rec)
 		return out.write(rec)
 	})
 	done()
-	stopped := errors.Is(err, store.ErrStopped)
-	if err != nil && !stopped {
+	if err != nil {
+		return asked(err)
+	}
+	if err := out.end(!rest.Stopped); err != nil {
 		return err
 	}
-	if err := out.end(!stopped); err != nil {
-		return err
-	}
-	if stopped {
+	if rest.Stopped {
 		return &statusError{exitFailed, stoppedAfter(filter.Within, n, last)}
 	}
-	return r.searched(ctx, st, cfg, out, filter, n)
+	r.searched(&rest, out, filter, n)
+	return nil
 }
 
 // stoppedAfter says that a search took too long, how far it came, and what a person can do.
@@ -302,9 +151,9 @@ func stoppedAfter(within time.Duration, n int, last time.Time) error {
 }
 
 // searched says what a search that came to its end, with so many records, leaves to be said.
-func (r *recordsCommand) searched(ctx context.Context, st *store.Store, cfg *config.Config, out recordsWriter, filter store.RecordFilter, n int) error {
-	r.sayUnseen(ctx, st, perhapsSlips(filter, n > 0))
-	for _, hint := range []string{deviceHint(cfg, filter.Device...), ruleHint(cfg, filter.Rule)} {
+func (r *recordsCommand) searched(rest *api.Searched, out recordsWriter, filter store.RecordFilter, n int) {
+	r.sayUnseen(rest.Unseen)
+	for _, hint := range []string{deviceHint(rest.Firewalls, filter.Device...), ruleHint(rest.Firewalls, filter.Rule)} {
 		if n == 0 && hint != "" {
 			fmt.Fprintln(r.stderr, hint)
 		}
@@ -312,21 +161,10 @@ func (r *recordsCommand) searched(ctx context.Context, st *store.Store, cfg *con
 	if _, quiet := out.(*jsonRecords); n > 0 && n == filter.Limit && !quiet {
 		fmt.Fprintf(r.stderr, "the newest %d; there may be more (--limit)\n", n)
 	}
-	return nil
 }
 
-// unseenTimeout bounds the look for what records have instead, which goes through all of the time that was searched.
-const unseenTimeout = 5 * time.Second
-
-// sayUnseen says which of the values asked for no record has at all, so that a slip is not taken for good news. What cannot be found
-// out in time is not said.
-func (r *recordsCommand) sayUnseen(ctx context.Context, st *store.Store, filter store.RecordFilter) {
-	ctx, cancel := context.WithTimeout(ctx, unseenTimeout)
-	defer cancel()
-	list, err := st.Unseen(ctx, filter)
-	if err != nil {
-		return // the search itself has said what is wrong with the store
-	}
+// sayUnseen says which of the values asked for no record has at all, so that a slip is not taken for good news.
+func (r *recordsCommand) sayUnseen(list []api.Unseen) {
 	for _, u := range list {
 		seen := "nothing is known there"
 		if strings.HasSuffix(u.Column, "_country") {
@@ -346,18 +184,7 @@ func (r *recordsCommand) sayUnseen(ctx context.Context, st *store.Store, filter 
 	}
 }
 
-// perhapsSlips leaves of a filter what may be a slip: all that is asked for where nothing was found; else where there are several values
-// for a field, of which one has found something.
-func perhapsSlips(f store.RecordFilter, found bool) store.RecordFilter {
-	for _, values := range []*[]string{&f.SrcCountry, &f.DstCountry, &f.User, &f.Severity, &f.Device, &f.Action, &f.Type, &f.Subtype, &f.Rule, &f.ThreatID, &f.Application, &f.Zone, &f.EndReason} {
-		if found && len(*values) < 2 {
-			*values = nil
-		}
-	}
-	return f
-}
-
-// flagOf names the flag that searches a column.
+// flagOf names the flag that searches a column, or that gives a parameter of the API.
 func flagOf(column string) string {
 	other := map[string]string{"src_user": "user", "from_zone": "zone", "session_end_reason": "end-reason"}
 	return "--" + cmp.Or(other[column], strings.ReplaceAll(column, "_", "-"))
@@ -365,13 +192,19 @@ func flagOf(column string) string {
 
 // ruleHint says for names that --rule has, if one is that of a rule of detection or of a firewall, that a security rule's is meant; ""
 // if none is.
-func ruleHint(cfg *config.Config, rules []string) string {
+func ruleHint(firewalls, rules []string) string {
 	for _, name := range rules {
-		if slices.Contains(listedRules, strings.ToLower(name)) || deviceHint(cfg, name) != "" {
+		if slices.Contains(listedRules, strings.ToLower(name)) || deviceHint(firewalls, name) != "" {
 			return fmt.Sprintf("--rule is the name of the firewall's security rule, and %q is not; what a rule of detection found: activedefense blacklist list --rule", name)
 		}
 	}
 	return ""
+}
+
+// addrOf reads an address as the API writes it; that of a missing one is none.
+func addrOf(text string) netip.Addr {
+	a, _ := netip.ParseAddr(text)
+	return a
 }
 
 // endpoint writes "203.0.113.7:443 (Country)".
@@ -387,12 +220,4 @@ func endpoint(addr netip.Addr, port uint16, country string) string {
 		text += " (" + country + ")"
 	}
 	return text
-}
-
-// addrText writes an address, and nothing for one that is missing.
-func addrText(a netip.Addr) string {
-	if !a.IsValid() {
-		return ""
-	}
-	return a.String()
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"activedefense/agent"
+	"activedefense/agent/api"
 	"activedefense/agent/display"
 	"activedefense/store"
 )
@@ -48,10 +49,10 @@ func appOver(t *testing.T, b *store.Batch) *app {
 // The table is written while the records are read, not held until all are there.
 func TestATableOfAllRecordsIsWrittenInPages(t *testing.T) {
 	const records = 2*recordsPage + 1
-	r := &recordsCommand{app: recordsApp(t, records)}
+	r := &recordsCommand{app: recordsApp(t, records), flags: recordsFlags{within: "1m"}}
 	var text strings.Builder
 	r.stdout = &text
-	if err := r.search(t.Context(), store.RecordFilter{}); err != nil {
+	if err := r.search(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if n, heads := strings.Count(text.String(), "LAB-FW-01"), strings.Count(text.String(), "DEVICE"); n != records || heads != 1 {
@@ -59,12 +60,12 @@ func TestATableOfAllRecordsIsWrittenInPages(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	r.stdout = writerFunc(func(p []byte) (int, error) { cancel(); return len(p), nil })
-	if err := r.search(ctx, store.RecordFilter{}); !errors.Is(err, context.Canceled) {
+	if err := r.search(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("all was read before anything was written (%v)", err)
 	}
 	gone := errors.New("nobody reads on")
 	r.stdout = writerFunc(func([]byte) (int, error) { return 0, gone })
-	if err := r.search(t.Context(), store.RecordFilter{}); !errors.Is(err, gone) {
+	if err := r.search(t.Context()); !errors.Is(err, gone) {
 		t.Errorf("an output that takes nothing: %v", err)
 	}
 }
@@ -104,11 +105,11 @@ func TestRecordsAreFoundByTheirSession(t *testing.T) {
 		}
 		var devices []string
 		for line := range strings.Lines(text.String()) {
-			var r recordJSON
+			var r api.Record
 			if err := json.Unmarshal([]byte(line), &r); err != nil {
 				t.Fatal(err)
 			}
-			if devices = append(devices, r.Device); r.Device == full.Device && r != recordOf(&full) {
+			if devices = append(devices, r.Device); r.Device == full.Device && r != api.RecordOf(&full) {
 				t.Errorf("the record became %+v", r)
 			}
 		}
@@ -116,7 +117,7 @@ func TestRecordsAreFoundByTheirSession(t *testing.T) {
 			t.Errorf("%s finds %q instead of %q", flags, got, want)
 		}
 	}
-	text, err := json.Marshal(recordOf(&full))
+	text, err := json.Marshal(api.RecordOf(&full))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,10 +235,11 @@ func TestRecordsRefuseWhatAFieldCannotHave(t *testing.T) {
 func TestTheTableOfRecordsFitsTheTerminal(t *testing.T) {
 	r := store.Record{Time: time.Now(), Type: "TRAFFIC", Outcome: store.LateAnswer, Grade: store.Forgeable, Application: "incomplete", FromZone: "internet", ToZone: "dmz",
 		SessionEndReason: "aged-out", Rule: "web"}
+	row := api.RecordOf(&r)
 	for width, wide := range map[int]bool{0: true, 80: false, wideTable: true} {
 		var text strings.Builder
 		w := newTableRecords(&text, width)
-		if err := errors.Join(w.write(&r), w.end(true)); err != nil {
+		if err := errors.Join(w.write(&row), w.end(true)); err != nil {
 			t.Fatal(err)
 		}
 		head, row, _ := strings.Cut(text.String(), "\n")
@@ -339,7 +341,7 @@ func TestTheProgressOfASearchMakesWay(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	screen.Reset()
-	p.note(&store.Record{Time: p.began.Add(-time.Hour)})
+	p.note(&api.Record{Time: p.began.Add(-time.Hour)})
 	p.show(p.began.Add(3 * time.Second))
 	expect("a record", clear+"searching for 3s, 1 record down to "+display.LocalTime(p.began.Add(-time.Hour)))
 	fmt.Fprintln(out, "a row")
@@ -351,15 +353,15 @@ func TestTheProgressOfASearchMakesWay(t *testing.T) {
 		t.Error("there is progress without a terminal")
 	}
 	p = nil
-	p.note(&store.Record{})
+	p.note(&api.Record{})
 }
 
 // A value that nothing has is no good news: it is said, with what records have.
 func TestAValueThatNoRecordHasIsSaid(t *testing.T) {
-	r := &recordsCommand{app: recordsApp(t, 3)}
+	r := &recordsCommand{app: recordsApp(t, 3), flags: recordsFlags{within: "1m", texts: map[string]*[]string{"action": {"dropp"}, "device": {"lab-fw-01"}}}}
 	var text, said strings.Builder
 	r.stdout, r.stderr = &text, &said
-	if err := r.search(t.Context(), store.RecordFilter{Action: []string{"dropp"}, Device: []string{"lab-fw-01"}}); err != nil {
+	if err := r.search(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got := fmt.Sprint(flagOf("src_country"), flagOf("src_user"), flagOf("from_zone"), flagOf("session_end_reason"), flagOf("device")); got != "--src-country--user--zone--end-reason--device" {

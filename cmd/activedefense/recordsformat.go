@@ -13,13 +13,13 @@ import (
 
 	"golang.org/x/term"
 
+	"activedefense/agent/api"
 	"activedefense/agent/display"
-	"activedefense/store"
 )
 
 // recordsWriter writes the records that a search finds, one after the other.
 type recordsWriter interface {
-	write(*store.Record) error
+	write(*api.Record) error
 	// end writes what is still held back. With whole set, all was looked at: there are no more.
 	end(whole bool) error
 }
@@ -56,8 +56,8 @@ func (r *recordsCommand) writer() (recordsWriter, error) {
 // jsonRecords writes one object a line.
 type jsonRecords struct{ *app }
 
-func (w *jsonRecords) write(r *store.Record) error { return w.printJSON(recordOf(r)) }
-func (w *jsonRecords) end(bool) error              { return nil }
+func (w *jsonRecords) write(r *api.Record) error { return w.printJSON(r) }
+func (w *jsonRecords) end(bool) error            { return nil }
 
 // tableRecords writes a table, aligned page by page: the alignment holds a page in memory.
 type tableRecords struct {
@@ -97,9 +97,9 @@ func widthOf(w io.Writer) int {
 	return width
 }
 
-func (w *tableRecords) write(r *store.Record) error {
+func (w *tableRecords) write(r *api.Record) error {
 	w.n++
-	row := []any{display.LocalTime(r.Time), r.Device, endpoint(r.Src, r.SrcPort, r.SrcCountry), endpoint(r.Dst, r.DstPort, ""),
+	row := []any{display.LocalTime(r.Time), r.Device, endpoint(addrOf(r.Src), r.SrcPort, r.SrcCountry), endpoint(addrOf(r.Dst), r.DstPort, ""),
 		r.Type + " " + r.Subtype, r.Action, r.Outcome, r.Rule, r.Severity, r.ThreatName}
 	if w.wide {
 		row = slices.Insert(row, afterOutcome, any(r.Grade), any(r.Application), any(zones(r.FromZone, r.ToZone)), any(r.SessionEndReason))
@@ -124,12 +124,12 @@ type fullRecords struct {
 	n      int
 }
 
-func (w *fullRecords) write(r *store.Record) error {
+func (w *fullRecords) write(r *api.Record) error {
 	if w.n++; w.n > 1 {
 		fmt.Fprintln(w.stdout)
 	}
 	t := display.NewTable(w.stdout)
-	names, values := recordFields(recordOf(r), display.LocalTime)
+	names, values := recordFields(*r, display.LocalTime)
 	for i, value := range values {
 		if value != "" {
 			t.Row(names[i], value)
@@ -161,12 +161,12 @@ type csvRecords struct {
 
 func newCSVRecords(to io.Writer) (*csvRecords, error) {
 	w := &csvRecords{csv: csv.NewWriter(to)}
-	names, _ := recordFields(recordJSON{}, rfc3339)
+	names, _ := recordFields(api.Record{}, rfc3339)
 	return w, w.csv.Write(names)
 }
 
-func (w *csvRecords) write(r *store.Record) error {
-	_, values := recordFields(recordOf(r), rfc3339)
+func (w *csvRecords) write(r *api.Record) error {
+	_, values := recordFields(*r, rfc3339)
 	for i := range values {
 		values[i] = inert(values[i])
 	}
@@ -198,7 +198,7 @@ func rfc3339(t time.Time) string { return t.Format(time.RFC3339Nano) }
 
 // recordFields gives a record's fields by their names in JSON, so that every format has the same ones. A port is empty
 // where its address is.
-func recordFields(r recordJSON, timeText func(time.Time) string) (names, values []string) {
+func recordFields(r api.Record, timeText func(time.Time) string) (names, values []string) {
 	v := reflect.ValueOf(r)
 	for i := range v.NumField() {
 		name := v.Type().Field(i).Tag.Get("json")
@@ -229,7 +229,7 @@ type progress struct {
 }
 
 // note takes in a record that was found. A nil progress is none.
-func (p *progress) note(r *store.Record) {
+func (p *progress) note(r *api.Record) {
 	if p == nil {
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -19,17 +20,18 @@ import (
 // runCommand is `run`: the daemon, one agent after the other.
 type runCommand struct {
 	*app
-	hangup  chan os.Signal // SIGHUP: the configuration is to be read again
+	hangup  chan os.Signal       // SIGHUP: the configuration is to be read again
+	asked   chan chan<- []string // the same over the API; the faults go back, none if it is taken
 	service *service
 }
 
 func newRunCommand(a *app) *cobra.Command {
-	r := &runCommand{app: a, hangup: make(chan os.Signal, 1)}
+	r := &runCommand{app: a, hangup: make(chan os.Signal, 1), asked: make(chan chan<- []string)}
 	return &cobra.Command{
 		Use:   "run",
 		Short: "Run the daemon",
 		Long: `Runs the daemon until SIGTERM or SIGINT stops it, cleanly and within ten seconds. SIGHUP reloads the
-configuration: if it is faulty, the current one stays in use.`,
+configuration, as the command reload does, which waits for the outcome: if it is faulty, the current one stays in use.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return r.run(c.Context()) },
 	}
@@ -47,7 +49,7 @@ func (r *runCommand) run(ctx context.Context) error {
 
 	log := r.logger(cfg)
 	warn(log, warnings)
-	used := agent.Options{Version: version, Logger: log, Config: absolute(r.path()), Loaded: time.Now()}
+	used := agent.Options{Version: version, Logger: log, Config: absolute(r.path()), Loaded: time.Now(), RuntimeDir: runtimeDir(r.environ), Reload: r.reload}
 	current, err := agent.New(ctx, cfg, used)
 	if err != nil {
 		return err
@@ -65,7 +67,7 @@ func (r *runCommand) run(ctx context.Context) error {
 			log.Info().Err(err).Msg("stopped")
 			return err
 		}
-		fresh := agent.Options{Version: version, Logger: r.logger(next), Config: absolute(r.path()), Loaded: time.Now(), After: current}
+		fresh := agent.Options{Version: version, Logger: r.logger(next), Config: absolute(r.path()), Loaded: time.Now(), RuntimeDir: used.RuntimeDir, Reload: r.reload, After: current}
 		used.After = current
 		if current, err = agent.New(ctx, next, fresh); err != nil {
 			log.Error().Err(err).Msg("cannot start with the new configuration; continuing with the previous one")
@@ -94,6 +96,7 @@ func (r *runCommand) untilChange(ctx context.Context, log zerolog.Logger, curren
 	defer alive.Stop()
 	ending := ctx.Done()
 	for {
+		var next *config.Config
 		select {
 		case err := <-done:
 			return nil, err
@@ -103,27 +106,78 @@ func (r *runCommand) untilChange(ctx context.Context, log zerolog.Logger, curren
 		case <-alive.C:
 			r.service.alive(current.Status)
 		case <-r.hangup:
-			r.service.reloading()
-			var faults []string
-			// Into the log with the faults: what stands beside it may be lost on whoever reads the log only.
-			cfg, warnings, err := r.read(config.Options{}, func(f config.Fault) {
-				faults = append(faults, f.Key+": "+f.Text)
-				log.Error().Str("key", f.Key).Msg("fault in the configuration: " + f.Text)
-			})
-			if err != nil {
-				log.Error().Err(err).Msg("the new configuration is refused; continuing with the current one")
-				current.Refused(faults, false)
-				r.service.ready()
-				continue
-			}
-			warn(log, warnings)
-			stop()
-			if err := <-done; err != nil { // no reason to go without the new one
-				log.Error().Err(err).Msg("the previous configuration did not stop cleanly")
-			}
-			return cfg, nil
+			next = r.reread(log, current, nil)
+		case answer := <-r.asked:
+			next = r.reread(log, current, answer)
+		}
+		if next == nil {
+			continue
+		}
+		stop()
+		if err := <-done; err != nil { // no reason to go without the new one
+			log.Error().Err(err).Msg("the previous configuration did not stop cleanly")
+		}
+		return next, nil
+	}
+}
+
+// reread reads the configuration again; nil: it has faults, and the one in use stays. Who asked, if anybody did, is told of the faults first:
+// the API is the agent's own, and ends with it.
+func (r *runCommand) reread(log zerolog.Logger, current *agent.Agent, answer chan<- []string) *config.Config {
+	r.service.reloading()
+	var faults []string
+	// Into the log with the faults: what stands beside it may be lost on whoever reads the log only.
+	cfg, warnings, err := r.read(config.Options{}, func(f config.Fault) {
+		faults = append(faults, f.Key+": "+f.Text)
+		log.Error().Str("key", f.Key).Msg("fault in the configuration: " + f.Text)
+	})
+	if err != nil && len(faults) == 0 {
+		faults = []string{err.Error()}
+	}
+	if answer != nil {
+		answer <- faults // there is room for it
+	}
+	if err != nil {
+		log.Error().Err(err).Msg("the new configuration is refused; continuing with the current one")
+		current.Refused(faults, false)
+		r.service.ready()
+		return nil
+	}
+	warn(log, warnings)
+	return cfg
+}
+
+// reload has the configuration read again, and gives its faults; none: it is taken. It is called by the agent's API.
+func (r *runCommand) reload(ctx context.Context) ([]string, error) {
+	answer := make(chan []string, 1)
+	select {
+	case r.asked <- answer:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case faults := <-answer:
+		return faults, nil
+	case <-ctx.Done():
+	}
+	select { // the agent that is asked ends for what it answers
+	case faults := <-answer:
+		return faults, nil
+	default:
+		return nil, ctx.Err()
+	}
+}
+
+// runtimeDir is the folder below /run that the service manager made for the daemon (systemd.exec(5), RUNTIME_DIRECTORY), the first of
+// several; "": none.
+func runtimeDir(environ []string) string {
+	for _, variable := range environ {
+		if dirs, ok := strings.CutPrefix(variable, "RUNTIME_DIRECTORY="); ok {
+			dir, _, _ := strings.Cut(dirs, ":")
+			return dir
 		}
 	}
+	return ""
 }
 
 func warn(log zerolog.Logger, warnings []config.Warning) {

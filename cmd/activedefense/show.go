@@ -3,19 +3,17 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
-	"net/netip"
+	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
-	"activedefense/agent"
-	"activedefense/agent/enforce"
+	"activedefense/agent/api"
+	"activedefense/agent/display"
 	"activedefense/agent/explain"
-	"activedefense/agent/line"
-	"activedefense/config"
 	"activedefense/detect"
-	"activedefense/store"
 )
 
 // newBlacklistShowCommand is `blacklist show`.
@@ -24,76 +22,69 @@ func newBlacklistShowCommand(a *app) *cobra.Command {
 		Use:   "show ADDR",
 		Short: "Show why an address is blocked, held or observed, or why not: rule, counts, log lines, history, where enforced",
 		Args:  exactlyOne("an address or a network"),
-		RunE: func(c *cobra.Command, args []string) error {
-			prefix, err := parsePrefix(args[0])
-			if err != nil {
-				return err
-			}
-			return a.withStore(c.Context(), forStore, func(cfg *config.Config, st *store.Store) error {
-				x, err := explain.Of(c.Context(), st, prefix, cfg.Blacklist.ReleaseAfter)
-				if errors.Is(err, explain.ErrUnknownAddress) {
-					return a.showUnlisted(c.Context(), cfg, st, prefix, err)
-				}
-				if err != nil {
-					return err
-				}
-				x.Known(enforce.Names(cfg))
-				x.Program = a.program()
-				return a.showListed(c.Context(), cfg, st, prefix, x)
-			})
-		},
+		RunE:  func(c *cobra.Command, args []string) error { return a.showAddress(c.Context(), args[0]) },
 	}
 }
 
-// showListed says why an address is blocked, held or observed, or was. Of one that only networks stand for, it says too what is known of
-// it itself; once none of them is in force, the exit status says that there is no entry.
-func (a *app) showListed(ctx context.Context, cfg *config.Config, st *store.Store, prefix netip.Prefix, x *explain.Explanation) (err error) {
-	var status error
-	if !x.Own() {
-		if x.Itself, err = unlisted(ctx, cfg, st, prefix); err != nil {
-			return err
-		}
-		if !x.InForce() {
-			status = fmt.Errorf("%s itself: %w", x.Address, explain.ErrUnknownAddress)
-		}
-	}
-	if a.json {
-		return cmp.Or(a.printJSON(x), status)
-	}
-	return cmp.Or(a.writeLabels(ctx, cfg, st, prefix), x.WriteText(a.stdout), status)
-}
-
-// showUnlisted says what is known of an address without any entry; the exit status says that there is none.
-func (a *app) showUnlisted(ctx context.Context, cfg *config.Config, st *store.Store, prefix netip.Prefix, unknown error) error {
-	u, err := unlisted(ctx, cfg, st, prefix)
+// showAddress says why an address is blocked, held or observed, or was. Of one that only networks stand for, it says too what is known of
+// it itself; once none of them is in force, and for one that was never on the blacklist, the exit status says that there is no entry.
+func (a *app) showAddress(ctx context.Context, arg string) error {
+	prefix, err := parsePrefix(arg)
 	if err != nil {
 		return err
 	}
-	u.Program = a.program()
-	if a.json {
-		err = a.printJSON(u)
-	} else {
-		err = cmp.Or(a.writeLabels(ctx, cfg, st, prefix), u.WriteText(a.stdout))
+	client, done, err := a.ask(ctx, reads, a.needing(forStore...))
+	if err != nil {
+		return err
 	}
-	return cmp.Or(err, unknown)
+	defer done()
+	address := detect.AddressText(prefix)
+	var answer json.RawMessage
+	if err := client.Get(ctx, "blacklist/"+api.Escape(address), nil, &answer); err != nil {
+		return asked(err)
+	}
+	var beside struct {
+		Entries []json.RawMessage
+		Labels  []string
+		Notes   []string
+	}
+	if err := json.Unmarshal(answer, &beside); err != nil {
+		return err
+	}
+	if !a.json {
+		for _, note := range beside.Notes {
+			fmt.Fprintln(a.stderr, display.Harmless(note))
+		}
+		if len(beside.Labels) > 0 {
+			fmt.Fprintf(a.stdout, "%s is labelled: %s\n", address, display.Harmless(strings.Join(beside.Labels, ", ")))
+		}
+	}
+	unknown := fmt.Errorf("%s: %w", address, explain.ErrUnknownAddress)
+	if len(beside.Entries) == 0 {
+		u := &explain.Unlisted{}
+		if err := json.Unmarshal(answer, u); err != nil {
+			return err
+		}
+		u.Program = a.program()
+		return cmp.Or(a.printShown(u), unknown)
+	}
+	x := &explain.Explanation{}
+	if err := json.Unmarshal(answer, x); err != nil {
+		return err
+	}
+	x.Program = a.program()
+	if x.Own() || x.InForce() {
+		unknown = nil
+	} else {
+		unknown = fmt.Errorf("%s itself: %w", x.Address, explain.ErrUnknownAddress)
+	}
+	return cmp.Or(a.printShown(x), unknown)
 }
 
-// unlisted is what is known of an address without an entry of its own, by the present configuration.
-func unlisted(ctx context.Context, cfg *config.Config, st *store.Store, prefix netip.Prefix) (*explain.Unlisted, error) {
-	known, err := agent.Known(ctx, cfg, st)
-	if err != nil {
-		return nil, err
+// printShown prints what is known of an address.
+func (a *app) printShown(shown interface{ WriteText(io.Writer) error }) error {
+	if a.json {
+		return a.printJSON(shown)
 	}
-	settings := agent.Settings(cfg)
-	whyNot := settings.WhyNot(known.Guard, known.Ours)
-	return explain.OfUnlisted(ctx, st, &explain.Judge{Settings: settings, Guard: known.Guard,
-		WhyNot: func(r *store.Record) string {
-			ev := line.EventOf(r)
-			return whyNot(&ev)
-		},
-		Counts: func(r *store.Record) []detect.Counting {
-			ev := line.EventOf(r)
-			return settings.Explain(&ev, known.Guard, known.Ours)
-		},
-	}, prefix)
+	return shown.WriteText(a.stdout)
 }

@@ -51,6 +51,19 @@ held them. A source is near a threshold with half or more of what a rule needs; 
 }
 
 func (c *statusCommand) status(ctx context.Context) error {
+	daemon, err := c.running(ctx)
+	if err != nil {
+		return err
+	}
+	if daemon != nil {
+		again := func(ctx context.Context) (*agent.Status, error) {
+			ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+			defer cancel()
+			var s agent.Status
+			return &s, daemon.Get(ctx, "status", nil, &s)
+		}
+		return c.show(ctx, daemon.At, daemon.status, again)
+	}
 	cfg, err := c.loadPart(config.PartAdmin)
 	if err != nil {
 		return c.statusWithout(ctx, err)
@@ -63,7 +76,12 @@ func (c *statusCommand) status(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.show(ctx, base, s)
+	return c.show(ctx, base, s, asking(base))
+}
+
+// asking asks the daemon at admin.listen again.
+func asking(base string) func(context.Context) (*agent.Status, error) {
+	return func(ctx context.Context) (*agent.Status, error) { return fetchStatus(ctx, base, statusTimeout) }
 }
 
 // statusWithout asks the daemon where it is by default, when the configuration does not say where that is. It is the one meant if it
@@ -79,14 +97,14 @@ func (c *statusCommand) statusWithout(ctx context.Context, fault error) error {
 		return fault
 	}
 	fmt.Fprintf(c.stderr, "warning: %v; the daemon at %s began with that file and goes on with what it was then\n", fault, base)
-	return c.show(ctx, base, s)
+	return c.show(ctx, base, s, asking(base))
 }
 
-// show writes what a daemon answered.
-func (c *statusCommand) show(ctx context.Context, base string, s *agent.Status) error {
+// show writes what a daemon answered; again asks it once more.
+func (c *statusCommand) show(ctx context.Context, base string, s *agent.Status, again func(context.Context) (*agent.Status, error)) error {
 	c.sayOther(base, s.Configuration.Path)
 	if c.watch {
-		return c.keepWatching(ctx, base, s)
+		return c.keepWatching(ctx, s, again)
 	}
 	if err := c.write(s); err != nil {
 		return err
@@ -124,7 +142,7 @@ func absolute(path string) string {
 }
 
 // keepWatching shows the state again and again until ctx ends. A daemon that does not answer meanwhile may be restarting.
-func (c *statusCommand) keepWatching(ctx context.Context, base string, s *agent.Status) (err error) {
+func (c *statusCommand) keepWatching(ctx context.Context, s *agent.Status, again func(context.Context) (*agent.Status, error)) (err error) {
 	for {
 		if isTerminal(c.stdout) {
 			fmt.Fprint(unguarded(c.stdout), "\x1b[H\x1b[2J") // to the upper left, all cleared
@@ -142,7 +160,7 @@ func (c *statusCommand) keepWatching(ctx context.Context, base string, s *agent.
 			return nil
 		case <-c.tick():
 		}
-		if s, err = fetchStatus(ctx, base, statusTimeout); ctx.Err() != nil {
+		if s, err = again(ctx); ctx.Err() != nil {
 			return nil
 		}
 	}

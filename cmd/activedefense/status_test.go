@@ -103,7 +103,7 @@ func TestStatusWatchesUntilInterrupted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.keepWatching(ctx, daemon.URL, first); err != nil || asked != 3 {
+	if err := c.keepWatching(ctx, first, asking(daemon.URL)); err != nil || asked != 3 {
 		t.Errorf("asked %d times: %v", asked, err)
 	}
 	if text := out.String(); strings.Count(text, "agent      1,") != 1 || strings.Count(text, "agent      3,") != 1 || strings.Contains(text, "\x1b") || !strings.Contains(fault.String(), "502") {

@@ -1,0 +1,68 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"activedefense/agent/api"
+	"activedefense/agent/enforce"
+	"activedefense/agent/labels"
+	"activedefense/agent/members"
+	"activedefense/agent/own"
+	"activedefense/config"
+	"activedefense/store"
+)
+
+// Served is the API over a store that a command opened, where no agent runs. The store may be nil, which missing then explains.
+func Served(cfg *config.Config, version string, st *store.Store, missing error) *api.API {
+	return api.New(api.Options{
+		Config: cfg, Version: version, Expected: Expected(cfg), Settings: Settings(cfg),
+		Store:  func() (*store.Store, error) { return st, missing },
+		Known:  func(ctx context.Context) (*own.Known, error) { return Known(ctx, cfg, st) },
+		Labels: func(ctx context.Context) (*labels.Set, error) { return Labels(ctx, cfg, st) },
+	})
+}
+
+// openAPI opens the socket and admin.listen.
+func openAPI(a *Agent, runtimeDir string) (err error) {
+	served := api.New(api.Options{
+		Config: a.cfg, Version: a.version, Expected: Expected(a.cfg), Settings: Settings(a.cfg), Log: a.log, Now: a.now,
+		Store: func() (*store.Store, error) {
+			if st := a.store.Load(); st != nil && a.feed.Load() != nil {
+				return st, nil
+			}
+			return nil, errors.New("the daemon has not reached its database yet; activedefense status says why")
+		},
+		Known:       func(context.Context) (*own.Known, error) { return a.known.Load(), nil },
+		Labels:      func(context.Context) (*labels.Set, error) { return a.labels, nil },
+		Status:      func() any { return a.Status() },
+		Members:     func() []members.Status { return a.members.Load().Status() },
+		Registering: func() []string { firewalls, _ := a.fleet.Status(); return enforce.Registering(firewalls) },
+		Refused:     a.health.lostError,
+		Changed:     func() { a.feed.Load().wakeup.Wake() },
+		Enforced:    func() int64 { return a.feed.Load().current.Load().Version },
+		Rate:        func() float64 { return a.stats.Rate(a.now()) },
+		Reload: func(ctx context.Context) ([]string, time.Time, error) {
+			if a.reload == nil {
+				return nil, time.Time{}, errors.New("this program does not do that")
+			}
+			faults, err := a.reload(ctx)
+			return faults, a.loaded.LoadedAt, err
+		},
+	})
+	o := api.ServerOptions{
+		Socket: api.SocketPath(a.cfg, runtimeDir), Listen: a.cfg.Admin.Listen, NotReady: a.notReady,
+		Metrics: promhttp.HandlerFor(newMetrics(a.Status, append(append(a.stats.Collectors(), a.calls.Collectors()...), served.Collectors()...)...), promhttp.HandlerOpts{}),
+	}
+	if a.cfg.Admin.TLS {
+		o.Certificate = a.list.Certificate
+	}
+	if a.admin, err = served.Listen(o); err != nil {
+		return err
+	}
+	a.teardown.Push("listening for the admin interface", func(context.Context) error { return a.admin.Close() })
+	return nil
+}

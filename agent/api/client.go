@@ -1,0 +1,241 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// A Client asks an API: that of a daemon over its socket, or one in this process.
+type Client struct {
+	http *http.Client
+	// At is where it asks: the socket's path, or "" for this process.
+	At string
+}
+
+// dialWithin bounds the wait for a daemon's socket.
+const dialWithin = 2 * time.Second
+
+// Dial gives the client of the daemon at a socket. Whether one is there, the first request says.
+func Dial(socket string) *Client {
+	dialer := net.Dialer{Timeout: dialWithin}
+	return &Client{At: socket, http: &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "unix", socket)
+		},
+		DisableKeepAlives: true,
+	}}}
+}
+
+// Here gives a client of an API in this process.
+func (a *API) Here(caller Caller) *Client {
+	caller.Local = true
+	return &Client{http: &http.Client{Transport: &here{a, caller}}}
+}
+
+// Get asks for an object.
+func (c *Client) Get(ctx context.Context, path string, query url.Values, v any) error {
+	return c.do(ctx, http.MethodGet, path, query, nil, v)
+}
+
+// Post has something done.
+func (c *Client) Post(ctx context.Context, path string, body, v any) error {
+	return c.do(ctx, http.MethodPost, path, nil, body, v)
+}
+
+// Delete has something removed.
+func (c *Client) Delete(ctx context.Context, path string, query url.Values, v any) error {
+	return c.do(ctx, http.MethodDelete, path, query, nil, v)
+}
+
+func (c *Client) do(ctx context.Context, method, path string, query url.Values, body, v any) error {
+	response, err := c.ask(ctx, method, path, query, body)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if err := json.NewDecoder(response.Body).Decode(v); err != nil {
+		return c.broken(err)
+	}
+	return nil
+}
+
+// broken says that an answer did not come whole.
+func (c *Client) broken(err error) error {
+	if c.At == "" {
+		return err
+	}
+	return fmt.Errorf("the daemon at %s did not answer to the end: %w", c.At, err)
+}
+
+// mostFault bounds the answer of a request that was refused.
+const mostFault = 1 << 20
+
+// ask makes a request, and gives a fault as the error that it is.
+func (c *Client) ask(ctx context.Context, method, path string, query url.Values, body any) (*http.Response, error) {
+	var send io.Reader = http.NoBody
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		send = bytes.NewReader(text)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://activedefense"+Prefix+path, send)
+	if err != nil {
+		return nil, err
+	}
+	request.URL.RawQuery = query.Encode()
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		if failed, ok := errors.AsType[*url.Error](err); ok {
+			err = failed.Err // the method and the address are ours
+		}
+		return nil, err
+	}
+	if response.StatusCode < 300 {
+		return response, nil
+	}
+	defer response.Body.Close()
+	f := &Fault{Status: response.StatusCode}
+	if err := json.NewDecoder(io.LimitReader(response.Body, mostFault)).Decode(f); err != nil || f.Detail == "" {
+		return nil, fmt.Errorf("%s answers %s, which no daemon of this program does", c.At, response.Status)
+	}
+	return nil, f
+}
+
+// Each asks for a list, whose objects are in this field, and gives each as it comes. The other fields go into rest.
+func Each[T any](ctx context.Context, c *Client, path string, query url.Values, field string, rest any, each func(*T) error) error {
+	return EachOf(ctx, c, http.MethodGet, path, query, nil, field, rest, each)
+}
+
+// EachOf is Each of what is done by any method, with a body.
+func EachOf[T any](ctx context.Context, c *Client, method, path string, query url.Values, body any, field string, rest any, each func(*T) error) error {
+	response, err := c.ask(ctx, method, path, query, body)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	decoder := json.NewDecoder(response.Body)
+	others := map[string]json.RawMessage{}
+	if _, err := decoder.Token(); err != nil {
+		return c.broken(err)
+	}
+	for decoder.More() {
+		name, err := decoder.Token()
+		if err != nil {
+			return c.broken(err)
+		}
+		if name != field {
+			var value json.RawMessage
+			if err := decoder.Decode(&value); err != nil {
+				return c.broken(err)
+			}
+			others[fmt.Sprint(name)] = value
+			continue
+		}
+		if _, err := decoder.Token(); err != nil {
+			return c.broken(err)
+		}
+		for decoder.More() {
+			var v T
+			if err := decoder.Decode(&v); err != nil {
+				return c.broken(err)
+			}
+			if err := each(&v); err != nil {
+				return err
+			}
+		}
+		if _, err := decoder.Token(); err != nil {
+			return c.broken(err)
+		}
+	}
+	if _, err := decoder.Token(); err != nil {
+		return c.broken(err)
+	}
+	var why struct {
+		Error string `json:"error"`
+	}
+	text, err := json.Marshal(others)
+	if err == nil {
+		err = errors.Join(json.Unmarshal(text, &why), json.Unmarshal(text, rest))
+	}
+	if err == nil && why.Error != "" {
+		if err = ctx.Err(); err == nil {
+			err = errors.New(why.Error)
+		}
+	}
+	return err
+}
+
+// Escape is an address or a name as it stands in a path.
+func Escape(s string) string { return strings.ReplaceAll(url.PathEscape(s), "+", "%2B") }
+
+// here has an API in this process answer.
+type here struct {
+	api    *API
+	caller Caller
+}
+
+// RoundTrip answers one request. What answers it ends when it is done, or when the body of the answer is closed.
+func (h *here) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, in := io.Pipe()
+	w := &piped{header: http.Header{}, to: in, begun: make(chan struct{})}
+	ctx, cancel := context.WithCancel(r.Context())
+	request := r.WithContext(withCaller(ctx, h.caller))
+	request.Host = r.URL.Host
+	go func() {
+		defer cancel()
+		h.api.ServeHTTP(w, request)
+		w.WriteHeader(http.StatusOK)
+		in.Close()
+	}()
+	<-w.begun
+	return &http.Response{StatusCode: w.status, Status: http.StatusText(w.status), Header: w.header, Body: &ending{body, cancel}, Request: r, ProtoMajor: 1, ProtoMinor: 1}, nil
+}
+
+// ending ends what answers when the answer is not read to its end.
+type ending struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+func (e *ending) Close() error {
+	e.cancel()
+	return e.ReadCloser.Close()
+}
+
+// piped is an answer within this process. Its methods are called by one goroutine.
+type piped struct {
+	header http.Header
+	status int // 0: not begun
+	to     *io.PipeWriter
+	begun  chan struct{}
+}
+
+func (p *piped) Header() http.Header { return p.header }
+
+func (p *piped) WriteHeader(status int) {
+	if p.status == 0 {
+		p.status = status
+		close(p.begun)
+	}
+}
+
+func (p *piped) Write(b []byte) (int, error) {
+	p.WriteHeader(http.StatusOK)
+	return p.to.Write(b)
+}
+
+func (p *piped) Flush() {}

@@ -1,0 +1,254 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"activedefense/store"
+)
+
+// A route is one thing that can be asked for or done. One more is one more line of the table, and one more path of
+// config/openapi.yaml, which a test holds against it.
+type route struct {
+	method, path string
+	role         Role   // the least that it takes
+	params       string // the query's, with spaces between them
+	handle       func(*API, *call) error
+	local        bool // over the socket alone
+	live         bool // it lasts: it takes a place among those that follow events
+}
+
+var routes = []route{
+	{method: "GET", path: "blacklist", role: Viewer, params: "q rule state device since limit", handle: (*API).listBlacklist},
+	{method: "POST", path: "blacklist", role: Operator, handle: (*API).addBlock},
+	{method: "GET", path: "blacklist/{address}", role: Viewer, handle: (*API).showAddress},
+	{method: "DELETE", path: "blacklist/{address}", role: Operator, params: "reason", handle: (*API).removeBlock},
+	{method: "POST", path: "blacklist/accept", role: Operator, handle: (*API).accept},
+	{method: "GET", path: "records", role: Viewer, params: recordParams, handle: (*API).searchRecords},
+	{method: "GET", path: "history", role: Viewer, params: "address since limit", handle: (*API).listHistory},
+	{method: "GET", path: "status", role: Viewer, handle: (*API).status},
+	{method: "GET", path: "members", role: Viewer, handle: (*API).listMembers},
+	{method: "DELETE", path: "members/{name}", role: Operator, handle: (*API).forgetMember},
+	{method: "GET", path: "events", role: Viewer, live: true, handle: (*API).events},
+	{method: "POST", path: "reload", role: Operator, handle: (*API).reload},
+	{method: "POST", path: "provision", role: Operator, local: true, handle: (*API).provision},
+	{method: "POST", path: "verify", role: Operator, handle: (*API).verify},
+}
+
+// maxBody bounds the body of a request: some ten thousand addresses.
+const maxBody = 1 << 20
+
+// A call is one request that is being answered.
+type call struct {
+	w      http.ResponseWriter
+	r      *http.Request
+	caller Caller
+	query  url.Values
+	body   []byte
+}
+
+// ServeHTTP answers what is below Prefix. Who asks is in the request's context, or is asked for a token.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if _, pattern := a.mux.Handler(r); pattern != "" {
+		a.mux.ServeHTTP(w, r)
+		return
+	}
+	var methods []string
+	for _, method := range []string{"GET", "POST", "PUT", "DELETE"} {
+		other := *r
+		other.Method = method
+		if _, pattern := a.mux.Handler(&other); pattern != "" {
+			methods = append(methods, method)
+		}
+	}
+	if len(methods) > 0 {
+		f := faultf(http.StatusMethodNotAllowed, "%s does not go with %s; it takes %s", r.Method, r.URL.Path, strings.Join(methods, " and "))
+		f.allow = strings.Join(methods, ", ")
+		refuse(w, f)
+		return
+	}
+	refuse(w, faultf(http.StatusNotFound, "there is no %s", r.URL.Path))
+}
+
+// serve answers one request to a route, if it may be made.
+func (a *API) serve(route *route, w http.ResponseWriter, r *http.Request) {
+	c := &call{w: &patient{ResponseWriter: w, control: http.NewResponseController(w)}, r: r}
+	places := a.busy
+	if route.live {
+		places = a.live
+	}
+	err := a.admit(route, c)
+	if err == nil {
+		select {
+		case places <- struct{}{}:
+			defer func() { <-places }()
+			err = a.answer(route, c)
+		default:
+			a.refused.WithLabelValues(whyCrowded).Inc()
+			err = faultf(http.StatusServiceUnavailable, "%d requests are being answered, and no more are taken; try again in a moment", cap(places))
+		}
+	}
+	if err != nil {
+		refuse(w, err)
+	}
+}
+
+// admit tells why a request may not be made; nil: it may.
+func (a *API) admit(route *route, c *call) error {
+	r := c.r
+	if err := sameSite(r); err != nil {
+		a.refused.WithLabelValues(whySite).Inc()
+		return err
+	}
+	if kind := r.Header.Get("Content-Type"); r.Method != http.MethodGet && (kind != "" || r.ContentLength != 0) {
+		if media, _, err := mime.ParseMediaType(kind); err != nil || media != "application/json" {
+			return faultf(http.StatusUnsupportedMediaType, "the body is to be application/json, and not %q", kind)
+		}
+	}
+	var err error
+	if c.caller, err = a.tokens.caller(r, route.method == http.MethodGet); err != nil {
+		return err
+	}
+	if c.caller.Role < route.role || route.local && !c.caller.Local {
+		a.refused.WithLabelValues(whyRole).Inc()
+		return a.lacks(route, c.caller)
+	}
+	return nil
+}
+
+// lacks says what somebody is not who may not do something.
+func (a *API) lacks(route *route, who Caller) error {
+	admin := &a.opts.Config.Admin
+	groups := admin.Operators
+	if route.role == Viewer {
+		groups = slices.Concat(admin.Viewers, admin.Operators)
+	}
+	switch {
+	case who.Local:
+		return faultf(http.StatusForbidden, "%s may not do this: it takes a member of the group %s, or root, on this host (admin.operators, admin.viewers): usermod -aG %s %[1]s, and log in again",
+			who.Name, strings.Join(groups, " or "), append(groups, "GROUP")[0])
+	case route.local:
+		return faultf(http.StatusForbidden, "this is done on the daemon's host alone, over its socket")
+	case admin.TokensFile == "":
+		return faultf(http.StatusForbidden, "without admin.tokens_file nothing is changed here; use the command line on the daemon's host, or tokens (activedefense token add)")
+	}
+	return faultf(http.StatusForbidden, "the token %s is a %s's, and this takes an %s's: activedefense token add NAME %[3]s", who.Name, who.Role, route.role)
+}
+
+// sameSite refuses what a page of another site has a browser ask. Other programs send neither header.
+func sameSite(r *http.Request) error {
+	if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
+		return faultf(http.StatusForbidden, "the request comes from a page of another site")
+	}
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return nil
+	}
+	if u, err := url.Parse(origin); err != nil || u.Host == "" || u.Host != r.Host {
+		return faultf(http.StatusForbidden, "the request comes from a page of another site, %q", origin)
+	}
+	return nil
+}
+
+// answer reads what was sent, and does it.
+func (a *API) answer(route *route, c *call) (err error) {
+	if c.query, err = url.ParseQuery(c.r.URL.RawQuery); err != nil {
+		return Usagef("the query cannot be read: %w", err)
+	}
+	known := strings.Fields(route.params)
+	for name := range c.query {
+		if !slices.Contains(known, name) {
+			return Usagef("%q is no parameter of %s %s; it has %s", name, route.method, c.r.URL.Path, orNone(known))
+		}
+	}
+	if c.r.Method != http.MethodGet {
+		c.body, err = io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
+		if _, large := errors.AsType[*http.MaxBytesError](err); large {
+			return faultf(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", maxBody)
+		}
+		if err != nil {
+			return faultf(http.StatusRequestTimeout, "the body did not come: %w", err)
+		}
+	}
+	// What follows may last: the bounds for reading are over, and each write has its own.
+	_ = http.NewResponseController(c.w).SetReadDeadline(time.Time{})
+	return route.handle(a, c)
+}
+
+func orNone(words []string) string {
+	if len(words) == 0 {
+		return "none"
+	}
+	return strings.Join(words, ", ")
+}
+
+// read reads the body into v, which must have every field that is in it.
+func (c *call) read(v any) error {
+	decoder := json.NewDecoder(bytes.NewReader(c.body))
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(v)
+	if err == nil {
+		if _, err = decoder.Token(); errors.Is(err, io.EOF) {
+			return nil
+		}
+		err = errors.New("more than one value stands in it")
+	}
+	if errors.Is(err, io.EOF) {
+		err = errors.New("it is empty")
+	}
+	return Usagef("the body cannot be read as JSON: %w", err)
+}
+
+// ask reads a body that may be left out.
+func (c *call) ask(v any) error {
+	if len(bytes.TrimSpace(c.body)) == 0 {
+		return nil
+	}
+	return c.read(v)
+}
+
+// address is that of the path.
+func (c *call) address() (netip.Prefix, error) { return ParsePrefix(c.r.PathValue("address")) }
+
+// reading is the store, for what changes nothing.
+func (a *API) reading() (*store.Store, error) {
+	st, err := a.opts.Store()
+	if err != nil {
+		return nil, faultf(http.StatusServiceUnavailable, "%w", err)
+	}
+	return st, nil
+}
+
+// changing is the store, for what changes what it holds.
+func (a *API) changing() (*store.Store, error) {
+	if a.opts.Refused != nil {
+		if why := a.opts.Refused(); why != nil {
+			return nil, faultf(http.StatusConflict, "nothing was changed: the daemon refuses this database: %w; put the database back as it was, or go on with this one: activedefense store accept", why)
+		}
+	}
+	return a.reading()
+}
+
+// changed says that the blacklist was changed.
+func (a *API) changed() {
+	if a.opts.Changed != nil {
+		a.opts.Changed()
+	}
+}
+
+// by is who does it, as the history has it.
+func (c *call) by() string { return personName(c.caller.Name) }
+
+// noAgent is what asks for a running agent where none runs.
+func noAgent() error { return faultf(http.StatusServiceUnavailable, "no daemon runs here") }

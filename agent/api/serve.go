@@ -1,0 +1,155 @@
+package api
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+)
+
+// ServerOptions say where the API is served, and what beside it stands on admin.listen.
+type ServerOptions struct {
+	Socket   string // path; "": there is none
+	Listen   string // host:port; "": there is none
+	NotReady func() []string
+	Metrics  http.Handler
+	// Certificate is what Listen is served with; nil: in the clear.
+	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+}
+
+// A Server serves the API on the socket and on admin.listen, and there /healthz, /readyz, /metrics and /status too.
+type Server struct {
+	api    *API
+	opts   ServerOptions
+	socket net.Listener // nil: there is none
+	listen net.Listener
+}
+
+// Listen opens the socket and the address. Who connects waits for Run.
+func (a *API) Listen(o ServerOptions) (_ *Server, err error) {
+	s := &Server{api: a, opts: o}
+	if o.Socket != "" {
+		if s.socket, err = listenSocket(o.Socket, &a.opts.Config.Admin); err != nil {
+			return nil, err
+		}
+	}
+	if o.Listen != "" {
+		if s.listen, err = net.Listen("tcp", o.Listen); err != nil {
+			s.Close()
+			return nil, fmt.Errorf("admin.listen: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// Addr is where admin.listen is; nil: nowhere.
+func (s *Server) Addr() net.Addr {
+	if s.listen == nil {
+		return nil
+	}
+	return s.listen.Addr()
+}
+
+// Close stops listening, if Run has not.
+func (s *Server) Close() error {
+	for _, l := range []net.Listener{s.socket, s.listen} {
+		if l != nil {
+			l.Close() // after Run it is closed
+		}
+	}
+	return nil
+}
+
+// Run serves until ctx ends, which ends what is being answered too.
+func (s *Server) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	if s.socket != nil {
+		group.Go(func() error { return s.serve(ctx, s.socket, s.api) })
+	}
+	if s.listen != nil {
+		l := s.listen
+		if s.opts.Certificate != nil {
+			l = tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: s.opts.Certificate})
+		}
+		group.Go(func() error { return s.serve(ctx, l, s.Handler()) })
+	}
+	return group.Wait()
+}
+
+// serve serves one listener.
+func (s *Server) serve(ctx context.Context, l net.Listener, h http.Handler) error {
+	server := &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		BaseContext: func(net.Listener) context.Context { return ctx }, ConnContext: connContext,
+		ErrorLog: log.New(quiet{s.api.opts.Log}, "", 0),
+	}
+	stop := context.AfterFunc(ctx, func() {
+		grace, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if server.Shutdown(grace) != nil {
+			server.Close()
+		}
+	})
+	defer stop()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("admin interface: %w", err)
+	}
+	return nil
+}
+
+// quiet keeps what clients do wrong out of the log, unless it is asked for.
+type quiet struct{ log zerolog.Logger }
+
+func (q quiet) Write(b []byte) (int, error) {
+	q.log.Debug().Msg("admin interface: " + strings.TrimSpace(string(b)))
+	return len(b), nil
+}
+
+// Handler is what stands on admin.listen. /healthz and /readyz are for everybody, as is the rest where there are no tokens.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if why := s.opts.NotReady(); len(why) > 0 {
+			http.Error(w, strings.Join(why, "\n"), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	})
+	mux.Handle("GET /metrics", s.withToken(s.opts.Metrics))
+	mux.Handle("GET /status", s.withToken(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = encodeIndented(w, s.api.opts.Status()) // an error means that the client has gone
+	})))
+	mux.Handle(Prefix, s.api)
+	return bounded(mux)
+}
+
+// withToken asks for a token where there are any.
+func (s *Server) withToken(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.api.opts.Config.Admin.TokensFile != "" {
+			if _, err := s.api.tokens.bearer(r); err != nil {
+				refuse(w, err)
+				return
+			}
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// bounded bounds the time of an answer, which the API does by itself.
+func bounded(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeWithin))
+		h.ServeHTTP(w, r)
+	})
+}

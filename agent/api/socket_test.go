@@ -1,0 +1,145 @@
+package api
+
+import (
+	"bytes"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"activedefense/config"
+)
+
+// leave leaves a socket behind as a daemon does that is killed.
+func leave(t *testing.T, path string) {
+	t.Helper()
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SetUnlinkOnClose(false)
+	l.Close()
+}
+
+func TestASocketThatIsThere(t *testing.T) {
+	dir, err := os.MkdirTemp("", "api")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "s")
+	leave(t, path)
+	first, err := listenSocket(path, &config.Admin{})
+	if err != nil {
+		t.Fatalf("what a killed daemon left: %v", err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o666 {
+		t.Errorf("it is %v, %v", info.Mode(), err)
+	}
+	if _, err := listenSocket(path, &config.Admin{}); err == nil || !strings.Contains(err.Error(), "another daemon listens at "+path) {
+		t.Errorf("two daemons: %v", err)
+	}
+	first.Close()
+	if second, err := listenSocket(path, &config.Admin{}); err != nil {
+		t.Errorf("after the first has ended: %v", err)
+	} else {
+		second.Close()
+	}
+	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := listenSocket(path, &config.Admin{}); err == nil || !strings.Contains(err.Error(), "is there and is no socket") {
+		t.Errorf("a file: %v", err)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "x" {
+		t.Errorf("the file is %q, %v", text, err)
+	}
+	long := filepath.Join(dir, strings.Repeat("x", 107))
+	if _, err := listenSocket(long, &config.Admin{}); err == nil || !strings.Contains(err.Error(), "the system takes at most 107 as the name of a socket; set admin.socket to a shorter path") {
+		t.Errorf("a long path: %v", err)
+	}
+}
+
+// Who may do nothing takes no place of those who may.
+func TestStrangersLeaveRoomForOthers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		return // everybody whom this test can be is the daemon's own user
+	}
+	s := newStage(t, nil)
+	for range mostKnown + 1 {
+		conn, err := s.dial(identity{nobodyID, []int{nobodyID}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	if r := s.as(identity{nobodyID, []int{viewersID}}, "GET", Prefix+"status", ""); r.status != http.StatusOK {
+		t.Errorf("a viewer is answered %d", r.status)
+	}
+}
+
+// Bodies are bounded, of one kind, and waited for so long alone.
+func TestBodiesThatAreNone(t *testing.T) {
+	s := newStage(t, nil)
+	root := identity{0, []int{0}}
+	for _, c := range []struct {
+		method, path, body string
+		header             []string
+		status             int
+		says               string
+	}{
+		{"POST", "blacklist", `address=203.0.113.9`, []string{"Content-Type", "application/x-www-form-urlencoded"}, 415, "application/json"},
+		{"POST", "blacklist", `{}`, []string{"Content-Type", "text/plain"}, 415, "application/json"},
+		{"POST", "blacklist", `{"address": "203.0.113.9", "reason": "x", "because": 1}`, nil, 400, "because"},
+		{"POST", "blacklist", `{"address": "203.0.113.9"}`, nil, 400, "reason is missing"},
+		{"POST", "blacklist", `{"reason": "x"}`, nil, 400, "address is missing"},
+		{"POST", "blacklist", `{"address": "203.0.113.9", "reason": "x"} {}`, nil, 400, "more than one value"},
+		{"POST", "blacklist", ``, nil, 400, "it is empty"},
+		{"POST", "blacklist", `{"address": "203.0.113.9", "reason": "x", "for": "soon"}`, nil, 400, `soon`},
+		{"POST", "blacklist", `{"addresses": ["203.0.113.9", "10.0.0.1"], "reason": "x"}`, nil, 422, "10.0.0.1 is not public"},
+		{"POST", "blacklist", `{"reason": "` + strings.Repeat("x", maxBody) + `"}`, nil, 413, "more than 1048576 bytes"},
+		{"POST", "blacklist/accept", `{}`, nil, 400, "or all"},
+		{"DELETE", "blacklist/203.0.113.9", ``, nil, 404, "is not blocked, held or observed"},
+		{"DELETE", "blacklist/203.0.113.9%2F24", ``, nil, 400, "host bits"},
+		{"GET", "blacklist/..%2Fetc", ``, nil, 400, "neither an address"},
+		{"GET", "blacklist?state=lost", ``, nil, 400, "blocked, held, observed, and all"},
+		{"GET", "blacklist?limit=-1", ``, nil, 400, "limit"},
+		{"GET", "blacklist?file=/etc/passwd", ``, nil, 400, `is no parameter of GET`},
+		{"GET", "records?src=x", ``, nil, 400, "src: "},
+		{"GET", "history?since=x", ``, nil, 400, "since"},
+		{"PUT", "blacklist", ``, nil, 405, "takes GET and POST"},
+		{"GET", "reload/x", ``, nil, 404, "there is no"},
+		{"DELETE", "members/gone", ``, nil, 400, `no agent is called`},
+	} {
+		r := s.as(root, c.method, Prefix+c.path, c.body, c.header...)
+		if r.status != c.status || !strings.Contains(r.body, c.says) {
+			t.Errorf("%s %s %.60s: %d %s", c.method, c.path, c.body, r.status, r.body)
+		}
+	}
+	if n, err := s.store.Version(t.Context()); n != 0 || err != nil {
+		t.Errorf("something was changed: %d, %v", n, err)
+	}
+}
+
+// A body that does not come ends the request within the time for reading; the others are answered meanwhile.
+func TestASlowBodyHoldsNobodyUp(t *testing.T) {
+	s := newStage(t, nil)
+	conn, err := s.dial(identity{0, []int{0}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.Write([]byte("POST " + Prefix + "blacklist HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"))
+	for range mostBusy + 1 {
+		if r := s.as(identity{0, []int{0}}, "GET", Prefix+"status", ""); r.status != http.StatusOK {
+			t.Fatalf("another is answered %d", r.status)
+		}
+	}
+	conn.(*net.UnixConn).CloseWrite()
+	var answer bytes.Buffer
+	if _, err := answer.ReadFrom(conn); err != nil || !strings.Contains(answer.String(), "408 Request Timeout") {
+		t.Errorf("it is answered %s, %v", answer.String(), err)
+	}
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os/user"
+	"path/filepath"
+	"slices"
+
+	"activedefense/agent"
+	"activedefense/agent/api"
+	"activedefense/config"
+	"activedefense/store"
+)
+
+// A running daemon is one that answers on its socket.
+type running struct {
+	*api.Client
+	status *agent.Status
+}
+
+// running finds the daemon that runs with this configuration: at admin.socket, else below /run, else in state_dir. nil: none answers. An
+// error says that it answers, and not this user. Of the configuration nothing else is needed, so a fault elsewhere is none here.
+func (a *app) running(ctx context.Context) (*running, error) {
+	cfg, elsewhere, err := config.LoadPart(config.Options{Path: a.path(), Environ: a.environ, WithoutFiles: true}, config.PartSocket)
+	ours := err == nil && !slices.ContainsFunc(elsewhere, func(f config.Fault) bool { return f.Key == "state_dir" })
+	if err != nil {
+		// A file that cannot be read, or is none, does not say where the daemon is; it is where it is by default.
+		if cfg, _, err = config.LoadPart(config.Options{Environ: a.environ, WithoutFiles: true}, config.PartSocket); err != nil {
+			return nil, nil
+		}
+	}
+	for _, at := range []struct {
+		path string
+		sure bool // it is the one of this configuration
+	}{{cfg.Admin.Socket, true}, {a.serviceSocket, false}, {filepath.Join(cfg.StateDir, api.SocketName), ours}} {
+		if found, err := a.answering(ctx, at.path, at.sure); found != nil || err != nil {
+			return found, err
+		}
+	}
+	return nil, nil
+}
+
+// answering asks the daemon at a socket for its status. One that began with another file counts only if it is sure to be the one that is
+// meant: two may run on one host.
+func (a *app) answering(ctx context.Context, socket string, sure bool) (*running, error) {
+	if socket == "" || len(socket) > config.MaxSocket {
+		return nil, nil // no daemon can be there
+	}
+	asking, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	r := &running{Client: api.Dial(socket)}
+	var s agent.Status
+	err := r.Get(asking, "status", nil, &s)
+	if f, ok := errors.AsType[*api.Fault](err); ok && f.Status == http.StatusForbidden {
+		return nil, f
+	}
+	if err != nil || !sure && !sameFile(s.Configuration.Path, absolute(a.path())) {
+		return nil, nil
+	}
+	r.status = &s
+	return r, nil
+}
+
+// usable tells whether the daemon can answer for the database: it has reached it, and takes it for what it was.
+func (r *running) usable() bool {
+	return r != nil && r.status.Store.Refused == "" && r.status.Blacklist != nil
+}
+
+// ask gives what answers a command: the daemon that runs, else, over the store of the configuration that load gives, this process. done
+// ends it.
+func (a *app) ask(ctx context.Context, to use, load func() (*config.Config, error)) (c *api.Client, done func(), err error) {
+	daemon, err := a.running(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if daemon.usable() {
+		return daemon.Client, func() {}, nil
+	}
+	cfg, err := load()
+	if err != nil {
+		return nil, nil, err
+	}
+	st, err := a.open(ctx, cfg, to)
+	if err != nil {
+		return nil, nil, err
+	}
+	return here(agent.Served(cfg, version, st, nil)), func() { st.Close() }, nil
+}
+
+// here asks the API in this process, as who is at the keyboard.
+func here(served *api.API) *api.Client {
+	return served.Here(api.Caller{Name: operator(), Role: api.Operator})
+}
+
+// needing loads these parts of the configuration.
+func (a *app) needing(parts ...config.Part) func() (*config.Config, error) {
+	return func() (*config.Config, error) { return a.loadPart(parts...) }
+}
+
+// asked makes of what the API says is wrong with a command what the command line says of it.
+func asked(err error) error {
+	if f, ok := errors.AsType[*api.Fault](err); ok && f.Status == http.StatusBadRequest {
+		return &statusError{exitUsage, err}
+	}
+	return err
+}
+
+// operator is who is at the keyboard, as the history names him; a person cannot be taken for the detector.
+func operator() string {
+	u, err := user.Current()
+	if err != nil || u.Username == "" || !store.ByPerson(u.Username) {
+		return store.ByOperator
+	}
+	return u.Username
+}

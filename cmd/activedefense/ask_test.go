@@ -1,0 +1,283 @@
+package main
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"activedefense/agent/api"
+	"activedefense/agent/explain"
+)
+
+// quietWorld is a world of a daemon that reads nothing and calls nobody, with its socket in a folder that all may enter.
+func quietWorld(t *testing.T, admin string) (w *world, socket string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ask")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	w = &world{t: t, dir: t.TempDir(), admin: freePort(t)}
+	w.config = filepath.Join(w.dir, "c.yaml")
+	socket = filepath.Join(dir, "s")
+	w.write(w.config, fmt.Appendf(nil, "state_dir: %s/state\nlog: {format: json}\ninputs: [{path: %[1]s/*.log}]\nedl: {listen: \"\"}\nadmin: {listen: %s, socket: %s%s}\n", w.dir, w.admin, socket, admin))
+	return w, socket
+}
+
+// as runs a subcommand as another user, who can read neither the configuration nor the database. The socket he is told, as one below /run
+// he would find.
+func (w *world) as(socket string, uid, group uint32, args ...string) (output string, code int) {
+	w.t.Helper()
+	program := filepath.Join(filepath.Dir(socket), "activedefense")
+	if err := os.Link(os.Args[0], program); err != nil && !os.IsExist(err) {
+		w.t.Fatal(err)
+	}
+	cmd := exec.Command(program, append([]string{"--config", w.config}, args...)...)
+	cmd.Env = append(os.Environ(), beCommand+"=1", "ACTIVEDEFENSE_ADMIN__SOCKET="+socket)
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid, Groups: []uint32{group}}}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	if _, ok := err.(*exec.ExitError); err != nil && !ok {
+		w.t.Fatal(err)
+	}
+	return out.String(), cmd.ProcessState.ExitCode()
+}
+
+// Nobody needs root, the configuration or the database's password: members of the groups do it over the socket, and the history has who did.
+func TestMembersOfTheGroupsNeedNoDatabase(t *testing.T) {
+	if os.Geteuid() != 0 {
+		return // who is not root cannot be somebody else; agent/api has the table of roles
+	}
+	t.Parallel()
+	w, socket := quietWorld(t, ", operators: ['64001'], viewers: ['64002']")
+	w.start()
+	w.until("the daemon runs", func() bool { return ready(w) })
+	const somebody, operators, viewers = 65533, 64001, 64002
+	for _, c := range []struct {
+		group uint32
+		args  string
+		code  int
+		says  string
+	}{
+		{viewers, "blacklist list", 0, "nothing is blocked"},
+		{viewers, "blacklist add 203.0.113.9 --reason x", 1, "user 65533 may not do this: it takes a member of the group 64001"},
+		{somebody, "blacklist list", 1, "it takes a member of the group 64002 or 64001"},
+		{somebody, "status", 1, "it takes a member of the group"},
+		{operators, "blacklist add 203.0.113.9 10.0.0.1 --reason x", 1, "not blocked: 10.0.0.1 is not public"},
+		{operators, "blacklist add 203.0.113.9 --reason scans", 0, "203.0.113.9 is blocked"},
+		{operators, "blacklist add 203.0.113.9 --reason more --for 1h", 0, "was already blocked"},
+		{viewers, "blacklist show 203.0.113.9", 0, "by user 65533"},
+		{viewers, "blacklist show 203.0.113.10", 1, "no record of it is stored"},
+		{operators, "blacklist accept 203.0.113.9", 1, "not held, and so not accepted: 203.0.113.9 is blocked"},
+		{operators, "blacklist remove 203.0.113.9 203.0.113.10", 1, "203.0.113.10 is not blocked, held or observed"},
+		{viewers, "records", 0, "no records match"},
+		{viewers, "records --severity bad", 2, "--severity"},
+		{viewers, "members list", 0, "AGENT"},
+		{operators, "members forget gone", 2, `no agent is called "gone"`},
+		{operators, "verify", 2, "none is configured"},
+		{viewers, "status", 0, "ready"},
+		{viewers, "reload", 1, "may not do this"},
+	} {
+		if out, code := w.as(socket, somebody, c.group, strings.Fields(c.args)...); code != c.code || !strings.Contains(out, c.says) {
+			t.Errorf("%s, group %d: exit status %d, %s", c.args, c.group, code, out)
+		}
+	}
+}
+
+// A daemon goes on with the configuration that it has: what is wrong in the file meanwhile stops no command that asks it, and is not its
+// business. Only where none runs it is.
+func TestAFaultyFileStopsNothingThatTheDaemonAnswers(t *testing.T) {
+	t.Parallel()
+	w, socket := quietWorld(t, "")
+	d := w.start()
+	w.until("the daemon runs", func() bool { return ready(w) })
+	w.environ = []string{"ACTIVEDEFENSE_ADMIN__SOCKET=" + socket}
+	for _, yaml := range []string{"neverblock: [192.0.2.0/24]\nstate_dir: /nowhere\nstore: {ulr: x}\n", "a: [\n"} {
+		w.write(w.config, []byte(yaml))
+		for _, args := range []string{"blacklist add 203.0.113.9 --reason x", "blacklist list", "blacklist show 203.0.113.9", "blacklist remove 203.0.113.9", "records", "members list", "status"} {
+			if stdout, stderr, code := w.run(strings.Fields(args)...); code != 0 || strings.Contains(stderr, "fault") {
+				t.Errorf("%s: exit status %d, %s%s", args, code, stdout, stderr)
+			}
+		}
+	}
+	stdout, stderr, code := w.run("reload")
+	if code != 1 || stdout != "" || !strings.Contains(stderr, w.config) || !strings.Contains(stderr, "the daemon refuses the new configuration, which has 1 fault") {
+		t.Errorf("reload: exit status %d, %s%s", code, stdout, stderr)
+	}
+	d.stop()
+	w.expectRun(2, "", "blacklist", "list")
+	w.expectRun(1, "no daemon responds on its socket", "reload")
+}
+
+// reload waits for the outcome: the new configuration is in use, or it is said why it is not.
+func TestReloadWaitsForTheOutcome(t *testing.T) {
+	t.Parallel()
+	w, _ := quietWorld(t, "")
+	sound, err := os.ReadFile(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.start()
+	w.until("the daemon runs", func() bool { return ready(w) })
+	w.expectRun(0, "the daemon runs with "+w.config, "reload")
+	if stdout, stderr, code := w.run("reload", "--json"); code != 0 || !strings.Contains(stdout, `"reloaded":true`) {
+		t.Errorf("exit status %d, %s%s", code, stdout, stderr)
+	}
+	w.write(w.config, append(bytes.Clone(sound), "nothing: 1\nblacklist: {release_after: 1s}\n"...))
+	if stdout, stderr, code := w.run("reload", "--json"); code != 1 || !strings.Contains(stdout, `"reloaded":false`) || !strings.Contains(stderr, "nothing: ") || !strings.Contains(stderr, "has 2 faults") {
+		t.Errorf("exit status %d, %s%s", code, stdout, stderr)
+	}
+	// There is no fault in it, and it cannot work here: the address is another program's.
+	w.write(w.config, bytes.Replace(sound, []byte("edl: {listen: \"\"}"), fmt.Appendf(nil, "edl: {listen: %s}", w.taken()), 1))
+	if stdout, stderr, code := w.run("reload"); code != 1 || !strings.Contains(stderr, "edl.listen") {
+		t.Errorf("exit status %d, %s%s", code, stdout, stderr)
+	}
+}
+
+// taken is an address at which another program listens until the test ends.
+func (w *world) taken() string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { l.Close() })
+	return l.Addr().String()
+}
+
+// A token that is made can be used at once, does what its role may, and is over when it is removed.
+func TestTokensAreMadeAndRemoved(t *testing.T) {
+	t.Parallel()
+	w, _ := quietWorld(t, "")
+	w.expectRun(2, "admin.tokens_file is empty", "token", "add", "anna", "operator")
+	w, _ = quietWorld(t, ", tokens_file: "+filepath.Join(t.TempDir(), "tokens"))
+	for _, wrong := range [][]string{{"add", "anna"}, {"add", "anna", "root"}, {"add", "an na", "viewer"}, {"remove", "nobody"}} {
+		w.expectRun(2, "", append([]string{"token"}, wrong...)...)
+	}
+	make := func(name, role string) string {
+		stdout, stderr, code := w.run("token", "add", name, role)
+		if code != 0 || !strings.Contains(stderr, "which is shown this once") || len(strings.TrimSpace(stdout)) != 43 {
+			t.Fatalf("exit status %d, %s%s", code, stdout, stderr)
+		}
+		return strings.TrimSpace(stdout)
+	}
+	reader := make("reader", "viewer")
+	w.start()
+	w.until("the daemon runs", func() bool { code, _ := w.get("/readyz"); return code == http.StatusOK })
+	anna := make("anna", "operator")
+	w.expectRun(1, "there is a token called anna already", "token", "add", "anna", "viewer")
+	if stdout, _, _ := w.run("token", "list", "--json"); stdout != `{"name":"reader","role":"viewer"}`+"\n"+`{"name":"anna","role":"operator"}`+"\n" {
+		t.Errorf("listed are %s", stdout)
+	}
+	ask := func(method, path, token, body string) int {
+		request, err := http.NewRequest(method, "http://"+w.admin+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if token != "" {
+			request.Header.Set("Authorization", "Bearer "+token)
+		}
+		if body != "" {
+			request.Header.Set("Content-Type", "application/json")
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		return response.StatusCode
+	}
+	const block = `{"address": "203.0.113.9", "reason": "x"}`
+	for _, c := range []struct {
+		method, path, token, body string
+		want                      int
+	}{
+		{"GET", "/status", "", "", 401}, {"GET", "/metrics", "", "", 401}, {"GET", "/metrics", reader, "", 200}, {"GET", "/healthz", "", "", 200},
+		{"GET", "/api/v1/blacklist", reader, "", 200}, {"POST", "/api/v1/blacklist", reader, block, 403}, {"POST", "/api/v1/blacklist", anna, block, 200},
+	} {
+		if got := ask(c.method, c.path, c.token, c.body); got != c.want {
+			t.Errorf("%s %s is answered %d instead of %d", c.method, c.path, got, c.want)
+		}
+	}
+	if list := jsonLines[explain.BlacklistEntry](w, "blacklist", "list"); len(list) != 1 || list[0].By != "anna" {
+		t.Errorf("listed is %+v", list)
+	}
+	w.expectRun(0, "the token of anna is removed", "token", "remove", "anna")
+	if got := ask("POST", "/api/v1/blacklist", anna, block); got != 401 {
+		t.Errorf("a token that was removed is answered %d", got)
+	}
+}
+
+// Over the socket the daemon plans what a firewall lacks with its own key, and checks its policy; over HTTPS it is served with the list's
+// certificate, which no other program may ask to plan.
+func TestADaemonOfAFirewallPlansAndChecks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "sqlite", "")
+	tokens := filepath.Join(w.dir, "tokens")
+	text, err := os.ReadFile(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.write(w.config, bytes.Replace(text, fmt.Appendf(nil, "admin: {listen: %q}", w.admin), fmt.Appendf(nil, "admin: {listen: %q, tls: true, tokens_file: %q}", w.admin, tokens), 1))
+	anna, _, _ := w.run("token", "add", "anna", "operator")
+	w.start()
+	w.until("the daemon runs", func() bool { _, _, code := w.run("status"); return code == 0 })
+	client := api.Dial(filepath.Join(w.dir, "state", api.SocketName))
+	plans := 0
+	var rest api.Provisioned
+	if err := api.EachOf(t.Context(), client, "POST", "provision", nil, api.Provisioning{Firewall: "LAB-FW-01"}, "plans", &rest, func(p *api.Planned) error {
+		if plans++; p.Firewall != "LAB-FW-01" || p.Plan == nil || len(p.Steps) == 0 {
+			t.Errorf("planned is %+v", p)
+		}
+		return nil
+	}); err != nil || plans != 1 || len(rest.Left) == 0 {
+		t.Errorf("%d plans, %d steps left, %v", plans, len(rest.Left), err)
+	}
+	if stdout, _, code := w.run("verify", "--json"); code != 1 || !strings.Contains(stdout, `"check":"block-rule"`) {
+		t.Errorf("exit status %d, %s", code, stdout)
+	}
+	ca, err := os.ReadFile(filepath.Join(w.dir, "state", "ca.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca)
+	https := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}}
+	for path, want := range map[string]int{"GET /api/v1/status": 200, "POST /api/v1/provision": 403} {
+		method, path, _ := strings.Cut(path, " ")
+		request, err := http.NewRequest(method, "https://"+w.admin+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(anna))
+		response, err := https.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("%s is answered %s", path, response.Status)
+		}
+	}
+}
+
+// A state folder whose name leaves none for a socket is said so.
+func TestAStateFolderWithALongName(t *testing.T) {
+	w := &world{t: t, dir: t.TempDir()}
+	w.config = filepath.Join(w.dir, "c.yaml")
+	w.write(w.config, fmt.Appendf(nil, "state_dir: %s/%s\nedl: {listen: \"\"}\nadmin: {listen: %s}\n", w.dir, strings.Repeat("x", 100), freePort(t)))
+	w.expectRun(1, "the system takes at most 107 as the name of a socket; set admin.socket to a shorter path such as /run/activedefense/activedefense.sock", "run")
+}
