@@ -58,6 +58,15 @@ func (f *feed) checkEntries() {
 	}
 }
 
+// disallowed has the engine forget what was allowed until now has done.
+func (f *feed) disallowed(gone []netip.Prefix) {
+	changes := make([]line.Change, len(gone))
+	for i, p := range gone {
+		changes[i] = line.Change{Address: p, Forgotten: true}
+	}
+	f.tell(changes)
+}
+
 // leave forgets an address, and tells whether it was known.
 func (f *feed) leave(prefix netip.Prefix) (known bool) {
 	blocked := f.drop(prefix)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"activedefense/agent/allow"
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
 	"activedefense/agent/loop"
@@ -69,6 +71,7 @@ func (a *Agent) start(ctx context.Context) error {
 	a.begin("following the blacklist", f.run)
 	others := newMembers(a, st)
 	a.members.Store(others)
+	a.begin("keeping the allow-list", (&allow.Keeper{Store: st, Lookup: net.DefaultResolver.LookupNetIP, Now: a.now, Log: a.log}).Run)
 	a.begin("following the other agents", others.Run)
 	a.begin("tracking the state of the database", m.Run)
 	a.begin("the firewalls", func(ctx context.Context) error { return a.enforce(ctx, st) })

@@ -28,7 +28,8 @@ func newBlacklistCommand(a *app) *cobra.Command {
 		Args:  ofSubcommands,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newBlacklistListCommand(a), newBlacklistShowCommand(a), newBlacklistAddCommand(a), newBlacklistRemoveCommand(a), newBlacklistAcceptCommand(a))
+	c.AddCommand(newBlacklistListCommand(a), newBlacklistShowCommand(a), newBlacklistAddCommand(a), newBlacklistRemoveCommand(a), newBlacklistAcceptCommand(a),
+		newBlacklistExportCommand(a), newBlacklistImportCommand(a), newBlacklistHistoryCommand(a))
 	return c
 }
 
@@ -110,26 +111,40 @@ type blacklistRemoveCommand struct {
 }
 
 func newBlacklistRemoveCommand(a *app) *cobra.Command {
-	r := &blacklistRemoveCommand{app: a}
+	r, l, yes := &blacklistRemoveCommand{app: a}, &blacklistListCommand{app: a}, false
 	c := &cobra.Command{
-		Use:   "remove ADDR... [--reason TEXT]",
+		Use:   "remove ADDR... | --rule RULE | --device NAME | --since TIME [--reason TEXT]",
 		Short: "Release addresses or networks now, or dismiss what is held or observed",
 		Long: `Releases addresses or networks now. Past activity no longer counts: they are blocked again only for
-new activity. What is held or observed is dismissed in the same way. To never block an address again, add it to never_block.
-What a label file of mode block lists stays: it would be blocked again at once.`,
-		Args: atLeastOne("an address or a network"),
+new activity. What is held or observed is dismissed in the same way. To never block an address again: "allow add".
+What a label file of mode block lists stays: it would be blocked again at once. With --rule, --device or --since, all that they
+find together is released, after asking how many that are.`,
 		RunE: func(c *cobra.Command, args []string) error {
+			if r.reason == "" {
+				r.reason = "released by hand"
+			}
+			if err := l.valid(); err != nil {
+				return err
+			}
+			if l.filter.Rule+l.filter.Device+l.since != "" {
+				if len(args) > 0 {
+					return usageErrorf("name addresses, or say which entries by --rule, --device and --since, and not both")
+				}
+				return removeFound(c.Context(), l, r.reason, yes)
+			}
+			if err := atLeastOne("an address or a network, or --rule, --device or --since")(c, args); err != nil {
+				return err
+			}
 			prefixes, err := parsePrefixes(args)
 			if err != nil {
 				return err
-			}
-			if r.reason == "" {
-				r.reason = "released by hand"
 			}
 			return r.removeAll(c.Context(), prefixes)
 		},
 	}
 	c.Flags().StringVar(&r.reason, "reason", "", "`TEXT` with the reason")
+	l.addFilters(c)
+	c.Flags().BoolVar(&yes, "yes", false, "release what --rule, --device and --since find without asking")
 	return c
 }
 
@@ -147,7 +162,7 @@ func (r *blacklistRemoveCommand) removeAll(ctx context.Context, prefixes []netip
 		}
 	}
 	if !r.json && len(faults) < len(prefixes) {
-		fmt.Fprintln(r.stdout, "What was seen until now no longer counts. To never block an address, add it to never_block.")
+		fmt.Fprintln(r.stdout, "What was seen until now no longer counts. To never block an address: activedefense allow add.")
 	}
 	return errors.Join(faults...)
 }

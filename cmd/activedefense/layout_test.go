@@ -16,12 +16,14 @@ import (
 // allowed is the direction of imports: which packages of ours each folder may import, tests apart.
 // What is not listed imports nothing of ours.
 var allowed = map[string][]string{
-	"cmd/activedefense": {"agent", "agent/api", "agent/durable", "agent/display", "agent/enforce", "agent/explain", "agent/line", "agent/members", "agent/own", "agent/screen", "agent/state", "config", "detect", "detect/panos", "firewall/decision", "firewall/policy", "store"},
-	"agent":             {"agent/api", "agent/clock", "agent/display", "agent/durable", "agent/edl", "agent/enforce", "agent/labels", "agent/line", "agent/listing", "agent/loop", "agent/members", "agent/own", "agent/silence", "agent/state", "agent/teardown", "agent/trouble", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
-	"agent/api":         {"agent/display", "agent/enforce", "agent/explain", "agent/labels", "agent/line", "agent/loop", "agent/members", "agent/own", "config", "detect", "firewall/policy", "store"},
+	"cmd/activedefense": {"agent", "agent/api", "agent/exchange", "agent/durable", "agent/display", "agent/enforce", "agent/explain", "agent/line", "agent/members", "agent/own", "agent/screen", "agent/state", "config", "detect", "detect/panos", "firewall/decision", "firewall/policy", "store"},
+	"agent":             {"agent/allow", "agent/api", "agent/clock", "agent/display", "agent/durable", "agent/edl", "agent/enforce", "agent/labels", "agent/line", "agent/listing", "agent/loop", "agent/members", "agent/own", "agent/silence", "agent/state", "agent/teardown", "agent/trouble", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
+	"agent/allow":       {"agent/loop", "agent/own", "detect", "store"},
+	"agent/api":         {"agent/allow", "agent/display", "agent/enforce", "agent/exchange", "agent/explain", "agent/labels", "agent/line", "agent/loop", "agent/members", "agent/own", "config", "detect", "firewall/policy", "store"},
 	"agent/state":       {"agent/clock", "agent/durable", "agent/loop", "store"},
 	"agent/edl":         {"agent/durable", "firewall/room"},
 	"agent/explain":     {"agent/display", "detect", "store"},
+	"agent/exchange":    {"agent/explain", "detect", "store"},
 	"agent/line":        {"agent/silence", "agent/tail", "detect", "detect/memory", "store"},
 	"agent/labels":      {"agent/durable"},
 	"agent/listing":     {"agent/labels", "store"},
