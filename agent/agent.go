@@ -21,6 +21,7 @@ import (
 	"activedefense/agent/loop"
 	"activedefense/agent/members"
 	"activedefense/agent/own"
+	"activedefense/agent/release"
 	"activedefense/agent/state"
 	"activedefense/agent/teardown"
 	"activedefense/agent/trouble"
@@ -72,7 +73,7 @@ type Agent struct {
 	stats    *line.Stats
 	health   health
 	clock    *clock.Clock // what can be believed of now
-	brake    releaseBrake
+	brake    release.Brake
 	lookout  *line.Lookout
 	noticed  trouble.Memory
 	labels   *labels.Set                      // refreshed by start, then by refreshGuard alone

@@ -105,7 +105,7 @@ func (a *Agent) Status() Status {
 		held, observed := f.undecided()
 		s.Blacklist, s.Held, s.Observed = new(f.standing()), &held, &observed
 	}
-	s.Braked = a.brake.held()
+	s.Braked = a.brake.Held()
 	s.Members = a.members.Load().Status()
 	if s.Waiting, _ = a.lookout.Last(); s.Waiting == "" {
 		s.Waiting = members.Waiting(s.Members)
@@ -143,7 +143,7 @@ func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 	for _, t := range a.labelTroubles() {
 		all = append(all, trouble.Trouble{Since: t.Since, What: t.What, Remedy: t.Remedy})
 	}
-	for _, look := range []func() (trouble.Trouble, bool){func() (trouble.Trouble, bool) { return clockTrouble(a.clock) }, a.brake.trouble} {
+	for _, look := range []func() (trouble.Trouble, bool){func() (trouble.Trouble, bool) { return clockTrouble(a.clock) }, a.brake.Trouble} {
 		if t, is := look(); is {
 			all = append(all, t)
 		}
