@@ -163,9 +163,11 @@ func mayBlock(guard func() *detect.Guard) func(netip.Prefix) bool {
 func (a *Agent) enforceOptions() enforce.Options {
 	return enforce.Options{
 		Config: a.cfg, Expected: Expected(a.cfg), Version: a.version,
-		Blocked: func() *enforce.Snapshot { return a.feed.Load().current.Load() },
-		Served:  func() *enforce.Snapshot { return a.feed.Load().served.Load() },
-		Store:   a.store.Load, Calls: a.calls, Logger: a.log, Now: a.now, Started: a.started, MayBlock: mayBlock(a.guard.Load), Protected: a.takeProtected,
+		Blocked:  func() *enforce.Snapshot { return a.feed.Load().current.Load() },
+		Enforced: func() *enforce.Snapshot { return a.feed.Load().enforced.Load() },
+		Served:   func() *enforce.Snapshot { return a.feed.Load().served.Load() },
+		Store:    a.store.Load, Calls: a.calls, Logger: a.log, Now: a.now, Started: a.started, Protected: a.takeProtected,
+		MayBlock: func(p netip.Prefix) bool { return a.feed.Load().mayEnforce(p) },
 	}
 }
 

@@ -482,3 +482,76 @@ func (l *allowing) Resolved(ctx context.Context, entry string, addresses []netip
 		return l.saveAllowed(ctx, tx, ids[0], addresses, at)
 	})
 }
+
+// A Pause says that nothing is enforced for a time, whatever is blocked.
+type Pause struct {
+	Since, Until time.Time
+	By, Reason   string
+}
+
+// subjectAll is what a pause is about, in the audit trail.
+const subjectAll = "everything"
+
+// Pause begins a pause, or gives the one that there is another end; Since counts where there is none.
+func (l *allowing) Pause(ctx context.Context, p Pause, at time.Time) error {
+	return l.update(ctx, "pause", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		if err := guardsChanged(ctx, tx); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO paused (only_one, since, ends_at, paused_by, reason) VALUES (1, $1, $2, $3, $4)
+			ON CONFLICT (only_one) DO UPDATE SET ends_at = excluded.ends_at, paused_by = excluded.paused_by, reason = excluded.reason`,
+			l.stamp(p.Since), l.stamp(p.Until), clean(p.By), clean(p.Reason)); err != nil {
+			return err
+		}
+		return l.audit(ctx, tx, "pause", subjectAll, p.By, fmt.Sprintf("until %s: %s", p.Until.UTC().Format(time.RFC3339), p.Reason), at)
+	})
+}
+
+// Unpause ends the pause, and gives it; nil: there is none.
+func (l *allowing) Unpause(ctx context.Context, by, reason string, at time.Time) (*Pause, error) {
+	return l.resume(ctx, by, reason, at, maxTime)
+}
+
+// EndPause ends, in the name of the detector, a pause whose time is over, and gives it; nil: there is none. With nothing to end it only reads.
+func (l *allowing) EndPause(ctx context.Context, now time.Time) (*Pause, error) {
+	return l.resume(ctx, ByDetector, "the time of the pause is over", now, now)
+}
+
+// maxTime is later than any pause ends.
+var maxTime = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func (l *allowing) resume(ctx context.Context, by, reason string, at, latest time.Time) (was *Pause, err error) {
+	if was, err = l.Paused(ctx); err != nil || was == nil || was.Until.After(latest) {
+		return nil, err
+	}
+	err = l.update(ctx, "resume", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		if err := guardsChanged(ctx, tx); err != nil {
+			return err
+		}
+		result, err := tx.ExecContext(ctx, `DELETE FROM paused WHERE ends_at <= $1`, l.stamp(latest))
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 {
+			was = nil // somebody else was faster, or has prolonged it
+			return cmp.Or(err, errNothingDone)
+		}
+		return l.audit(ctx, tx, "resume", subjectAll, by, reason, at)
+	})
+	if errors.Is(err, errNothingDone) {
+		err = nil
+	}
+	return was, err
+}
+
+// Paused gives the pause, also one whose time is over and that nobody has ended; nil: there is none.
+func (l *allowing) Paused(ctx context.Context) (p *Pause, err error) {
+	err = l.view(ctx, "look whether enforcement is paused", func(ctx context.Context, tx *sql.Tx) error {
+		p = nil
+		return forEach(ctx, tx, func(rows *sql.Rows) error {
+			p = &Pause{}
+			return rows.Scan(intoTime{&p.Since}, intoTime{&p.Until}, &p.By, &p.Reason)
+		}, `SELECT since, ends_at, paused_by, reason FROM paused`)
+	})
+	return p, err
+}

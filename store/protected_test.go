@@ -183,3 +183,51 @@ func TestTheAllowList(t *testing.T) {
 		equal(t, "history", history, []string{"disallow 2001:db8::1/128 anna enough", "disallow 203.0.113.0/24 detector the time it was allowed for is over"})
 	})
 }
+
+// A pause is seen by all, has one end, which the latest word decides, and ends by itself or by hand, once.
+func TestPause(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		ctx, s, at := context.Background(), db.open("one"), noon()
+		paused := func(what string, want *Pause) {
+			t.Helper()
+			got, err := s.Paused(ctx)
+			must(t, err)
+			equal(t, what, got, want)
+		}
+		paused("at first", nil)
+		_, before, err := s.Versions(ctx)
+		must(t, err)
+		first := Pause{Since: at, Until: at.Add(time.Hour), By: "anna", Reason: "a test"}
+		must(t, s.Pause(ctx, first, at))
+		paused("paused", &first)
+		_, now, err := s.Versions(ctx)
+		must(t, err)
+		if now == before {
+			t.Error("nobody notices the pause")
+		}
+		second := Pause{Since: at.Add(time.Minute), Until: at.Add(2 * time.Hour), By: "berta", Reason: "longer"}
+		must(t, s.Pause(ctx, second, at.Add(time.Minute)))
+		second.Since = at
+		paused("prolonged", &second)
+		ended, err := s.EndPause(ctx, at.Add(time.Hour))
+		must(t, err)
+		equal(t, "before its end", ended, nil)
+		ended, err = s.EndPause(ctx, at.Add(2*time.Hour))
+		must(t, err)
+		equal(t, "at its end", ended, &second)
+		paused("over", nil)
+		ended, err = s.Unpause(ctx, "anna", "enough", at.Add(2*time.Hour))
+		must(t, err)
+		equal(t, "nothing to resume", ended, nil)
+		must(t, s.Pause(ctx, first, at))
+		ended, err = s.Unpause(ctx, "anna", "enough", at.Add(2*time.Hour))
+		must(t, err)
+		equal(t, "resumed", ended, &first)
+		var history []string
+		must(t, s.Audits(ctx, AuditFilter{Limit: 3}, func(n *Noted) error {
+			history = append(history, n.Action+" "+n.Subject+" "+n.By+" "+n.Reason)
+			return nil
+		}))
+		equal(t, "history", history, []string{"resume everything anna enough", "pause everything anna until " + at.Add(time.Hour).Format(time.RFC3339) + ": a test", "resume everything detector the time of the pause is over"})
+	})
+}

@@ -61,7 +61,7 @@ func resolve(ctx context.Context, lookup own.Lookup, name string) (addresses []n
 	return addresses, trouble, nil
 }
 
-// A Keeper ends what is over, and resolves names again, for all agents on a database: who comes first does it. All fields must be set.
+// A Keeper ends what is over, the pause too, and resolves names again, for all agents on a database: who comes first does it. All fields must be set.
 type Keeper struct {
 	Store  *store.Store
 	Lookup own.Lookup
@@ -84,6 +84,9 @@ func (k *Keeper) Run(ctx context.Context) error {
 }
 
 func (k *Keeper) once(ctx context.Context) error {
+	if _, err := k.Store.EndPause(ctx, k.Now()); err != nil {
+		return err
+	}
 	ended, err := k.Store.EndAllowed(ctx, k.Now())
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 
 	"activedefense/agent/allow"
 	"activedefense/agent/explain"
+	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/store"
 )
@@ -160,4 +162,61 @@ func (a *API) disallow(c *call) error {
 		return err
 	}
 	return c.answer(http.StatusOK, newAllowed(&gone))
+}
+
+// Pausing is what POST blacklist/pause takes, and POST blacklist/resume without For.
+type Pausing struct {
+	For    string `json:"for,omitempty"` // a duration; empty: an hour
+	Reason string `json:"reason,omitempty"`
+}
+
+// Paused is the pause that is in effect, or that was ended; null: there was none.
+type Paused struct {
+	Paused *allow.Pause `json:"paused"`
+}
+
+func (a *API) pause(c *call) error {
+	var ask Pausing
+	if err := c.ask(&ask); err != nil {
+		return err
+	}
+	length := allow.DefaultPause
+	if ask.For != "" {
+		var err error
+		if length, err = config.ParseDuration(ask.For); err != nil {
+			return Usagef("for %q: use a duration such as 1h or 30m", ask.For)
+		}
+	}
+	st, err := a.changing()
+	if err != nil {
+		return err
+	}
+	p, err := allow.Begin(c.r.Context(), st, length, ask.Reason, c.by(), a.opts.Now())
+	if refusal, is := errors.AsType[*allow.Refusal](err); is {
+		return Usagef("%w", refusal)
+	}
+	if err != nil {
+		return err
+	}
+	a.changed()
+	return c.answer(http.StatusOK, Paused{p})
+}
+
+func (a *API) resume(c *call) error {
+	var ask struct {
+		Reason string `json:"reason"`
+	}
+	if err := c.ask(&ask); err != nil {
+		return err
+	}
+	st, err := a.changing()
+	if err != nil {
+		return err
+	}
+	was, err := st.Unpause(c.r.Context(), c.by(), cmp.Or(strings.TrimSpace(ask.Reason), "resumed by hand"), a.opts.Now())
+	if err != nil {
+		return err
+	}
+	a.changed()
+	return c.answer(http.StatusOK, Paused{allow.NewPause(was)})
 }

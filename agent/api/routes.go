@@ -35,6 +35,8 @@ var routes = []route{
 	{method: "GET", path: "blacklist/{address}", role: Viewer, handle: (*API).showAddress},
 	{method: "DELETE", path: "blacklist/{address}", role: Operator, params: "reason", handle: (*API).removeBlock},
 	{method: "POST", path: "blacklist/accept", role: Operator, handle: (*API).accept},
+	{method: "POST", path: "blacklist/pause", role: Operator, handle: (*API).pause},
+	{method: "POST", path: "blacklist/resume", role: Operator, handle: (*API).resume},
 	{method: "GET", path: "allow", role: Viewer, handle: (*API).listAllowed},
 	{method: "POST", path: "allow", role: Operator, handle: (*API).allow},
 	{method: "DELETE", path: "allow/{entry}", role: Operator, params: "reason", handle: (*API).disallow},

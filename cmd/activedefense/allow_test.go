@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -8,6 +10,7 @@ import (
 	"time"
 
 	"activedefense/agent/api"
+	"activedefense/agent/trouble"
 )
 
 // isTagged tells whether the firewall has a source tagged.
@@ -148,5 +151,68 @@ func TestExportImportRemoveAndHistory(t *testing.T) {
 		w.expectRun(0, "WHY", "blacklist", "history", "--since", "1h", "--limit", "3")
 		w.expectRun(0, "nothing was changed", "blacklist", "history", "20.0.0.77")
 		w.expectRun(2, "is neither an address", "blacklist", "history", "x")
+	}
+}
+
+// A pause takes everything off firewall and list, more than any brake lets go, over a restart, while what attacks is found; it is a trouble, is
+// seen where an address is shown, and ends by a word or by itself.
+func TestAPauseTakesEverythingOffForATime(t *testing.T) {
+	t.Parallel()
+	for _, kind := range stores {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, kind, "")
+			w.append(nil)
+			d := w.start()
+			w.until("the agent is ready", func() bool { s := w.status(); return s != nil && s.Ready && s.Firewalls[0].Up })
+			var lines strings.Builder
+			const many = 200 // of which a brake lets 60 go at once
+			for i := range many {
+				fmt.Fprintf(&lines, "20.0.0.%d # by hand\n", i)
+			}
+			path := filepath.Join(w.dir, "many.txt")
+			w.write(path, []byte(lines.String()))
+			w.expectRun(0, "200 entries blocked", "blacklist", "import", path)
+			enforced := func(n int) func() bool {
+				return func() bool { _, list := w.list(); return len(w.tagged()) == n && len(list) == n }
+			}
+			off := func() bool {
+				code, list := w.list()
+				return len(w.tagged()) == 0 && code == http.StatusOK && len(list) == 1 && strings.HasPrefix(list[0], "192.0.2.255 ")
+			}
+			w.until("all are enforced", enforced(many))
+			w.expectRun(0, "nothing is paused", "blacklist", "resume")
+			w.expectRun(2, "--for", "blacklist", "pause", "--for", "soon")
+			w.expectRun(2, "a pause lasts from 1s to 7d", "blacklist", "pause", "--for", "30d")
+			w.expectRun(0, "Everything leaves the firewalls and the list now", "blacklist", "pause", "--reason", "a test")
+			w.until("nothing is enforced", off)
+			w.attack("203.0.113.7")
+			w.until("the attack is found", func() bool { s := w.status(); return s.Blacklist != nil && *s.Blacklist == many+1 })
+			if s := w.status(); s.Paused == nil || s.Paused.Reason != "a test" || time.Until(s.Paused.Until) < 59*time.Minute ||
+				!slices.ContainsFunc(s.Troubles, func(t trouble.Trouble) bool { return strings.HasPrefix(t.What, "paused: nothing is enforced") }) {
+				t.Errorf("status says %+v, and the troubles are %+v", s.Paused, s.Troubles)
+			}
+			w.expectRun(0, "PAUSED: a person has taken everything off", "blacklist", "show", "203.0.113.7")
+			d.stop()
+			d = w.start()
+			w.until("it runs again, and enforces nothing", func() bool {
+				s := w.status()
+				return s != nil && s.Ready && s.Firewalls[0].Up && s.Paused != nil && off()
+			})
+			w.expectRun(0, "What is blocked is enforced again", "blacklist", "resume")
+			w.until("all are enforced again", enforced(many+1))
+			d.stop()
+			w.expectRun(0, "comes back by itself", "blacklist", "pause", "--for", "5s")
+			w.start()
+			w.until("nothing is enforced", off)
+			w.until("it ends by itself", enforced(many+1))
+			w.until("the history has that", func() bool {
+				out, _, _ := w.run("blacklist", "history", "--limit", "1")
+				return strings.Contains(out, "resume") && strings.Contains(out, "everything") && strings.Contains(out, "the time of the pause is over")
+			})
+			if s := w.status(); s.Paused != nil || s.Firewalls[0].Braked != 0 {
+				t.Errorf("status says %+v, and that the brake holds %d", s.Paused, s.Firewalls[0].Braked)
+			}
+		})
 	}
 }
