@@ -82,11 +82,13 @@ func TestAllowingLiftsBlocksAtOnce(t *testing.T) {
 			w.drops(attacker, 4000, 1, "20.0.0.4")
 			w.until("what it did afterwards is", func() bool { return w.isTagged(attacker) })
 			w.expectRun(0, attacker+" is released", "allow", "add", attacker, "--for", "3s")
+			w.until("it has left the firewall", func() bool { return !w.isTagged(attacker) })
 			w.drops(attacker, 2000, testPorts, "20.0.0.5")
 			w.until("it ends by itself", func() bool {
-				out, _, _ := w.run("blacklist", "show", attacker)
-				return strings.Contains(out, "the time it was allowed for is over")
+				_, said, _ := w.run("blacklist", "accept", attacker) // the daemon's own guard says whether it may be
+				return strings.Contains(said, "not held")
 			})
+			w.expectRun(0, "the time it was allowed for is over", "blacklist", "show", attacker)
 			w.drops(attacker, 3000, testPorts, "20.0.0.6")
 			if w.isTagged(attacker) {
 				t.Error("what it did while it was allowed for a time is evidence")
