@@ -109,7 +109,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) 
 		a.stats.Continue(opts.After.stats)
 		a.noticed.Continue(&opts.After.noticed)
 	}
-	if err := a.prepare(ctx, opts); err != nil {
+	if err := a.prepare(ctx, &opts); err != nil {
 		a.Close()
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) 
 }
 
 // prepare takes what the agent needs on this host. What it took before an error, Close gives back.
-func (a *Agent) prepare(ctx context.Context, opts Options) error {
+func (a *Agent) prepare(ctx context.Context, opts *Options) error {
 	cfg := a.cfg
 	lock, instance, err := state.Open(ctx, cfg.StateDir, a.log)
 	if err != nil {

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -12,6 +13,7 @@ import (
 	"activedefense/agent/labels"
 	"activedefense/agent/members"
 	"activedefense/agent/own"
+	"activedefense/agent/state"
 	"activedefense/config"
 	"activedefense/store"
 )
@@ -26,6 +28,12 @@ func Served(cfg *config.Config, version string, st *store.Store, missing error) 
 	})
 }
 
+// Sound tells whether the agent reads and writes its database, which is what it was, and knows of no firewall that holds what it never
+// blocked: then there is nothing for a person to accept.
+func (s *Status) Sound() bool {
+	return s.Store.OK && s.Ready && !slices.ContainsFunc(s.Firewalls, func(f enforce.Status) bool { return f.Strays > 0 })
+}
+
 // openAPI opens the socket and admin.listen.
 func openAPI(a *Agent, runtimeDir string) (err error) {
 	served := api.New(api.Options{
@@ -36,10 +44,18 @@ func openAPI(a *Agent, runtimeDir string) (err error) {
 			}
 			return nil, errors.New("the daemon has not reached its database yet; activedefense status says why")
 		},
-		Known:       func(context.Context) (*own.Known, error) { return a.known.Load(), nil },
-		Labels:      func(context.Context) (*labels.Set, error) { return a.labels, nil },
-		Status:      func() any { return a.Status() },
-		Members:     func() []members.Status { return a.members.Load().Status() },
+		Known:   func(context.Context) (*own.Known, error) { return a.known.Load(), nil },
+		Labels:  func(context.Context) (*labels.Set, error) { return a.labels, nil },
+		Status:  func() any { return a.Status() },
+		Members: func() []members.Status { return a.members.Load().Status() },
+		Open: func(ctx context.Context) (*store.Store, error) {
+			st, err := state.OpenBeside(ctx, a.cfg.StateDir, string(a.cfg.Store.URL))
+			if errors.Is(err, state.ErrNoDatabase) {
+				return nil, nil
+			}
+			return st, err
+		},
+		Sound:       func() (string, bool) { s := a.Status(); return s.Store.Identity, s.Sound() },
 		Registering: func() []string { firewalls, _ := a.fleet.Status(); return enforce.Registering(firewalls) },
 		Refused:     a.health.lostError,
 		Changed:     func() { a.feed.Load().wakeup.Wake() },

@@ -83,6 +83,9 @@ func (l *loader) fit(c *Config) {
 	}
 	switch {
 	case c.EDL.URL != "":
+		if u, err := url.Parse(c.EDL.URL); err == nil && c.EDL.Listen != "" && u.Path != c.EDL.Path {
+			l.warn("edl.url", "leads to %s, but the list is served at %s (edl.path): a firewall that asks here gets nothing; right only where a proxy in front of it changes the path", clip(u.Path), clip(c.EDL.Path))
+		}
 	case slices.ContainsFunc(c.Firewalls, func(f Firewall) bool { return f.Mode == "edl" }):
 		l.warn("edl.url", "is empty, but firewalls in mode edl fetch the list: set the URL at which they reach it, so that its certificate contains that name, and verify and provision know the list")
 	case len(c.Firewalls) > 0 && c.EDL.Listen != "":

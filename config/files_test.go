@@ -122,7 +122,7 @@ func TestCertificatesLoad(t *testing.T) {
 	ca := write(t, "ca", "# the lab's CA\n"+cert, 0o644)
 	certFile, keyFile := write(t, "c", cert, 0o644), write(t, "k", key, 0o600)
 	c, warnings, err := loadBytes([]byte(sound + firewallWith("username: u\npassword_file: "+write(t, "p", "x", 0o600)+"\nca_file: "+ca) +
-		"edl: {url: 'https://192.0.2.10/list', tls: {cert_file: " + certFile + ", key_file: " + keyFile + "}}"))
+		"edl: {url: 'https://192.0.2.10/files/blacklist.txt', tls: {cert_file: " + certFile + ", key_file: " + keyFile + "}}"))
 	if err != nil || len(warnings) > 0 {
 		t.Fatalf("Load = %v, %v", warnings, err)
 	}
@@ -153,7 +153,7 @@ func TestACertificateThatIsOfNoUseIsNamed(t *testing.T) {
 		{"begins", "edl.example", x509.Certificate{NotBefore: soon, NotAfter: soon.Add(time.Hour), DNSNames: []string{"edl.example"}}, []string{"is not valid before 2026-11-29T13:00:00Z"}},
 	} {
 		cert, key := pairOf(t, c.cert)
-		_, warnings, err := loadBytes([]byte(sound + "edl: {url: 'https://" + c.host + "/list', tls: {cert_file: " + write(t, "c", cert, 0o644) + ", key_file: " + write(t, "k", key, 0o600) + "}}"))
+		_, warnings, err := loadBytes([]byte(sound + "edl: {url: 'https://" + c.host + "/files/blacklist.txt', tls: {cert_file: " + write(t, "c", cert, 0o644) + ", key_file: " + write(t, "k", key, 0o600) + "}}"))
 		if err != nil || (len(c.says) > 0) != (len(warnings) == 1) || len(warnings) > 1 {
 			t.Errorf("%s: %v, %v", c.name, warnings, err)
 			continue
@@ -205,6 +205,7 @@ func TestWarnings(t *testing.T) {
 		{"any certificate", firewallWith("api_key_file: " + write(t, "k", "x", 0o600) + "\ninsecure_skip_verify: true"), "firewalls[0].insecure_skip_verify", "ca_file"},
 		{"state that depends on where it is started", "state_dir: state", "state_dir", "empty blacklist"},
 		{"list without a URL", "edl: {url: ''}\n" + firewallWith("api_key_file: "+write(t, "k", "x", 0o600)+"\nmode: edl"), "edl.url", "at which they reach it"},
+		{"list at another path", "edl: {url: 'https://192.0.2.10/other'}", "edl.url", "leads to /other"},
 		{"nothing to fall back on", "edl: {url: ''}\n" + firewallWith("api_key_file: "+write(t, "k", "x", 0o600)), "edl.url", "provision makes nothing for it"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 const sound = "never_block: [192.0.2.1]\nnetworks: {own: [203.0.113.0/24]}\n"
 
 // listed is where firewalls reach the list.
-const listed = "edl: {url: 'https://192.0.2.10/list'}\n"
+const listed = "edl: {url: 'https://192.0.2.10/files/blacklist.txt'}\n"
 
 // loadBytes is Load of a file with this content.
 func loadBytes(content []byte, environ ...string) (*Config, []Warning, error) {

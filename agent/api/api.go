@@ -54,6 +54,10 @@ type Options struct {
 	Lookup own.Lookup
 	// Reload reads the configuration again: its faults, or when the one in use was loaded, whose place the new one takes.
 	Reload func(context.Context) (faults []string, loaded time.Time, err error)
+	// Open opens the database that is there now, beside the one in use; nil and no error: there is none. Sound tells whether the agent finds
+	// nothing wrong with the one that it uses, and which that is.
+	Open  func(context.Context) (*store.Store, error)
+	Sound func() (identity string, sound bool)
 	// Registering are the firewalls on which the agent registers addresses.
 	Registering func() []string
 
@@ -102,18 +106,36 @@ func personName(name string) string {
 
 // An API answers. It is safe for concurrent use.
 type API struct {
-	opts    Options
-	mux     *http.ServeMux
-	tokens  *tokens
-	busy    chan struct{} // a place for each request that is being answered
-	live    chan struct{} // and for each that follows events
-	refused *prometheus.CounterVec
+	opts   Options
+	mux    *http.ServeMux
+	tokens *tokens
+	// A place for each request that is being answered, and for each that follows events: over the socket, and over admin.listen, where
+	// whoever is on this host may ask, so that he takes none of theirs.
+	local, listened places
+	refused         *prometheus.CounterVec
 }
 
 const (
 	mostBusy = 64
 	mostLive = 32
 )
+
+// places are those of one way to ask.
+type places struct{ busy, live chan struct{} }
+
+func newPlaces() places { return places{make(chan struct{}, mostBusy), make(chan struct{}, mostLive)} }
+
+// places gives those of a request.
+func (a *API) places(route *route, who Caller) chan struct{} {
+	p := &a.listened
+	if who.Local {
+		p = &a.local
+	}
+	if route.live {
+		return p.live
+	}
+	return p.busy
+}
 
 // New makes the API. Nothing is served before it is asked.
 func New(o Options) *API {
@@ -126,7 +148,7 @@ func New(o Options) *API {
 	if o.Pause == nil {
 		o.Pause = loop.Pause
 	}
-	a := &API{opts: o, mux: http.NewServeMux(), busy: make(chan struct{}, mostBusy), live: make(chan struct{}, mostLive),
+	a := &API{opts: o, mux: http.NewServeMux(), local: newPlaces(), listened: newPlaces(),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "activedefense_api_refused_total",
 			Help: "Requests to the API that were refused, by reason: token, role, site, crowded."}, []string{"why"})}
 	for _, why := range []string{whyToken, whyRole, whySite, whyCrowded} {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -134,8 +135,8 @@ func EachOf[T any](ctx context.Context, c *Client, method, path string, query ur
 	defer response.Body.Close()
 	decoder := json.NewDecoder(response.Body)
 	others := map[string]json.RawMessage{}
-	if _, err := decoder.Token(); err != nil {
-		return c.broken(err)
+	if begin, err := decoder.Token(); err != nil || begin != json.Delim('{') {
+		return c.broken(cmp.Or(err, errors.New("it is no object")))
 	}
 	for decoder.More() {
 		name, err := decoder.Token()
@@ -193,32 +194,36 @@ type here struct {
 	caller Caller
 }
 
-// RoundTrip answers one request. What answers it ends when it is done, or when the body of the answer is closed.
+// RoundTrip answers one request. What answers it has ended when the body of the answer was closed.
 func (h *here) RoundTrip(r *http.Request) (*http.Response, error) {
 	body, in := io.Pipe()
 	w := &piped{header: http.Header{}, to: in, begun: make(chan struct{})}
 	ctx, cancel := context.WithCancel(r.Context())
 	request := r.WithContext(withCaller(ctx, h.caller))
 	request.Host = r.URL.Host
+	done := make(chan struct{})
 	go func() {
-		defer cancel()
+		defer close(done)
 		h.api.ServeHTTP(w, request)
 		w.WriteHeader(http.StatusOK)
 		in.Close()
 	}()
 	<-w.begun
-	return &http.Response{StatusCode: w.status, Status: http.StatusText(w.status), Header: w.header, Body: &ending{body, cancel}, Request: r, ProtoMajor: 1, ProtoMinor: 1}, nil
+	return &http.Response{StatusCode: w.status, Status: http.StatusText(w.status), Header: w.header, Body: &ending{body, cancel, done}, Request: r, ProtoMajor: 1, ProtoMinor: 1}, nil
 }
 
-// ending ends what answers when the answer is not read to its end.
+// ending ends what answers, which has more to say where the answer is not read to its end.
 type ending struct {
 	io.ReadCloser
 	cancel context.CancelFunc
+	done   <-chan struct{}
 }
 
 func (e *ending) Close() error {
 	e.cancel()
-	return e.ReadCloser.Close()
+	err := e.ReadCloser.Close()
+	<-e.done
+	return err
 }
 
 // piped is an answer within this process. Its methods are called by one goroutine.

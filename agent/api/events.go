@@ -112,7 +112,7 @@ func (f *follower) look(ctx context.Context) error {
 	newest := f.newest
 	version, err := f.store.Changes(ctx, f.version, func(e *store.Entry) error {
 		newest = max(newest, e.ID)
-		if name := f.news(e); name != "" {
+		for _, name := range f.news(e) {
 			news = append(news, event{name, explain.NewBlacklistEntry(e, f.api.opts.Config.Blacklist.ReleaseAfter)})
 		}
 		return nil
@@ -129,24 +129,26 @@ func (f *follower) look(ctx context.Context) error {
 	return nil
 }
 
-// news is what has become of an entry; "": nothing that is told.
-func (f *follower) news(e *store.Entry) string {
+// news is what has become of an entry, as far as it is told.
+func (f *follower) news(e *store.Entry) []string {
 	before, waited := f.waiting[e.ID]
 	switch {
+	case !e.ReleasedAt.IsZero() && e.ID > f.newest && !waited && e.State == store.Blocked:
+		return []string{"block", "release"} // both since the last look
 	case !e.ReleasedAt.IsZero():
 		delete(f.waiting, e.ID)
-		return "release"
+		return []string{"release"}
 	case waited && before == e.State, !waited && e.ID <= f.newest:
-		return ""
+		return nil
 	case e.State == store.Held:
 		f.waiting[e.ID] = e.State
-		return "hold"
+		return []string{"hold"}
 	case e.State == store.Observed:
 		f.waiting[e.ID] = e.State
-		return "observe"
+		return []string{"observe"}
 	}
 	delete(f.waiting, e.ID)
-	return "block"
+	return []string{"block"}
 }
 
 // tell sends one event at once.

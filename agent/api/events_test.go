@@ -95,11 +95,18 @@ func TestEventsAreTold(t *testing.T) {
 			_, err := s.store.Release(t.Context(), prefix("203.0.113.1"), "anna", "x", now)
 			return err
 		}, "release 203.0.113.1 released"},
+		{func() error {
+			_, _, err := s.store.Block(t.Context(), store.Block{Address: prefix("203.0.113.5"), Rule: "manual", By: "anna"})
+			if err == nil {
+				_, err = s.store.Release(t.Context(), prefix("203.0.113.5"), "anna", "x", now)
+			}
+			return err
+		}, "block 203.0.113.5 "},
 	} {
 		if err := step.do(); err != nil {
 			t.Fatal(err)
 		}
-		if got := news(); got != step.want {
+		if got := news(); !strings.HasPrefix(got, step.want) {
 			t.Errorf("%q is told instead of %q", got, step.want)
 		}
 	}
@@ -122,6 +129,15 @@ func TestFollowersAreBounded(t *testing.T) {
 	}
 	if r := s.over("GET", Prefix+"blacklist", ""); r.status != http.StatusOK {
 		t.Errorf("another question is answered %d", r.status)
+	}
+	local, err := s.dial(identity{0, []int{0}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer local.Close()
+	fmt.Fprintf(local, "GET %sevents HTTP/1.1\r\nHost: x\r\n\r\n", Prefix)
+	if answer, err := bufio.NewReader(local).ReadString('\n'); err != nil || !strings.Contains(answer, "200 OK") {
+		t.Errorf("over the socket the answer is %s, %v", answer, err)
 	}
 	open[0].Close()
 	deadline := time.Now().Add(30 * time.Second)

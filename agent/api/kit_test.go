@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,7 +35,7 @@ type stage struct {
 	api    *API
 	socket string
 	addr   string
-	paused int // wrong tokens that were slowed
+	paused atomic.Int64 // wrong tokens that were slowed
 }
 
 // The groups of the tests: numbers, for no test makes groups on its host.
@@ -70,7 +71,7 @@ func newStage(t *testing.T, change func(*Options)) *stage {
 		Known:    func(context.Context) (*own.Known, error) { return known, nil },
 		Labels:   func(context.Context) (*labels.Set, error) { return labels.New(labels.Options{Now: time.Now}), nil },
 		Settings: detect.Settings{}, Status: func() any { return map[string]bool{"ready": true} }, Log: zerolog.Nop(),
-		Pause: func(context.Context, time.Duration) bool { s.paused++; return true },
+		Pause: func(context.Context, time.Duration) bool { s.paused.Add(1); return true },
 	}
 	if change != nil {
 		change(&o)

@@ -84,6 +84,9 @@ const (
 	DefaultWithin = "1m"
 )
 
+// mostValues is how many values a search takes: SQLite's conditions are at most 1000 deep.
+const mostValues = 900
+
 // texts are the parameters of a search whose values are looked for as they are.
 func texts(f *store.RecordFilter) map[string]*[]string {
 	return map[string]*[]string{"src_country": &f.SrcCountry, "dst_country": &f.DstCountry, "user": &f.User, "severity": &f.Severity, "device": &f.Device,
@@ -108,6 +111,13 @@ func ParseSearch(q url.Values, now time.Time, name func(param string) string) (f
 	}
 	if !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until) {
 		return f, Usagef("%s %s is not after %s %s, so no record can be between them; give the earlier time to %[3]s", name("until"), until, name("since"), since)
+	}
+	values := 0
+	for _, all := range q {
+		values += len(all)
+	}
+	if values > mostValues {
+		return f, Usagef("%d values are too many for one search, which takes at most %d values; search for a network instead, or several times", values, mostValues)
 	}
 	if f.Src, err = networksOf(name("src"), q["src"]); err != nil {
 		return f, err

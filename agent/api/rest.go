@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"activedefense/agent/enforce"
+	"activedefense/agent/state"
 	"activedefense/detect"
 	"activedefense/firewall/policy"
 	"activedefense/store"
@@ -92,4 +93,32 @@ func (a *API) verify(c *call) error {
 		return err
 	}
 	return c.answer(http.StatusOK, out)
+}
+
+// AcceptedStore is what POST store/accept has done.
+type AcceptedStore struct {
+	Accepted bool `json:"accepted"` // false: the agent finds nothing wrong with its database, so there is nothing to accept
+}
+
+// acceptStore has the agent go on with the database that is there now.
+func (a *API) acceptStore(c *call) error {
+	if a.opts.Open == nil || a.opts.Sound == nil {
+		return noAgent()
+	}
+	ctx := c.r.Context()
+	st, err := a.opts.Open(ctx)
+	if err != nil {
+		return faultf(http.StatusConflict, "accept the database, which has to be read for that: %w", err)
+	}
+	if st != nil {
+		defer st.Close()
+		if identity, sound := a.opts.Sound(); sound && identity == st.Place().Identity {
+			return c.answer(http.StatusOK, AcceptedStore{})
+		}
+	}
+	if err := state.Accept(ctx, a.opts.Config.StateDir, st); err != nil {
+		return faultf(http.StatusInternalServerError, "accept the database: %w", err)
+	}
+	a.opts.Log.Warn().Str("by", c.by()).Msg("the database that is there now is accepted")
+	return c.answer(http.StatusOK, AcceptedStore{true})
 }

@@ -109,7 +109,7 @@ func TestEveryRouteHasItsRole(t *testing.T) {
 			}
 		}
 	}
-	if withTokens.paused == 0 {
+	if withTokens.paused.Load() == 0 {
 		t.Error("no wrong token was slowed")
 	}
 	if os.Geteuid() == 0 {

@@ -47,6 +47,7 @@ var routes = []route{
 	{method: "DELETE", path: "members/{name}", role: Operator, handle: (*API).forgetMember},
 	{method: "GET", path: "events", role: Viewer, live: true, handle: (*API).events},
 	{method: "POST", path: "reload", role: Operator, handle: (*API).reload},
+	{method: "POST", path: "store/accept", role: Operator, handle: (*API).acceptStore},
 	{method: "POST", path: "provision", role: Operator, local: true, handle: (*API).provision},
 	{method: "POST", path: "verify", role: Operator, handle: (*API).verify},
 }
@@ -91,12 +92,9 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve answers one request to a route, if it may be made.
 func (a *API) serve(route *route, w http.ResponseWriter, r *http.Request) {
 	c := &call{w: &patient{ResponseWriter: w, control: http.NewResponseController(w)}, r: r}
-	places := a.busy
-	if route.live {
-		places = a.live
-	}
 	err := a.admit(route, c)
 	if err == nil {
+		places := a.places(route, c.caller)
 		select {
 		case places <- struct{}{}:
 			defer func() { <-places }()

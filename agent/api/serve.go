@@ -72,22 +72,28 @@ func (s *Server) Close() error {
 func (s *Server) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	if s.socket != nil {
-		group.Go(func() error { return s.serve(ctx, s.socket, s.api) })
+		group.Go(func() error { return s.serve(ctx, s.socket, s.api, mostHeaderLocal) })
 	}
 	if s.listen != nil {
 		l := s.listen
 		if s.opts.Certificate != nil {
 			l = tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: s.opts.Certificate})
 		}
-		group.Go(func() error { return s.serve(ctx, l, s.Handler()) })
+		group.Go(func() error { return s.serve(ctx, l, s.Handler(), mostHeader) })
 	}
 	return group.Wait()
 }
 
+// What the head of a request may take, bytes. A command may search for many values.
+const (
+	mostHeader      = 16 << 10
+	mostHeaderLocal = 256 << 10
+)
+
 // serve serves one listener.
-func (s *Server) serve(ctx context.Context, l net.Listener, h http.Handler) error {
+func (s *Server) serve(ctx context.Context, l net.Listener, h http.Handler, header int) error {
 	server := &http.Server{
-		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: header,
 		BaseContext: func(net.Listener) context.Context { return ctx }, ConnContext: connContext,
 		ErrorLog: log.New(quiet{s.api.opts.Log}, "", 0),
 	}

@@ -109,13 +109,15 @@ func TestBodiesThatAreNone(t *testing.T) {
 		{"GET", "blacklist?file=/etc/passwd", ``, nil, 400, `is no parameter of GET`},
 		{"GET", "records?src=x", ``, nil, 400, "src: "},
 		{"GET", "history?since=x", ``, nil, 400, "since"},
+		{"GET", "records?" + strings.Repeat("user="+strings.Repeat("x", 90)+"&", 200), ``, nil, 200, "records"}, // a longer head than admin.listen takes
+		{"GET", "records?" + strings.Repeat("src=203.0.113.1&", mostValues+1), ``, nil, 400, "at most 900 values"},
 		{"PUT", "blacklist", ``, nil, 405, "takes GET and POST"},
 		{"GET", "reload/x", ``, nil, 404, "there is no"},
 		{"DELETE", "members/gone", ``, nil, 400, `no agent is called`},
 	} {
 		r := s.as(root, c.method, Prefix+c.path, c.body, c.header...)
 		if r.status != c.status || !strings.Contains(r.body, c.says) {
-			t.Errorf("%s %s %.60s: %d %s", c.method, c.path, c.body, r.status, r.body)
+			t.Errorf("%s %.60s %.60s: %d %s", c.method, c.path, c.body, r.status, r.body)
 		}
 	}
 	if n, err := s.store.Version(t.Context()); n != 0 || err != nil {

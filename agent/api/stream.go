@@ -28,10 +28,12 @@ func (p *patient) Write(b []byte) (int, error) {
 }
 
 // encode writes JSON that drives no terminal.
-func encode(w io.Writer, v any) error {
+func encode(w io.Writer, v any) error { return encoderOf(w).Encode(v) }
+
+func encoderOf(w io.Writer) *json.Encoder {
 	encoder := json.NewEncoder(display.NewGuard(w))
 	encoder.SetEscapeHTML(false)
-	return encoder.Encode(v)
+	return encoder
 }
 
 // answer answers with one object. An error means that the client has gone.
@@ -44,16 +46,18 @@ func (c *call) answer(status int, v any) error {
 
 // A list is an answer of which one field holds many objects, written as they come: {"notes": [...], "NAME": [...], ...}.
 type list struct {
-	c    *call
-	out  *bufio.Writer
-	name string
-	n    int
+	c       *call
+	out     *bufio.Writer
+	encoder *json.Encoder
+	name    string
+	n       int
 }
 
 // newList begins an answer whose many objects are called so. Nothing is written before the first of them, so that a fault before it can
 // still be said.
 func (c *call) newList(name string) *list {
-	return &list{c: c, name: name, out: bufio.NewWriterSize(c.w, 32<<10)}
+	out := bufio.NewWriterSize(c.w, 32<<10)
+	return &list{c: c, name: name, out: out, encoder: encoderOf(out)}
 }
 
 // begin writes what stands before the objects.
@@ -71,7 +75,7 @@ func (l *list) add(v any) error {
 		l.out.WriteByte(',')
 	}
 	l.n++
-	return encode(l.out, v)
+	return l.encoder.Encode(v)
 }
 
 // end writes what stands behind the objects: the fields of rest, and why there are not all of them, if there are not.

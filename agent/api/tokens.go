@@ -48,10 +48,10 @@ func (t *tokens) current() []config.Token {
 	if err == nil {
 		list, err = config.ReadTokens(path)
 	}
-	t.seen = info
+	t.seen = nil // a file that could not be read is tried again: what is mended may be its mode alone
 	switch {
 	case err == nil:
-		t.list, t.failed = list, ""
+		t.seen, t.list, t.failed = info, list, ""
 	case errors.Is(err, fs.ErrNotExist):
 		t.list = nil
 		fallthrough

@@ -24,6 +24,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"activedefense/agent/durable"
 )
 
 // Files of the state folder without CertFile.
@@ -54,7 +56,7 @@ type Options struct {
 	MayBlock func(netip.Prefix) bool
 
 	// After is the server that ran before in this process, which has been stopped by the time that LoadLastGood is called: what it
-	// served is newer than its file where that could not be written. nil: none did.
+	// served is newer than its file where that could not be written. Who fetched it is known on. nil: none did.
 	After *Server
 
 	Logger zerolog.Logger
@@ -132,7 +134,8 @@ func newServer(o Options, l limits, machine func() names) (*Server, error) {
 	if err := s.certs.start(o.Now()); err != nil {
 		return nil, fmt.Errorf("edl: %w", err)
 	}
-	s.saver.wake = make(chan struct{}, 1)
+	s.saver.wake, s.saver.told = make(chan struct{}, 1), make(chan struct{})
+	s.saver.write = func(path string, data []byte) error { return durable.Write(path, data, 0o600, (*os.File).Sync) }
 	s.keep.restore(s.lastGoodFile())
 	return s, nil
 }

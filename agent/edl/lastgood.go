@@ -66,7 +66,7 @@ func (s *Server) LoadLastGood() (n int, savedAt time.Time, err error) {
 	} else if l, err = readLastGood(s.lastGoodFile()); err != nil {
 		return 0, time.Time{}, fmt.Errorf("edl: load the last good list: %w", err)
 	}
-	s.opts.After = nil
+	s.succeed()
 	s.keep.etag, s.keep.modified, s.keep.exact = l.etag, l.since.UTC(), l.exact
 	var may []Entry
 	for _, e := range l.entries {
@@ -75,9 +75,24 @@ func (s *Server) LoadLastGood() (n int, savedAt time.Time, err error) {
 		}
 	}
 	list, left := arrange(may, s.opts.MaxEntries)
-	s.install(list, l.left+len(left), l.updated, true)
+	s.current.Store(s.prepare(list, l.left+len(left), l.updated, true))
 	s.logCut(left)
 	return len(list), l.updated, nil
+}
+
+// succeed takes over what the server before knew of its clients, and lets go of it.
+func (s *Server) succeed() {
+	former := s.opts.After
+	if former == nil {
+		return
+	}
+	s.opts.After = nil
+	former.clients.mu.Lock()
+	defer former.clients.mu.Unlock()
+	s.clients.mu.Lock()
+	defer s.clients.mu.Unlock()
+	s.clients.total, s.clients.last, s.clients.known = former.clients.total, former.clients.last, former.clients.known
+	former.clients.known = nil
 }
 
 // served gives what is served last; nil: nothing is, or there is no server.

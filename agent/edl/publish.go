@@ -1,8 +1,10 @@
 package edl
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"time"
 )
@@ -36,22 +38,44 @@ type kept struct {
 }
 
 // Publish makes entries the list that is served, known to be right at `at`. It takes the slice over: the caller does not
-// use it again. Order does not matter; an entry given twice counts once. The list is on its way to the last good file
-// within about a second while Run runs, and at the end of Run.
+// use it again. Order does not matter; an entry given twice counts once. While Run runs, a list with entries that the one before had not is in the last
+// good file before it is served, unless that takes longer than a quarter of a second; other lists are soon, and the last one is at the end of Run.
 func (s *Server) Publish(entries []Entry, at time.Time) {
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
-	s.opts.After = nil
+	s.succeed()
 	list, left := arrange(entries, s.opts.MaxEntries)
-	s.install(list, len(left), at, false)
+	grows := hasMore(list, s.keep.entries)
+	next := s.prepare(list, len(left), at, false)
 	s.logCut(left)
-	s.saver.mark(&lastGood{
-		updated: at.UTC(), since: s.keep.modified, exact: s.keep.exact, etag: s.keep.etag, left: len(left), entries: list,
-	}, s.now())
+	l := &lastGood{updated: at.UTC(), since: s.keep.modified, exact: s.keep.exact, etag: s.keep.etag, left: len(left), entries: list}
+	s.saver.mark(l, s.now())
+	if grows {
+		s.saver.await(l)
+	}
+	s.current.Store(next)
 }
 
-// install renders and swaps. It is called with publishing held.
-func (s *Server) install(list []Entry, left int, at time.Time, lastGood bool) {
+// hasMore tells whether a list has entries that another one has not.
+func hasMore(list, other []Entry) bool {
+	for _, e := range list {
+		for len(other) > 0 && precedes(other[0].Prefix, e.Prefix) {
+			other = other[1:]
+		}
+		if len(other) == 0 || other[0].Prefix != e.Prefix {
+			return true
+		}
+	}
+	return false
+}
+
+// precedes tells whether a prefix stands before another one in a list (see inOrder).
+func precedes(p, other netip.Prefix) bool {
+	return cmp.Or(p.Addr().Compare(other.Addr()), cmp.Compare(p.Bits(), other.Bits())) < 0
+}
+
+// prepare makes a list ready to be served. It is called with publishing held.
+func (s *Server) prepare(list []Entry, left int, at time.Time, lastGood bool) *snapshot {
 	old := s.current.Load()
 	next := &snapshot{updated: at.UTC(), entries: len(list), left: left, lastGood: lastGood}
 	if old != nil && samePrefixes(s.keep.entries, list) {
@@ -71,7 +95,7 @@ func (s *Server) install(list []Entry, left int, at time.Time, lastGood bool) {
 		"Cache-Control":          {"no-cache"}, // a proxy may keep it, but must ask each time
 		"X-Content-Type-Options": {"nosniff"},
 	}
-	s.current.Store(next)
+	return next
 }
 
 // date tells when the content with this tag was first served. Content that came in the same second as other content, or

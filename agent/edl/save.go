@@ -2,28 +2,29 @@ package edl
 
 import (
 	"context"
-	"os"
 	"sync"
 	"time"
-
-	"activedefense/agent/durable"
 )
 
-// saver writes the last good list, from Run's goroutine, so that Publish never waits for a disk.
+// saver writes the last good list, from Run's goroutine. Publish waits for it with a list that has more than the one before, so that a kill
+// and a store that is away leave nothing out that was served; but not long, for a disk may hang.
 type saver struct {
-	wake chan struct{} // holds one element: something is to be saved
+	wake  chan struct{} // holds one element: something is to be saved
+	write func(path string, data []byte) error
 
 	mu      sync.Mutex
-	pending *lastGood // newest list that is not saved; nil: all is saved
-	etag    string    // of the list that is in the file, once this process wrote one
+	running bool          // saveLoop is
+	late    bool          // it was waited for in vain, and nothing was saved since
+	told    chan struct{} // closed when the state is another
+	pending *lastGood     // newest list that is not saved; nil: all is saved
+	etag    string        // of the list that is in the file, once this process wrote one
 	saved   time.Time
 	failed  string
 }
 
 const (
-	// A burst of lists is written once a second: only the last one counts.
-	saveEvery = time.Second
-	saveRetry = 10 * time.Second
+	savePatience = 250 * time.Millisecond // for which a list waits to be saved before it is served
+	saveRetry    = 10 * time.Second
 	// A list whose content does not change is written again now and then, so that the file tells until when it was right.
 	saveRefresh = time.Hour
 )
@@ -37,6 +38,41 @@ func (v *saver) mark(l *lastGood, now time.Time) {
 	if due {
 		v.ring()
 	}
+}
+
+// await waits until a list is saved that was marked, where that can be expected soon.
+func (v *saver) await(l *lastGood) {
+	patience := time.NewTimer(savePatience)
+	defer patience.Stop()
+	for {
+		v.mu.Lock()
+		told, soon := v.told, v.running && v.failed == "" && !v.late && v.etag != l.etag
+		v.mu.Unlock()
+		if !soon {
+			return
+		}
+		select {
+		case <-told:
+		case <-patience.C:
+			v.mu.Lock()
+			v.late = true
+			v.mu.Unlock()
+		}
+	}
+}
+
+// tell wakes those that await; v.mu is held.
+func (v *saver) tell() {
+	close(v.told)
+	v.told = make(chan struct{})
+}
+
+// run notes whether saveLoop is running.
+func (v *saver) run(is bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.running = is
+	v.tell()
 }
 
 func (v *saver) ring() {
@@ -54,6 +90,8 @@ func (v *saver) state() (saved time.Time, failed string) {
 
 // saveLoop saves what Publish marks until ctx ends, and what is left then.
 func (s *Server) saveLoop(ctx context.Context) {
+	s.saver.run(true)
+	defer s.saver.run(false)
 	for {
 		select {
 		case <-ctx.Done():
@@ -61,14 +99,13 @@ func (s *Server) saveLoop(ctx context.Context) {
 			return
 		case <-s.saver.wake:
 		}
-		pause := saveEvery
-		if !s.saveOnce() {
-			pause = saveRetry
-			s.saver.ring()
+		if s.saveOnce() {
+			continue
 		}
+		s.saver.ring()
 		select {
 		case <-ctx.Done(): // the outer select ends the loop
-		case <-time.After(pause):
+		case <-time.After(saveRetry):
 		}
 	}
 }
@@ -84,6 +121,8 @@ func (v *saver) take() *lastGood {
 func (v *saver) done(l *lastGood, err error, now time.Time) (before string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	defer v.tell()
+	v.late = false
 	before = v.failed
 	if err != nil {
 		v.failed = err.Error()
@@ -105,7 +144,7 @@ func (s *Server) saveOnce() bool {
 	if l == nil {
 		return true
 	}
-	err := durable.Write(s.lastGoodFile(), l.encode(), 0o600, (*os.File).Sync)
+	err := s.saver.write(s.lastGoodFile(), l.encode())
 	before := s.saver.done(l, err, s.now())
 	switch {
 	case err != nil && before == "":

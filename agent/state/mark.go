@@ -77,18 +77,35 @@ func Accept(ctx context.Context, dir string, st *store.Store) error {
 }
 
 // Refused tells why the daemon that keeps its state in dir would not take this database, by what the last run of it left: an error that
-// wraps ErrBehind; nil if it found nothing wrong, if the database is again the one that was, or if a person accepted it.
+// wraps ErrBehind; nil if it is not behind what was known, or if a person accepted it.
 func Refused(ctx context.Context, dir string, st *store.Store) error {
 	path := filepath.Join(dir, MarkFile)
 	known, err := readMark(path)
-	if err != nil || !known.Refused || known.Accepted {
+	if err != nil || known == (mark{}) || known.Accepted {
 		return nil // who may not read it cannot ask it
 	}
-	now, holds, err := st.Progress(ctx, known.Trail)
-	if err == nil && (now.Version < known.Version || now.Changed < known.Changed || !holds || known.elsewhere(st.Place().Identity)) {
-		err = fmt.Errorf("%w: it is at blacklist version %d, and is not the one that was at version %d (%s)", ErrBehind, now.Version, known.Version, path)
+	least, _, _ := known.least(filepath.Join(dir, LatestFile))
+	p, holds, err := st.Progress(ctx, least.Trail)
+	now := mark{Version: p.Version, Changed: p.Changed} // whose batches it has is the daemon's affair
+	if err == nil && (now.behind(least) || !holds || known.elsewhere(st.Place().Identity)) {
+		err = fmt.Errorf("%w: it is at blacklist version %d, and is not the one that was at version %d (%s)", ErrBehind, now.Version, least.Version, path)
 	}
 	return err
+}
+
+// least is how far, at least, the database has to be of which this is known, by the file that says what was so last: what that says, where it
+// belongs to this and counts; again: that is of this run of the host.
+func (known mark) least(latestPath string) (least, latest mark, again bool) {
+	least = known
+	latest, _ = readMark(latestPath) // a power cut may have left it damaged
+	if latest.Boot == "" || !latest.Of.Equal(known.Seen) && (latest.Was.IsZero() || !latest.Was.Equal(known.Seen)) {
+		latest = mark{}
+	}
+	again = latest.Boot == bootID()
+	if again && known.Agent != "" && !known.Accepted && !known.Refused && known.behind(latest) {
+		least = latest
+	}
+	return least, latest, again
 }
 
 // markEvery is how old, at least, the state is that is kept over a power cut: SQLite may lose
@@ -173,15 +190,7 @@ func (m *Marker) Check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	least := known
-	latest, _ := readMark(m.latestPath()) // a power cut may have left it damaged
-	if latest.Boot == "" || !latest.Of.Equal(known.Seen) && (latest.Was.IsZero() || !latest.Was.Equal(known.Seen)) {
-		latest = mark{}
-	}
-	again := latest.Boot == bootID()
-	if again && known.Agent != "" && !known.Accepted && !known.Refused && known.behind(latest) {
-		least = latest
-	}
+	least, latest, again := known.least(m.latestPath())
 	now, holds, err := m.look(ctx, least.Trail)
 	if err != nil {
 		return err

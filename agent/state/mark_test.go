@@ -260,6 +260,43 @@ func TestABlacklistThatLostItsEntriesIsRefused(t *testing.T) {
 	}
 }
 
+// What was put in place of the database while no daemon ran is told before one has looked, also where it was killed; what is the right one is not.
+func TestAnOlderDatabaseIsToldBeforeADaemonHasLooked(t *testing.T) {
+	for _, killed := range []bool{false, true} {
+		dir, used := t.TempDir(), newTestStore(t)
+		if err := Refused(t.Context(), dir, used); err != nil {
+			t.Errorf("of a new one: %v", err)
+		}
+		blockAs(t, used, "203.0.113.1/32")
+		older := copyOfStore(t, used)
+		m := start(t, dir, used)
+		blockAs(t, used, "203.0.113.2/32")
+		m.lookOnce(t.Context())
+		right := copyOfStore(t, used)
+		if !killed {
+			if err := m.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := Refused(t.Context(), dir, right); err != nil {
+			t.Errorf("killed %v: the right one: %v", killed, err)
+		}
+		blockAs(t, right, "203.0.113.3/32")
+		if err := Refused(t.Context(), dir, right); err != nil {
+			t.Errorf("killed %v: one that was changed: %v", killed, err)
+		}
+		if err := Refused(t.Context(), dir, older); !errors.Is(err, ErrBehind) {
+			t.Errorf("killed %v: the older one: %v", killed, err)
+		}
+		if err := Accept(t.Context(), dir, older); err != nil {
+			t.Fatal(err)
+		}
+		if err := Refused(t.Context(), dir, older); err != nil {
+			t.Errorf("killed %v: accepted: %v", killed, err)
+		}
+	}
+}
+
 // A backup is put back with the mark that was made with it: that is what is known then.
 func TestAMarkOfABackupCounts(t *testing.T) {
 	dir, used, c := t.TempDir(), newTestStore(t), newTestClock()

@@ -265,6 +265,35 @@ func TestAFileThatWasEmptyWhenItWasRenamedGivesUpItsRoomAndIsReadWhenItGrowsLate
 	k.compareKept(5, "late")
 }
 
+// A file that was renamed, and whose writer makes no other one, is read on for an hour, but keeps no other from being read; when it grows
+// after all, that is not missed.
+func TestAFileThatWasRenamedGivesUpItsRoomThoughNothingTakesItsPlace(t *testing.T) {
+	for _, was := range []string{"", "last\n"} {
+		k := crowd(t, 1, 1)
+		k.settle(1)
+		k.write("x.log", was)
+		k.ahead += 2 * time.Second
+		k.mustScan()
+		k.settle(1)
+		if !k.stream("x.log").files.holds() {
+			t.Fatal("it is not open")
+		}
+		k.rename("x.log", "x.log.1")
+		k.mustScan()
+		k.write("0.log", "more\n")
+		k.ahead += 2 * time.Second
+		k.mustScan()
+		from := len(k.kept)
+		k.settle(1)
+		k.compareKept(from, "more")
+		k.write("x.log.1", "late\n")
+		k.ahead += 2 * time.Second
+		k.mustScan()
+		k.settle(1)
+		k.compareKept(from, "late", "more")
+	}
+}
+
 // compareKept compares what was committed from the place given, in any order.
 func (k *kit) compareKept(from int, want ...string) {
 	k.t.Helper()

@@ -132,8 +132,6 @@ func (a *app) advice(text string) string {
 	return ownCommand.ReplaceAllString(text, strings.ReplaceAll(a.program(), "$", "$$")+" $1")
 }
 
-var errNoDatabase = errors.New("there is no database yet")
-
 // A use is what a command does with the store.
 type use bool
 
@@ -143,8 +141,8 @@ const reads, changes use = false, true
 // daemon which answers at admin.listen: what is done there would have no effect, and what is read there is not what is. One that the
 // daemon refuses can be read, with a warning, and not changed.
 func (a *app) open(ctx context.Context, cfg *config.Config, to use) (*store.Store, error) {
-	st, err := a.openAny(ctx, cfg)
-	if err != nil && !errors.Is(err, errNoDatabase) {
+	st, err := state.OpenBeside(ctx, cfg.StateDir, string(cfg.Store.URL))
+	if err != nil && !errors.Is(err, state.ErrNoDatabase) {
 		return st, err
 	}
 	daemon, base := a.daemon(ctx, cfg)
@@ -171,7 +169,7 @@ func (a *app) open(ctx context.Context, cfg *config.Config, to use) (*store.Stor
 	return a.refusedStore(to, st, "the daemon at "+base+" refuses this database, and what it blocks, serves and enforces is what it knew before: "+display.Harmless(daemon.Store.Refused))
 }
 
-// unlessRefused gives what openAny gave, unless the daemon, which does not run, refused that database and would again.
+// unlessRefused gives what [state.OpenBeside] gave, unless the daemon, which does not run, would refuse that database.
 func (a *app) unlessRefused(ctx context.Context, cfg *config.Config, to use, st *store.Store, err error) (*store.Store, error) {
 	if st == nil || err != nil {
 		return st, err
@@ -179,7 +177,7 @@ func (a *app) unlessRefused(ctx context.Context, cfg *config.Config, to use, st 
 	why := state.Refused(ctx, cfg.StateDir, st)
 	switch {
 	case errors.Is(why, state.ErrBehind):
-		return a.refusedStore(to, st, "the daemon, which does not answer, has refused this database: "+why.Error())
+		return a.refusedStore(to, st, "the daemon, which does not answer, refuses this database: "+why.Error())
 	case why != nil:
 		return nil, errors.Join(why, st.Close())
 	}
@@ -230,22 +228,6 @@ func (a *app) otherStore(daemon *agent.Status, base, kind string, at store.Place
 // sameStoreTimeout bounds the wait for a daemon that may not run.
 const sameStoreTimeout = 2 * time.Second
 
-// openAny opens the store that the configuration names.
-func (a *app) openAny(ctx context.Context, cfg *config.Config) (*store.Store, error) {
-	// Only a daemon keeps read positions, under its own name.
-	opts := store.Options{URL: string(cfg.Store.URL), Path: filepath.Join(cfg.StateDir, agent.DatabaseFile), Instance: "command-line"}
-	if opts.URL == "" {
-		if _, err := os.Stat(opts.Path); errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("%w at %s: has the daemon run with this configuration?", errNoDatabase, opts.Path)
-		}
-	}
-	st, err := store.Open(ctx, opts)
-	if err != nil {
-		return nil, fmt.Errorf("open the store: %w", err)
-	}
-	return st, nil
-}
-
 // forStore is what a command needs of the configuration that reads the blacklist or changes it.
 var forStore = []config.Part{config.PartStore, config.PartAdmin, config.PartRelease}
 
@@ -270,7 +252,7 @@ func (a *app) known(ctx context.Context, cfg *config.Config, also func(*store.St
 	var st *store.Store
 	if _, err := os.Stat(filepath.Join(cfg.StateDir, agent.DatabaseFile)); cfg.Store.URL != "" || !errors.Is(err, fs.ErrNotExist) {
 		var err error
-		if st, err = a.openAny(ctx, cfg); err != nil {
+		if st, err = state.OpenBeside(ctx, cfg.StateDir, string(cfg.Store.URL)); err != nil {
 			fmt.Fprintf(a.stderr, "warning: what the firewalls said of themselves is not known here, and counts for nothing: %v\n", err)
 		} else {
 			defer st.Close()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"os/user"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 
 	"activedefense/agent"
 	"activedefense/agent/api"
+	"activedefense/agent/display"
 	"activedefense/config"
 	"activedefense/store"
 )
@@ -34,7 +36,7 @@ func (a *app) running(ctx context.Context) (*running, error) {
 	for _, at := range []struct {
 		path string
 		sure bool // it is the one of this configuration
-	}{{cfg.Admin.Socket, true}, {a.serviceSocket, false}, {filepath.Join(cfg.StateDir, api.SocketName), ours}} {
+	}{{cfg.Admin.Socket, true}, {a.serviceSocket, a.configPath == ""}, {filepath.Join(cfg.StateDir, api.SocketName), ours}} {
 		if found, err := a.answering(ctx, at.path, at.sure); found != nil || err != nil {
 			return found, err
 		}
@@ -43,7 +45,7 @@ func (a *app) running(ctx context.Context) (*running, error) {
 }
 
 // answering asks the daemon at a socket for its status. One that began with another file counts only if it is sure to be the one that is
-// meant: two may run on one host.
+// meant: two may run on one host, and --config says which.
 func (a *app) answering(ctx context.Context, socket string, sure bool) (*running, error) {
 	if socket == "" || len(socket) > config.MaxSocket {
 		return nil, nil // no daemon can be there
@@ -68,6 +70,18 @@ func (r *running) usable() bool {
 	return r != nil && r.status.Store.Refused == "" && r.status.Blacklist != nil
 }
 
+// also says beside a fault of this command why the daemon that runs could not answer it.
+func (r *running) also(err error) error {
+	if r == nil {
+		return err
+	}
+	why := "it has not reached its database yet"
+	if text := r.status.Store.Refused; text != "" {
+		why = "it refuses its database: " + display.Harmless(text)
+	}
+	return fmt.Errorf("%w; and the daemon at %s cannot answer: %s", err, r.At, why)
+}
+
 // ask gives what answers a command: the daemon that runs, else, over the store of the configuration that load gives, this process. done
 // ends it.
 func (a *app) ask(ctx context.Context, to use, load func() (*config.Config, error)) (c *api.Client, done func(), err error) {
@@ -80,7 +94,7 @@ func (a *app) ask(ctx context.Context, to use, load func() (*config.Config, erro
 	}
 	cfg, err := load()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, daemon.also(err)
 	}
 	st, err := a.open(ctx, cfg, to)
 	if err != nil {

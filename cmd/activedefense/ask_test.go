@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -14,8 +15,10 @@ import (
 	"syscall"
 	"testing"
 
+	"activedefense/agent"
 	"activedefense/agent/api"
 	"activedefense/agent/explain"
+	"activedefense/config"
 )
 
 // quietWorld is a world of a daemon that reads nothing and calls nobody, with its socket in a folder that all may enter.
@@ -29,9 +32,9 @@ func quietWorld(t *testing.T, admin string) (w *world, socket string) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	w = &world{t: t, dir: t.TempDir(), admin: freePort(t)}
-	w.config = filepath.Join(w.dir, "c.yaml")
 	socket = filepath.Join(dir, "s")
+	w = &world{t: t, dir: t.TempDir(), admin: freePort(t), socket: socket}
+	w.config = filepath.Join(w.dir, "c.yaml")
 	w.write(w.config, fmt.Appendf(nil, "state_dir: %s/state\nlog: {format: json}\ninputs: [{path: %[1]s/*.log}]\nedl: {listen: \"\"}\nadmin: {listen: %s, socket: %s%s}\n", w.dir, w.admin, socket, admin))
 	return w, socket
 }
@@ -102,10 +105,9 @@ func TestMembersOfTheGroupsNeedNoDatabase(t *testing.T) {
 // business. Only where none runs it is.
 func TestAFaultyFileStopsNothingThatTheDaemonAnswers(t *testing.T) {
 	t.Parallel()
-	w, socket := quietWorld(t, "")
+	w, _ := quietWorld(t, "")
 	d := w.start()
 	w.until("the daemon runs", func() bool { return ready(w) })
-	w.environ = []string{"ACTIVEDEFENSE_ADMIN__SOCKET=" + socket}
 	for _, yaml := range []string{"neverblock: [192.0.2.0/24]\nstate_dir: /nowhere\nstore: {ulr: x}\n", "a: [\n"} {
 		w.write(w.config, []byte(yaml))
 		for _, args := range []string{"blacklist add 203.0.113.9 --reason x", "blacklist list", "blacklist show 203.0.113.9", "blacklist remove 203.0.113.9", "records", "members list", "status"} {
@@ -235,7 +237,7 @@ func TestADaemonOfAFirewallPlansAndChecks(t *testing.T) {
 	anna, _, _ := w.run("token", "add", "anna", "operator")
 	w.start()
 	w.until("the daemon runs", func() bool { _, _, code := w.run("status"); return code == 0 })
-	client := api.Dial(filepath.Join(w.dir, "state", api.SocketName))
+	client := api.Dial(w.socket)
 	plans := 0
 	var rest api.Provisioned
 	if err := api.EachOf(t.Context(), client, "POST", "provision", nil, api.Provisioning{Firewall: "LAB-FW-01"}, "plans", &rest, func(p *api.Planned) error {
@@ -276,8 +278,70 @@ func TestADaemonOfAFirewallPlansAndChecks(t *testing.T) {
 
 // A state folder whose name leaves none for a socket is said so.
 func TestAStateFolderWithALongName(t *testing.T) {
-	w := &world{t: t, dir: t.TempDir()}
+	w := &world{t: t, dir: t.TempDir(), environ: whereItIs}
 	w.config = filepath.Join(w.dir, "c.yaml")
 	w.write(w.config, fmt.Appendf(nil, "state_dir: %s/%s\nedl: {listen: \"\"}\nadmin: {listen: %s}\n", w.dir, strings.Repeat("x", 100), freePort(t)))
 	w.expectRun(1, "the system takes at most 107 as the name of a socket; set admin.socket to a shorter path such as /run/activedefense/activedefense.sock", "run")
+}
+
+// The daemon below /run is the one that is meant, unless --config names another file than it began with; what admin.socket names is, whatever
+// it began with, and is asked first.
+func TestWhichDaemonIsMeant(t *testing.T) {
+	dir, err := os.MkdirTemp("", "ask")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	serve := func(name, began string) string {
+		socket := filepath.Join(dir, name)
+		served := api.New(api.Options{Config: &config.Config{}, Status: func() any { return agent.Status{Configuration: agent.ConfigurationStatus{Path: began}} }})
+		server, err := served.Listen(api.ServerOptions{Socket: socket})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- server.Run(ctx) }()
+		t.Cleanup(func() {
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
+		return socket
+	}
+	ours, faulty := filepath.Join(dir, "ours.yaml"), filepath.Join(dir, "faulty.yaml")
+	for path, yaml := range map[string]string{ours: "state_dir: " + filepath.Join(dir, "state") + "\n", faulty: "a: [\n"} {
+		if err := os.WriteFile(path, []byte(yaml), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "state"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	run, custom := serve("run", ours), serve("custom", "/etc/another.yaml")
+	serve("faulty", faulty)
+	state := serve(filepath.Join("state", api.SocketName), "/etc/whatever.yaml")
+	for name, c := range map[string]struct {
+		config, service, variable, want string
+	}{
+		"below /run":                {ours, run, "", run},
+		"with no file named":        {"", custom, "", custom},
+		"another's below /run":      {ours, custom, "", state},
+		"admin.socket":              {ours, run, custom, custom},
+		"nobody at admin.socket":    {ours, run, filepath.Join(dir, "gone"), run},
+		"a file that says nothing":  {faulty, filepath.Join(dir, "faulty"), "", filepath.Join(dir, "faulty")},
+		"nor is it that one's":      {faulty, run, "", ""},
+		"a file that is not there":  {filepath.Join(dir, "none.yaml"), run, "", ""},
+		"below /run with long name": {ours, "/" + strings.Repeat("x", 200), "", state},
+	} {
+		a := &app{configPath: c.config, serviceSocket: c.service, environ: []string{"ACTIVEDEFENSE_ADMIN__SOCKET=" + c.variable}}
+		found, err := a.running(t.Context())
+		if got := ""; err != nil || found == nil != (c.want == "") || found != nil && found.At != c.want {
+			if found != nil {
+				got = found.At
+			}
+			t.Errorf("%s: asked is %q instead of %q, %v", name, got, c.want, err)
+		}
+	}
 }

@@ -18,6 +18,7 @@ import (
 	"activedefense/agent/api"
 	"activedefense/agent/display"
 	"activedefense/agent/explain"
+	"activedefense/agent/state"
 	"activedefense/detect"
 	"activedefense/store"
 )
@@ -47,7 +48,7 @@ func newBlacklistListCommand(a *app) *cobra.Command {
 				return err
 			}
 			err := l.list(c.Context())
-			if errors.Is(err, errNoDatabase) {
+			if errors.Is(err, state.ErrNoDatabase) {
 				return cmp.Or(l.knowRule(nil), err)
 			}
 			return err

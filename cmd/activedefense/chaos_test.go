@@ -69,6 +69,7 @@ type chaos struct {
 	ever      map[string]bool   // what has been wrong at some time
 	righted   time.Time         // when the clock was right again
 	emptied   time.Time         // when the disk had room again
+	mended    time.Time         // when the database was again what it was; while it is being brought back, when that began
 	stalled   time.Time         // when this process last stood still for a second, on a machine that is too busy to measure times
 	attackers map[string]bool   // those that have begun
 	listed    map[string]bool   // those that the list had
@@ -355,10 +356,17 @@ func (c *chaos) endFaults(now time.Time) {
 			c.righted = time.Now()
 		case "disk":
 			c.emptied = time.Now()
+		case "database":
+			c.mended = time.Now()
 		}
 		c.mu.Unlock()
 		if err := f.end(); err != nil {
 			c.t.Fatalf("end of %s: %v", f.what, err)
+		}
+		if of == "database" {
+			c.mu.Lock()
+			c.mended = time.Now()
+			c.mu.Unlock()
 		}
 		c.say("%s: %s is over", of, f.what)
 	}
@@ -519,7 +527,7 @@ func (c *chaos) lookAtList() {
 	maps.DeleteFunc(before, func(_ string, blocked bool) bool { return !blocked })
 	c.mu.Lock()
 	// What was blocked while the disk was full could not be saved, so a start without the database does not know it, as the daemon says.
-	unsaved := faults["database"] != nil && (faults["disk"] != nil || c.ever["disk"] && time.Since(c.emptied) < time.Minute)
+	unsaved := (faults["database"] != nil || time.Since(c.mended) < settling) && (faults["disk"] != nil || c.ever["disk"] && time.Since(c.emptied) < time.Minute)
 	c.mu.Unlock()
 	if len(before) > 0 && !unsaved {
 		c.wrong("the list lost %d of %d: %v", len(before), len(before)+len(list), slices.Collect(maps.Keys(before)))

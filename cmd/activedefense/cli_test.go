@@ -552,7 +552,7 @@ func TestNoOutputDrivesATerminal(t *testing.T) {
 
 // A command that another configuration leads to another store is refused while the daemon runs: what it did there would have no effect.
 func TestNoCommandUsesAnotherStoreThanTheDaemon(t *testing.T) {
-	w := &world{t: t, dir: t.TempDir()}
+	w := &world{t: t, dir: t.TempDir(), environ: whereItIs}
 	w.config = filepath.Join(w.dir, "c.yaml")
 	w.admin = freePort(t)
 	configuration := func(dir string) []byte {
@@ -663,7 +663,7 @@ func TestCheckNamesWhatTheDaemonCannotUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.write(w.config, bytes.Replace(yaml, []byte("edl: {"), fmt.Appendf(nil, "edl: {url: 'https://list.example/', tls: {cert_file: %[1]s/list.crt, key_file: %[1]s/list.key}, ", w.dir), 1))
+	w.write(w.config, bytes.Replace(yaml, []byte("edl: {"), fmt.Appendf(nil, "edl: {url: 'https://list.example/files/blacklist.txt', tls: {cert_file: %[1]s/list.crt, key_file: %[1]s/list.key}, ", w.dir), 1))
 	stdout, stderr, code := w.run("check")
 	if code != 0 || !strings.Contains(stdout, "valid, with 2 warnings") || !strings.Contains(stderr, "cannot read 1 of 2 files, the first is "+w.log+" (no such file") ||
 		!strings.Contains(stderr, "edl.tls.cert_file: warning: ended at "+end.UTC().Format("2006-01-02")) {

@@ -359,7 +359,7 @@ func TestADatabaseWithAnotherHistoryIsLeftAlone(t *testing.T) {
 	d = w.start()
 	refused("at last")
 	d.stop()
-	w.expectRun(1, "nothing was changed: the daemon, which does not answer, has refused this database", "blacklist", "remove", "192.0.2.1", "--reason", "x")
+	w.expectRun(1, "nothing was changed: the daemon, which does not answer, refuses this database", "blacklist", "remove", "192.0.2.1", "--reason", "x")
 	d = w.start()
 	refused("and again")
 	if stdout, stderr, code := w.run("store", "accept"); code != 0 {

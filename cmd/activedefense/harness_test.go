@@ -88,6 +88,7 @@ type world struct {
 	config     string
 	admin, edl string // host:port
 	sim        *panosim.Sim
+	socket     string   // where the daemon is asked; a short path, whatever the test is called
 	environ    []string // beside that of this process
 	terse      bool     // a failure shows no daemon's log
 }
@@ -226,10 +227,22 @@ type daemon struct {
 }
 
 func (w *world) command(args ...string) *exec.Cmd {
+	w.t.Helper()
+	if w.socket == "" {
+		dir, err := os.MkdirTemp("", "w")
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.t.Cleanup(func() { os.RemoveAll(dir) })
+		w.socket = filepath.Join(dir, "s")
+	}
 	cmd := exec.Command(os.Args[0], append([]string{"--config", w.config}, args...)...)
-	cmd.Env = append(append(os.Environ(), beCommand+"=1"), w.environ...)
+	cmd.Env = append(append(os.Environ(), beCommand+"=1", "ACTIVEDEFENSE_ADMIN__SOCKET="+w.socket), w.environ...)
 	return cmd
 }
+
+// whereItIs has the daemon be where it is without admin.socket: in state_dir.
+var whereItIs = []string{"ACTIVEDEFENSE_ADMIN__SOCKET="}
 
 func (w *world) start() *daemon {
 	w.t.Helper()

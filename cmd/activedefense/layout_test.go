@@ -19,7 +19,7 @@ var allowed = map[string][]string{
 	"cmd/activedefense": {"agent", "agent/api", "agent/exchange", "agent/durable", "agent/display", "agent/enforce", "agent/explain", "agent/line", "agent/members", "agent/own", "agent/screen", "agent/state", "config", "detect", "detect/panos", "firewall/decision", "firewall/policy", "store"},
 	"agent":             {"agent/allow", "agent/api", "agent/clock", "agent/display", "agent/durable", "agent/edl", "agent/enforce", "agent/labels", "agent/line", "agent/listing", "agent/loop", "agent/members", "agent/own", "agent/release", "agent/silence", "agent/state", "agent/teardown", "agent/trouble", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
 	"agent/allow":       {"agent/loop", "agent/own", "detect", "store"},
-	"agent/api":         {"agent/allow", "agent/display", "agent/enforce", "agent/exchange", "agent/explain", "agent/labels", "agent/line", "agent/loop", "agent/members", "agent/own", "config", "detect", "firewall/policy", "store"},
+	"agent/api":         {"agent/allow", "agent/display", "agent/enforce", "agent/exchange", "agent/explain", "agent/labels", "agent/line", "agent/loop", "agent/members", "agent/own", "agent/state", "config", "detect", "firewall/policy", "store"},
 	"agent/state":       {"agent/clock", "agent/durable", "agent/loop", "store"},
 	"agent/edl":         {"agent/durable", "firewall/room"},
 	"agent/explain":     {"agent/display", "detect", "store"},

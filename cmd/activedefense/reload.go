@@ -41,6 +41,8 @@ func (a *app) reload(ctx context.Context) error {
 	if daemon == nil {
 		return errNoDaemon
 	}
+	ctx, cancel := context.WithTimeout(ctx, reloadWithin)
+	defer cancel()
 	var begun api.Reloading
 	err = daemon.Post(ctx, "reload", nil, &begun)
 	if f, ok := errors.AsType[*api.Fault](err); ok && f.Status == http.StatusUnprocessableEntity {
@@ -49,8 +51,6 @@ func (a *app) reload(ctx context.Context) error {
 	if err != nil {
 		return asked(err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, reloadWithin)
-	defer cancel()
 	tick := time.NewTicker(reloadLook)
 	defer tick.Stop()
 	for {

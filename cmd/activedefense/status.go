@@ -68,8 +68,8 @@ func (c *statusCommand) status(ctx context.Context) error {
 	if err != nil {
 		return c.statusWithout(ctx, err)
 	}
-	if cfg.Admin.Listen == "" {
-		return fmt.Errorf("admin.listen is empty, so a running daemon cannot be queried")
+	if cfg.Admin.TokensFile != "" || cfg.Admin.TLS {
+		return errNoDaemon // admin.listen takes a token, or HTTPS
 	}
 	base := adminURL(cfg.Admin.Listen)
 	s, err := fetchStatus(ctx, base, statusTimeout)

@@ -7,12 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
-	"activedefense/agent/enforce"
+	"activedefense/agent/api"
 	"activedefense/agent/state"
 	"activedefense/config"
 	"activedefense/store"
@@ -44,6 +43,17 @@ such as what is left from a former database: what is not blocked now is removed.
 }
 
 func acceptStore(ctx context.Context, a *app) error {
+	running, err := a.running(ctx)
+	if err != nil {
+		return err
+	}
+	if running != nil {
+		var out api.AcceptedStore
+		if err := running.Post(ctx, "store/accept", nil, &out); err != nil {
+			return asked(err)
+		}
+		return a.sayAccepted(out.Accepted, running.At)
+	}
 	cfg, err := a.loadPart(config.PartStore, config.PartAdmin)
 	if err != nil {
 		return err
@@ -51,35 +61,39 @@ func acceptStore(ctx context.Context, a *app) error {
 	if _, err := os.Stat(cfg.StateDir); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("state_dir %s is not there: no daemon has run with this configuration yet, so there is nothing to accept; name the one that it runs with by --config", cfg.StateDir)
 	}
-	st, err := a.openAny(ctx, cfg)
+	st, err := state.OpenBeside(ctx, cfg.StateDir, string(cfg.Store.URL))
 	kind, at := "sqlite", store.Place{Database: filepath.Join(cfg.StateDir, agent.DatabaseFile)}
 	switch {
 	case err == nil:
 		defer st.Close()
 		kind, at = st.Kind(), st.Place()
-	case !errors.Is(err, errNoDatabase): // that there is none is accepted, too
+	case !errors.Is(err, state.ErrNoDatabase): // that there is none is accepted, too
 		return fmt.Errorf("accept the database, which has to be read for that: %w", err)
 	}
 	if daemon, base := a.daemon(ctx, cfg); daemon != nil && daemon.Store.Identity != "" {
 		if daemon.Store.Identity != at.Identity && !sameName(daemon, kind, at) {
 			return a.otherStore(daemon, base, kind, at)
 		}
-		strays := slices.ContainsFunc(daemon.Firewalls, func(f enforce.Status) bool { return f.Strays > 0 })
-		if daemon.Store.OK && daemon.Ready && daemon.Store.Identity == at.Identity && !strays {
-			return a.sayAccepted(false, "There is nothing to accept: the daemon at "+base+" reads and writes its database, which is what it was, and no firewall is known to hold what it never blocked.")
+		if daemon.Sound() && daemon.Store.Identity == at.Identity {
+			return a.sayAccepted(false, base)
 		}
 	}
 	if err := state.Accept(ctx, cfg.StateDir, st); err != nil {
 		return fmt.Errorf("accept the database: %w", err)
 	}
-	return a.sayAccepted(true, "The database that is there now is taken. A daemon that had stopped reading goes on within a minute.\n"+
-		"What the firewalls hold under our tag is taken for its own, and removed where it is not blocked.")
+	return a.sayAccepted(true, "")
 }
 
-func (a *app) sayAccepted(accepted bool, text string) error {
-	if a.json {
+// sayAccepted says what came of it; base is where the daemon is that finds nothing wrong.
+func (a *app) sayAccepted(accepted bool, base string) error {
+	switch {
+	case a.json:
 		return a.printJSON(map[string]any{"accepted": accepted})
+	case accepted:
+		fmt.Fprintln(a.stdout, "The database that is there now is taken. A daemon that had stopped reading goes on within a minute.\n"+
+			"What the firewalls hold under our tag is taken for its own, and removed where it is not blocked.")
+	default:
+		fmt.Fprintln(a.stdout, "There is nothing to accept: the daemon at "+base+" reads and writes its database, which is what it was, and no firewall is known to hold what it never blocked.")
 	}
-	fmt.Fprintln(a.stdout, text)
 	return nil
 }

@@ -172,7 +172,7 @@ func rewriteTokens(path, without, added string) error {
 	if like == path {
 		mode, uid = info.Mode().Perm(), int(owner.Uid)
 	}
-	return durable.Write(path, text.Bytes(), 0o600, func(f *os.File) error {
+	return durable.Write(path, text.Bytes(), mode, func(f *os.File) error {
 		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() { // of the folder too, it is called
 			if err := errors.Join(os.Chown(f.Name(), uid, int(owner.Gid)), f.Chmod(mode)); err != nil {
 				return err

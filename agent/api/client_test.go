@@ -1,0 +1,86 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"activedefense/store"
+)
+
+// Over the socket and in the process, a list comes as it is made; who stops reading has it ended, and the store can be closed.
+func TestAListEndsWhenNobodyReadsOn(t *testing.T) {
+	s := newStage(t, nil)
+	var b store.Batch
+	for range 500 {
+		b.Records = append(b.Records, store.Record{Time: time.Now(), Device: "LAB-FW-01", Type: "TRAFFIC", SrcUser: "a<b>\u202e\"&"})
+	}
+	if _, err := s.store.Commit(t.Context(), &b); err != nil {
+		t.Fatal(err)
+	}
+	enough := errors.New("enough")
+	for _, c := range []*Client{Dial(s.socket), s.api.Here(Caller{Role: Viewer})} {
+		n := 0
+		var rest Searched
+		count := func(r *Record) error {
+			if n++; r.SrcUser != "a<b>\u202e\"&" {
+				t.Errorf("the user is %q", r.SrcUser)
+			}
+			return nil
+		}
+		if err := Each(t.Context(), c, "records", url.Values{"limit": {"0"}}, "records", &rest, count); err != nil || n != 500 || rest.Stopped || len(rest.Firewalls) > 0 {
+			t.Errorf("%q: %d records, %+v, %v", c.At, n, rest, err)
+		}
+		if err := Each(t.Context(), c, "records", url.Values{"limit": {"0"}}, "records", &rest, func(*Record) error { return enough }); !errors.Is(err, enough) {
+			t.Errorf("%q: %v", c.At, err)
+		}
+		f, ok := errors.AsType[*Fault](Each(t.Context(), c, "records", url.Values{"src": {"x"}}, "records", &rest, count))
+		if !ok || f.Status != 400 {
+			t.Errorf("%q: %v", c.At, f)
+		}
+	}
+	if n := len(s.api.local.busy); n != 0 {
+		t.Errorf("%d are still being answered", n)
+	}
+}
+
+// What is no daemon of this program, and what ends in the middle, is said.
+func TestAnswersThatAreNone(t *testing.T) {
+	dir, err := os.MkdirTemp("", "api")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	for i, c := range []struct{ answer, says string }{
+		{"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n{\"entries\": [{}", "did not answer to the end"},
+		{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", "it is no object"},
+		{"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone", "which no daemon of this program does"},
+		{"HTTP/1.1 200 OK\r\nContent-Length: 32\r\n\r\n{\"entries\": [], \"error\": \"away\"}\n", "away"},
+	} {
+		path := filepath.Join(dir, fmt.Sprint(i))
+		l, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			conn.Read(make([]byte, 4096))
+			conn.Write([]byte(c.answer))
+		}()
+		err = Each(t.Context(), Dial(path), "blacklist", nil, "entries", &Listed{}, func(*Entry) error { return nil })
+		if err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%q: %v", c.answer, err)
+		}
+		l.Close()
+	}
+}
