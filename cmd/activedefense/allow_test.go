@@ -11,6 +11,7 @@ import (
 
 	"activedefense/agent/api"
 	"activedefense/agent/trouble"
+	"activedefense/firewall/panosim"
 )
 
 // isTagged tells whether the firewall has a source tagged.
@@ -215,6 +216,35 @@ func TestAPauseTakesEverythingOffForATime(t *testing.T) {
 			if s := w.status(); s.Paused != nil || s.Firewalls[0].Braked != 0 {
 				t.Errorf("status says %+v, and that the brake holds %d", s.Paused, s.Firewalls[0].Braked)
 			}
+		})
+	}
+}
+
+// In each mode the firewall's own policy lets through whom it dropped while there is a pause, and drops him again afterwards.
+func TestAPauseInEachMode(t *testing.T) {
+	for _, mode := range []string{"dynamic-tag", "address-group", "edl"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel() // it waits for commits
+			w := newLoop(t, mode, panosim.Options{})
+			w.start()
+			w.ready()
+			var lines strings.Builder
+			for i := range 100 {
+				fmt.Fprintf(&lines, "20.0.0.%d # by hand\n", i)
+			}
+			path := filepath.Join(w.dir, "many.txt")
+			w.write(path, []byte(lines.String()))
+			w.expectRun(0, "100 entries blocked", "blacklist", "import", path)
+			decided := func(rule string) func() bool {
+				return func() bool { return w.browse("20.0.0.1").Rule == rule && w.browse("20.0.0.99").Rule == rule }
+			}
+			w.until("they are blocked", decided(blockRule))
+			w.expectRun(0, "Everything leaves", "blacklist", "pause")
+			w.until("they are let through", decided(openRule))
+			w.expectRun(0, "enforced again", "blacklist", "resume")
+			w.until("they are blocked again", decided(blockRule))
+			w.expectRun(0, "20.0.0.1 is released", "allow", "add", "20.0.0.0/24")
+			w.until("they are let through as they are allowed", decided(openRule))
 		})
 	}
 }
