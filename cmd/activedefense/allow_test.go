@@ -229,10 +229,11 @@ func TestAPauseInEachMode(t *testing.T) {
 			w.start()
 			w.ready()
 			var lines strings.Builder
+			lines.WriteString("address,blocked_at\n") // so long ago that a firewall is expected to have them
 			for i := range 100 {
-				fmt.Fprintf(&lines, "20.0.0.%d # by hand\n", i)
+				fmt.Fprintf(&lines, "20.0.0.%d,%s\n", i, time.Now().Add(-time.Hour).Format(time.RFC3339))
 			}
-			path := filepath.Join(w.dir, "many.txt")
+			path := filepath.Join(w.dir, "many.csv")
 			w.write(path, []byte(lines.String()))
 			w.expectRun(0, "100 entries blocked", "blacklist", "import", path)
 			decided := func(rule string) func() bool {
@@ -241,6 +242,7 @@ func TestAPauseInEachMode(t *testing.T) {
 			w.until("they are blocked", decided(blockRule))
 			w.expectRun(0, "Everything leaves", "blacklist", "pause")
 			w.until("they are let through", decided(openRule))
+			w.until("nothing is wrong with that", func() bool { _, _, code := w.run("verify"); return code == 0 })
 			w.expectRun(0, "enforced again", "blacklist", "resume")
 			w.until("they are blocked again", decided(blockRule))
 			w.expectRun(0, "20.0.0.1 is released", "allow", "add", "20.0.0.0/24")
