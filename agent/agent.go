@@ -20,6 +20,7 @@ import (
 	"activedefense/agent/line"
 	"activedefense/agent/loop"
 	"activedefense/agent/members"
+	"activedefense/agent/notify"
 	"activedefense/agent/own"
 	"activedefense/agent/release"
 	"activedefense/agent/state"
@@ -76,6 +77,7 @@ type Agent struct {
 	brake    release.Brake
 	lookout  *line.Lookout
 	noticed  trouble.Memory
+	notices  *notify.Notifier
 	labels   *labels.Set                      // refreshed by start, then by refreshGuard alone
 	announce loop.Wakeup                      // what may never be blocked may have changed: the others on the database are told
 	members  atomic.Pointer[members.Members]  // nil until the store was reached
@@ -151,6 +153,9 @@ func (a *Agent) prepare(ctx context.Context, opts *Options) error {
 	if a.fleet, err = enforce.New(a.enforceOptions()); err != nil {
 		return err
 	}
+	if a.notices, err = notify.New(notify.Options{Config: &cfg.Notify, Name: cfg.Name, Version: a.version, Logger: a.log, Now: a.now}); err != nil {
+		return err
+	}
 	return openAPI(a, opts.RuntimeDir)
 }
 
@@ -205,6 +210,11 @@ const stopWithin = 9 * time.Second
 // begin starts a part, and has it stopped in its turn. A part that fails stops the agent; one that ends without an error
 // is done.
 func (a *Agent) begin(name string, run func(context.Context) error) {
+	a.teardown.Push(name, spawn(a, run))
+}
+
+// spawn is begin for a part whose turn to be stopped is not that of its start: it gives what stops it.
+func spawn(a *Agent, run func(context.Context) error) (stop func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
@@ -213,8 +223,8 @@ func (a *Agent) begin(name string, run func(context.Context) error) {
 		}
 		done <- nil // its error is what stopped the agent, if it was the first
 	}()
-	a.teardown.Push(name, func(ctx context.Context) error {
+	return func(ctx context.Context) error {
 		cancel()
 		return teardown.Await(ctx, done)
-	})
+	}
 }

@@ -74,6 +74,10 @@ var (
 	descUsed       = desc("firewall_capacity_used", "How many of them are used, as far as is known.", "firewall")
 	descSeen       = desc("firewall_seen_timestamp_seconds", "When everything that the firewall holds was last read.", "firewall")
 	descUnseen     = desc("firewall_unseen", "Addresses written to the firewall and not read back yet.", "firewall")
+	descWait       = desc("notices_waiting", "Notices that a receiver has not got yet.", "receiver")
+	descOldest     = desc("notices_oldest_age_seconds", "How long the first of them has waited; 0 where none does.", "receiver")
+	descDelivered  = desc("notices_delivered_total", "Notices that a receiver took.", "receiver")
+	descFailures   = desc("notices_failures_total", "Deliveries that failed.", "receiver")
 	descHeldBack   = desc("firewall_unenforced", "Changes not made on the firewall, in addresses, by reason: unsupported and refused are not blocked there, brake are and should not.", "firewall", "why")
 )
 
@@ -140,6 +144,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, f := range s.Firewalls {
 		collectFirewall(&f, gauge)
 	}
+	collectNotices(&s, gauge, count)
 	for _, p := range s.Policies {
 		for _, c := range p.Checks {
 			gauge(descCheck, 1, p.Firewall, c.Check, c.Result)
@@ -166,6 +171,20 @@ func collectInputs(s *Status, gauge, count func(d *prometheus.Desc, v float64, l
 		gauge(descLagSeconds, in.LagSeconds, file)
 		gauge(descLagBytes, float64(in.Behind), file)
 		gauge(descFileUp, oneIf(in.Error == ""), file)
+	}
+}
+
+// collectNotices sends what is known of those who are told.
+func collectNotices(s *Status, gauge, count func(d *prometheus.Desc, v float64, labels ...string)) {
+	for _, n := range s.Notices {
+		gauge(descWait, float64(n.Waiting), n.Receiver)
+		age := 0.0
+		if n.Oldest != nil {
+			age = max(s.Now.Sub(*n.Oldest), 0).Seconds()
+		}
+		gauge(descOldest, age, n.Receiver)
+		count(descDelivered, float64(n.Delivered), n.Receiver)
+		count(descFailures, float64(n.Failures), n.Receiver)
 	}
 }
 

@@ -2,12 +2,14 @@ package agent
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
 
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
+	"activedefense/agent/notify"
 	"activedefense/agent/silence"
 )
 
@@ -58,5 +60,28 @@ func TestWhatIsNotKnownHasNoMetric(t *testing.T) {
 	}
 	if got["activedefense_last_line_age_seconds"] != "/l/*.log 90;" || got["activedefense_firewall_up"] != "fw2 0;" {
 		t.Errorf("%q, %q", got["activedefense_last_line_age_seconds"], got["activedefense_firewall_up"])
+	}
+}
+
+// What waits for receivers of notices, and for how long, can be watched.
+func TestMetricsOfNotices(t *testing.T) {
+	now := time.Now()
+	oldest := now.Add(-time.Minute)
+	status := Status{Now: now, Notices: []notify.Status{{Receiver: "mail", Waiting: 7, Oldest: &oldest, Failures: 3}, {Receiver: "syslog", Delivered: 5}}}
+	families, err := newMetrics(func() Status { return status }).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]string)
+	for _, f := range families {
+		if name, ours := strings.CutPrefix(f.GetName(), "activedefense_notices_"); ours {
+			for _, m := range f.GetMetric() {
+				got[name] += fmt.Sprint(m.GetLabel()[0].GetValue(), " ", m.GetGauge().GetValue()+m.GetCounter().GetValue(), ";")
+			}
+		}
+	}
+	want := map[string]string{"waiting": "mail 7;syslog 0;", "oldest_age_seconds": "mail 60;syslog 0;", "delivered_total": "mail 0;syslog 5;", "failures_total": "mail 3;syslog 0;"}
+	if !maps.Equal(got, want) {
+		t.Errorf("%v", got)
 	}
 }

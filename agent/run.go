@@ -20,6 +20,8 @@ import (
 	"activedefense/agent/release"
 	"activedefense/agent/state"
 	"activedefense/agent/teardown"
+	"activedefense/agent/tell"
+	"activedefense/agent/trouble"
 	"activedefense/config"
 	"activedefense/store"
 )
@@ -56,12 +58,19 @@ func (a *Agent) start(ctx context.Context) error {
 	if a.list != nil {
 		a.begin("serving the list", a.runList)
 	}
-	a.begin("telling troubles", (&teller{status: a.Status, log: a.log}).run)
+	// These begin without the store, for that it is away is told, too, and end before it does.
+	delivering := spawn(a, a.notices.Run)
+	telling := spawn(a, (&tell.Teller{Look: func() ([]trouble.Trouble, trouble.Seen) { return look(a) }, Notices: a.notices, Log: a.log}).Run)
 	m, f, err := a.takeStore(ctx)
+	a.teardown.Push("delivering notices", delivering)
+	a.teardown.Push("telling troubles", telling)
 	if err != nil || f == nil {
 		return err
 	}
 	st := f.store
+	if !a.insist(ctx, userStart, func() error { return a.notices.Attach(ctx, st) }) {
+		return nil
+	}
 	a.forgetLabels() // here, for a configuration that New refuses does not count
 	if a.lookAtLabels() {
 		f.recheck()

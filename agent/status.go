@@ -10,6 +10,7 @@ import (
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
 	"activedefense/agent/members"
+	"activedefense/agent/notify"
 	"activedefense/agent/silence"
 	"activedefense/agent/trouble"
 )
@@ -47,6 +48,7 @@ type Status struct {
 	Ours          OursStatus             `json:"ours"`
 	Firewalls     []enforce.Status       `json:"firewalls"`
 	Policies      []enforce.PolicyStatus `json:"policies"`
+	Notices       []notify.Status        `json:"notices"` // of each receiver; empty: nobody is told
 }
 
 // ConfigurationStatus is the state of the configuration in use.
@@ -119,6 +121,7 @@ func (a *Agent) Status() Status {
 	}
 	s.Ours = a.oursStatus()
 	s.Firewalls, s.Policies = a.fleet.Status()
+	s.Notices = a.notices.Status()
 	s.Troubles = a.troubles(&s, &read)
 	for _, c := range read.Crowds {
 		s.Resting, s.Queued = s.Resting+c.Resting, s.Queued+c.Waiting
@@ -127,6 +130,12 @@ func (a *Agent) Status() Status {
 	s.NotReady = a.notReady()
 	s.Ready = len(s.NotReady) == 0
 	return s
+}
+
+// look is what a person should see to now, and what was seen since the start.
+func look(a *Agent) ([]trouble.Trouble, trouble.Seen) {
+	s := a.Status()
+	return s.Troubles, trouble.Seen{Started: a.started, Now: s.Now, Reading: a.reading.Load(), Detect: s.Detect, Firewalls: s.Firewalls, Policies: s.Policies, List: s.List}
 }
 
 // troubles is what a person should see to, the worst first.
@@ -138,7 +147,7 @@ func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 		away = []trouble.Trouble{t}
 	}
 	all := slices.Concat(away, trouble.Inputs(read), trouble.Crowds(read.Crowds), trouble.Releases(why, since, s.Now), trouble.Members(s.Members, s.Now),
-		trouble.Networks(&s.Detect, s.Ours.Known, s.Ours.Asked, a.started, s.Now), trouble.Firewalls(s.Firewalls, s.Now), trouble.Policies(s.Policies),
+		trouble.Networks(&s.Detect, s.Ours.Known, s.Ours.Asked, a.started, s.Now), trouble.Firewalls(s.Firewalls, s.Now), trouble.Policies(s.Policies), trouble.Notices(s.Notices, s.Now),
 		trouble.Reload(s.Configuration.RefusedAt, s.Configuration.LoadedAt, s.Configuration.Faults, refused != nil && refused.here))
 	if p := s.Paused; p != nil {
 		all = append(all, trouble.Paused(p.Since, p.Until, p.By, p.Reason))

@@ -35,6 +35,7 @@ func (l *loader) build(s section) *Config {
 			EmptyEntry: s.harmless("edl.empty_entry"),
 		},
 		Admin:     admin(s),
+		Notify:    notifyReader{s}.notify(),
 		Firewalls: s.firewalls("firewalls"),
 	}
 	l.fit(c)

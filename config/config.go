@@ -32,6 +32,7 @@ type Config struct {
 	Blacklist  Blacklist
 	EDL        EDL
 	Admin      Admin
+	Notify     Notify
 	Firewalls  []Firewall // may be empty: the list alone is served
 }
 

@@ -69,6 +69,8 @@ func (l *loader) fromText(shown string, f field, value string) any {
 		}
 		l.fault(shown, "must be true or false")
 		return nil
+	case headers: // one a line
+		return strings.Split(value, "\n")
 	case list, values:
 		if strings.TrimSpace(value) == "" {
 			return []string{}

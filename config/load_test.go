@@ -41,6 +41,10 @@ func TestBuiltInDefaults(t *testing.T) {
 			EmptyEntry: netip.MustParseAddr("192.0.2.255"),
 		},
 		Admin: Admin{Listen: "127.0.0.1:9400", Operators: []string{"activedefense-operators"}, Viewers: []string{"activedefense-viewers"}},
+		Notify: Notify{
+			Mail:      Mail{TLS: "starttls", Digest: 10 * time.Minute, MaxPerHour: 6, Events: []string{}},
+			AbuseIPDB: AbuseIPDB{PerDay: 1000}, Syslog: Syslog{Events: []string{}},
+		},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("the defaults are\n%+v\nwant\n%+v", c, want)

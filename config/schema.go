@@ -18,6 +18,7 @@ const (
 	list                 // a list of texts
 	values               // a text or whole number, or a list of them
 	date                 // a day, such as 2027-01-31
+	headers              // names and values, kept as a list of "Name: value"; no fault quotes a value
 	elements             // a list of sections
 )
 
@@ -31,7 +32,7 @@ type field struct {
 }
 
 // schema is the whole contract: every key there is, its shape and its default, in the order in which
-// the example shows them and faults are reported.
+// the example shows them and faults are reported; notify is last, for a key that could be one of several is rather that of a firewall.
 var schema = []field{
 	{"name", text, ""},
 	{"state_dir", text, "/var/lib/activedefense"},
@@ -148,6 +149,27 @@ var schema = []field{
 	{"firewalls[].panorama", text, "plan"},
 	{"firewalls[].syslog_address", text, ""},
 	{"firewalls[].timeout", duration, "30s"},
+	{"notify.mail.server", text, ""},
+	{"notify.mail.tls", text, "starttls"},
+	{"notify.mail.ca_file", text, ""},
+	{"notify.mail.username", text, ""},
+	{"notify.mail.password_file", text, ""},
+	{"notify.mail.from", text, ""},
+	{"notify.mail.to", list, []string{}},
+	{"notify.mail.digest", duration, "10m"},
+	{"notify.mail.max_per_hour", integer, 6},
+	{"notify.mail.events", list, []string{}},
+	{"notify.webhooks", elements, []any{}},
+	{"notify.webhooks[].url", secret, nil},
+	{"notify.webhooks[].ca_file", text, ""},
+	{"notify.webhooks[].secret_file", text, ""},
+	{"notify.webhooks[].headers", headers, []string{}},
+	{"notify.webhooks[].events", list, []string{}},
+	{"notify.abuseipdb.api_key_file", text, ""},
+	{"notify.abuseipdb.per_day", integer, 1000},
+	{"notify.syslog.url", text, ""},
+	{"notify.syslog.ca_file", text, ""},
+	{"notify.syslog.events", list, []string{}},
 }
 
 // choice is one value of a key that takes one of a few.
@@ -167,6 +189,7 @@ var (
 	labelModes = []choice{{name: "label"}, {name: "never"}, {name: "block"}}
 	modes      = []choice{{name: "dynamic-tag"}, {name: "address-group"}, {name: "edl"}}
 	sensors    = []choice{{name: "log"}, {name: "drop"}}
+	mailTLS    = []choice{{name: "starttls"}, {name: "tls"}}
 	panoramas  = []choice{{name: "plan"}, {name: "apply"}}
 )
 
@@ -199,6 +222,9 @@ const (
 	minInterval   = time.Second
 	maxInterval   = time.Hour
 	maxSilent     = 365 * day
+	maxMails      = 1000
+	maxWebhooks   = 20
+	maxReports    = 50_000     // what the largest account has
 	maxEDLEntries = 10_000_000 // far beyond what any firewall takes
 )
 

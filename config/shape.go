@@ -123,6 +123,8 @@ func (l *loader) shapeValue(at string, f field, value any) (any, bool) {
 		return l.shapeList(at, value)
 	case values:
 		return l.shapeValues(at, value)
+	case headers:
+		return l.shapeHeaders(at, value)
 	case date:
 		switch d := value.(type) {
 		case string:
@@ -160,6 +162,25 @@ func (l *loader) shapeValues(at string, value any) (any, bool) {
 	return texts, true
 }
 
+// shapeHeaders makes a list of "Name: value" of a section of texts.
+func (l *loader) shapeHeaders(at string, value any) (any, bool) {
+	section, ok := value.(map[string]any)
+	if !ok {
+		l.fault(at, "must be a section of names and values, such as {Authorization: Bearer ...}")
+		return nil, false
+	}
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(section)) {
+		text, ok := section[name].(string)
+		if !ok {
+			l.fault(at, "the value of %s must be a text; put it in quotes", plainKey(name))
+			return nil, false
+		}
+		lines = append(lines, name+": "+text)
+	}
+	return lines, true
+}
+
 // shapeList checks a list of texts. A faulty one becomes an empty text, to keep the others' numbers;
 // only one fault is kept for a key, so it is not reported a second time.
 func (l *loader) shapeList(at string, value any) (any, bool) {
@@ -168,6 +189,12 @@ func (l *loader) shapeList(at string, value any) (any, bool) {
 		such := "[192.0.2.7, 198.51.100.0/24]"
 		if strings.HasSuffix(at, ".internet_zones") {
 			such = "[untrust]"
+		}
+		switch {
+		case strings.HasSuffix(at, ".events"):
+			such = "[firewall-down, firewall-up]"
+		case strings.HasSuffix(at, ".to"):
+			such = "[soc@example.com]"
 		}
 		l.fault(at, "must be a list, such as %s", such)
 		return nil, false

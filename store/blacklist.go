@@ -43,6 +43,7 @@ type Block struct {
 	Hold                string       // why a person has to decide; set where State is Held
 	Members             []netip.Addr // of a network, those that were seen to attack, the newest first; the first 16 are kept
 	Evidence            []Evidence   // oldest first
+	Country             string       // of its source, as the log has it; for the notice alone
 	Tag                 string       // of its rule, on the firewalls beside the one of all; empty: none
 	Escalation          Escalation   // how much longer the block lasts for each time that its source returned
 
@@ -106,7 +107,7 @@ func (b *Block) stored(now time.Time) (Block, error) {
 	if c.Address, err = canonical(b.Address); err != nil {
 		return c, fmt.Errorf("block: %w", err)
 	}
-	for _, s := range []*string{&c.Rule, &c.Reason, &c.By, &c.Device, &c.Target, &c.Hold, &c.Tag} {
+	for _, s := range []*string{&c.Rule, &c.Reason, &c.By, &c.Device, &c.Target, &c.Hold, &c.Tag, &c.Country} {
 		*s = clean(*s)
 	}
 	c.Members = membersOf(c.Address, b.Members)
@@ -145,10 +146,13 @@ func (l *blacklist) Block(ctx context.Context, b Block) (entry Entry, added bool
 		if err != nil {
 			return err
 		}
-		if added = done[b.Address]; !added {
-			if err := c.renew(ctx, &b); err != nil {
-				return err
-			}
+		if added = done[b.Address]; added {
+			err = l.tell(ctx, tx, noticesOf([]*Block{&b}))
+		} else {
+			err = c.renew(ctx, &b)
+		}
+		if err != nil {
+			return err
 		}
 		return forEach(ctx, tx, func(rows *sql.Rows) error { return scanEntry(rows, &entry) },
 			`SELECT `+entryColumns+` FROM blacklist WHERE address = $1 AND released_at IS NULL`, b.Address.String())
@@ -184,7 +188,10 @@ func (l *blacklist) Release(ctx context.Context, address netip.Prefix, by, reaso
 		if err == nil && len(files) > 0 {
 			return &ListedError{address, files}
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return l.tell(ctx, tx, []Notice{noticeOf(EventReleased, by, at, &released[0])})
 	})
 	if errors.Is(err, ErrNotBlocked) {
 		return Entry{}, fmt.Errorf("%s: %w", doing, ErrNotBlocked)
@@ -327,11 +334,19 @@ func inDays(d time.Duration) string {
 	return d.String()
 }
 
+// releasedNotices are those of what somebody released by hand.
+func releasedNotices(released []Entry, by string, at time.Time) (notices []Notice) {
+	for i := range released {
+		notices = append(notices, noticeOf(EventReleased, by, at, &released[i]))
+	}
+	return notices
+}
+
 // importStep is how many entries one transaction imports or releases.
 const importStep = 250
 
 // Import puts blocks on the blacklist as they were made elsewhere, and gives the addresses of those that were not blocked before; what is stays
-// as it is. Who imports them is in the audit trail, beside who made them. It goes in steps, and may have done a part when it returns an error.
+// as it is. Who imports them is in the audit trail, beside who made them; no notice is written, for it was told where it was seen. It goes in steps, and may have done a part when it returns an error.
 func (l *blacklist) Import(ctx context.Context, blocks []Block, by string, at time.Time) (blocked []netip.Prefix, err error) {
 	stored := make([]Block, 0, len(blocks))
 	seen := make(map[netip.Prefix]bool, len(blocks))
@@ -414,7 +429,7 @@ func (l *blacklist) ReleaseEach(ctx context.Context, addresses []netip.Prefix, b
 			if len(step) == 0 {
 				return errNothingDone // and the version stays
 			}
-			return nil
+			return l.tell(ctx, tx, releasedNotices(step, by, at))
 		})
 		if err != nil && !errors.Is(err, errNothingDone) {
 			return released, listed, err

@@ -124,30 +124,25 @@ func (c *change) release(ctx context.Context, how ending, w where) (released []E
 	return released, c.saveAudit(ctx, audit)
 }
 
-// carryOut makes the changes that a batch asks for, and tells which addresses it blocked that were not.
-func (c *change) carryOut(ctx context.Context, p *plan) (blocked []netip.Prefix, err error) {
-	touches, became := p.touches, make(map[netip.Prefix]bool)
+// carryOut makes the changes that a batch asks for, and gives those of its blocks that were not there already, or stood lower.
+func (c *change) carryOut(ctx context.Context, p *plan) (placed []*Block, err error) {
+	touches := p.touches
 	for _, round := range p.rounds {
 		done, err := c.place(ctx, round)
 		if err != nil {
 			return nil, err
 		}
 		for i := range round {
-			switch b := &round[i]; {
-			case !done[b.Address]:
-				touches = append(touches, b.touch())
-				touches = append(touches, b.memberTouches()...)
-			case b.State == Blocked:
-				became[b.Address] = true
+			b := &round[i]
+			if done[b.Address] {
+				placed = append(placed, b)
+				continue
 			}
+			touches = append(touches, b.touch())
+			touches = append(touches, b.memberTouches()...)
 		}
 	}
-	for _, address := range p.order {
-		if became[address] {
-			blocked = append(blocked, address)
-		}
-	}
-	return blocked, c.touch(ctx, touches)
+	return placed, c.touch(ctx, touches)
 }
 
 // merged joins the touches of each entry and sorts them by its address.

@@ -94,8 +94,12 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (CommitResult, error) {
 			return err
 		}
 		result.Version = c.version
-		result.Blocked, err = c.carryOut(ctx, plan)
-		return err
+		var placed []*Block
+		if placed, err = c.carryOut(ctx, plan); err != nil {
+			return err
+		}
+		result.Blocked = plan.blocked(placed)
+		return s.tell(ctx, tx, noticesOf(placed))
 	})
 	if errors.Is(err, errAlreadyDone) {
 		return CommitResult{AlreadyDone: true}, nil
@@ -155,6 +159,20 @@ func newPlan(b *Batch, now time.Time) (*plan, error) {
 		slices.SortFunc(round, func(a, b Block) int { return comparePrefix(a.Address, b.Address) })
 	}
 	return p, nil
+}
+
+// blocked gives the addresses of those that became blocked, in the order in which they came.
+func (p *plan) blocked(placed []*Block) (addresses []netip.Prefix) {
+	became := make(map[netip.Prefix]bool)
+	for _, b := range placed {
+		became[b.Address] = became[b.Address] || b.State == Blocked
+	}
+	for _, address := range p.order {
+		if became[address] {
+			addresses = append(addresses, address)
+		}
+	}
+	return addresses
 }
 
 func (t Touch) stored() (Touch, error) {

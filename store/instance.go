@@ -410,7 +410,7 @@ func (inst *instance) Forget(ctx context.Context, id int64, silence time.Duratio
 		if err != nil {
 			return err
 		}
-		for _, table := range []string{"agent_guards", "agent_signs"} {
+		for _, table := range []string{"agent_guards", "agent_signs", "notices", "notice_receivers", "notice_troubles"} {
 			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE agent = $1`, id); err != nil {
 				return err
 			}

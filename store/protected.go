@@ -223,8 +223,10 @@ func (l *allowing) Allow(ctx context.Context, entries []Allowed, by string, at t
 				return err
 			}
 		}
-		lifted, err = l.liftOverlapping(ctx, tx, reasons, by, at)
-		return err
+		if lifted, err = l.liftOverlapping(ctx, tx, reasons, by, at); err != nil {
+			return err
+		}
+		return l.tell(ctx, tx, releasedNotices(lifted, by, at))
 	})
 	return lifted, err
 }

@@ -135,6 +135,7 @@ func (l *blacklist) accept(ctx context.Context, conditions []where, by string, a
 			return err
 		}
 		var audit [][]any
+		var notices []Notice
 		for _, w := range conditions {
 			w = w.clone()
 			w.add("released_at IS NULL AND state = 1")
@@ -142,6 +143,7 @@ func (l *blacklist) accept(ctx context.Context, conditions []where, by string, a
 			if err := eachEntry(ctx, tx, func(e *Entry) error {
 				accepted = append(accepted, *e)
 				audit = append(audit, c.auditRow(Audit{at, "accept", e.Address, by, "it was held: " + e.Hold}))
+				notices = append(notices, noticeOf(EventBlock, by, at, e))
 				return nil
 			}, query, w.args...); err != nil {
 				return err
@@ -150,7 +152,10 @@ func (l *blacklist) accept(ctx context.Context, conditions []where, by string, a
 		if len(accepted) == 0 {
 			return errNothingDone // and the version stays
 		}
-		return c.saveAudit(ctx, audit)
+		if err := c.saveAudit(ctx, audit); err != nil {
+			return err
+		}
+		return l.tell(ctx, tx, notices)
 	})
 	if errors.Is(err, errNothingDone) {
 		return nil, nil

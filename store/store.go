@@ -18,6 +18,9 @@ import (
 	"time"
 )
 
+// CommandLine is the instance of commands beside a daemon, which keep no read positions and deliver no notices.
+const CommandLine = "command-line"
+
 // Options say which database to open.
 type Options struct {
 	URL         string        // of a PostgreSQL database: postgres://user:password@host:port/name; empty: SQLite
@@ -34,7 +37,7 @@ type Options struct {
 //
 // It is made of what is kept, each a type that owns its tables: the instance with its positions, the blacklist
 // with evidence and audit trail, what the firewalls enforce, what they named as not to be blocked, what persons allow, and what label files list. What takes several of them together, and the
-// records, are its own.
+// records, are its own. So are the notices.
 type Store struct {
 	*database
 	instance
@@ -92,6 +95,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.close())
 	}
+	db.teller, db.guest = inst.agent, o.Instance == CommandLine
 	return &Store{database: db, instance: inst, blacklist: blacklist{db}, enforced: enforced{db, inst.agent}, protected: protected{db, inst.agent}, listed: listed{db, inst.agent}, allowing: allowing{db}, records: records}, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
 	"activedefense/agent/members"
+	"activedefense/agent/notify"
 	"activedefense/agent/own"
 	"activedefense/agent/trouble"
 	"activedefense/firewall/policy"
@@ -235,5 +236,23 @@ func TestLinesThatAreNotStoredAreTold(t *testing.T) {
 		if text := written(t, s, Options{}); strings.Contains(text, " behind; 3,000 lines read and NOT STORED yet\n") != c.want {
 			t.Errorf("%+v:\n%s", c, text)
 		}
+	}
+}
+
+// Of those who are told, the one that fails is shown, with what waits for it and why; all of them among all rows.
+func TestNoticesOnTheScreen(t *testing.T) {
+	s := &agent.Status{Ready: true, Now: noon, Started: *ago(time.Hour), Notices: []notify.Status{{Receiver: "syslog", Delivered: 5, LastAt: ago(time.Minute)},
+		{Receiver: "mail", Waiting: 1200, Oldest: ago(time.Hour), Failing: true, Error: "421 \x1b[31mnot now", FailedAt: ago(time.Minute)}}}
+	few, all := written(t, s, Options{}), written(t, s, Options{All: true})
+	for _, want := range []string{"notices to 2 receivers: 1 failing, 1,200 waiting", "mail", "1h0m ago", `421 \u001b[31mnot now`} {
+		if !strings.Contains(few, want) {
+			t.Errorf("%q is not in\n%s", want, few)
+		}
+	}
+	if strings.Contains(few, "syslog") || !strings.Contains(all, "syslog") {
+		t.Errorf("few:\n%s\nall:\n%s", few, all)
+	}
+	if quiet := written(t, &agent.Status{Now: noon}, Options{All: true}); strings.Contains(quiet, "notices to") {
+		t.Errorf("with nobody to tell:\n%s", quiet)
 	}
 }

@@ -278,6 +278,35 @@ func findings(p *enforce.PolicyStatus) (found []string) {
 	return found
 }
 
+// notices are those who are told: a row for each that has not got everything, or among all rows each.
+func (v *view) notices() *section {
+	s := &section{columns: []string{"TOLD", "WAITING", "OLDEST", "LAST DELIVERED", "LAST FAILURE"}}
+	if len(v.Notices) == 0 {
+		return s
+	}
+	failing, waiting := 0, int64(0)
+	for i := range v.Notices {
+		n := &v.Notices[i]
+		waiting += n.Waiting
+		if n.Failing {
+			failing++
+		}
+		if !n.Failing && n.Waiting == 0 && !v.opts.All {
+			continue
+		}
+		oldest, failure := "-", "-"
+		if n.Oldest != nil {
+			oldest = display.Span(v.Now.Sub(*n.Oldest)) + " ago"
+		}
+		if n.FailedAt != nil {
+			failure = display.LocalTime(*n.FailedAt) + ": " + n.Error
+		}
+		s.rows = append(s.rows, []any{n.Receiver, display.Grouped(n.Waiting), oldest, display.LocalTimeOrNone(n.LastAt), failure})
+	}
+	s.sum = fmt.Sprintf("notices to %s: %s, %s", display.Plural(len(v.Notices), "receiver"), fmt.Sprintf("%d failing", failing), display.Grouped(waiting)+" waiting")
+	return s
+}
+
 // named are the addresses and networks that are taken as ours, and who says so; among all rows alone.
 func (v *view) named() *section {
 	s := &section{columns: []string{"OURS", "FROM"}}

@@ -11,6 +11,12 @@ import (
 	"activedefense/agent/silence"
 )
 
+// lagTold is how old lines must be when they are read for that to be a trouble.
+const lagTold = 5 * time.Minute
+
+// longestLine is as much as one line can be, which is not late as long as it is not whole.
+const longestLine = 64 << 10
+
 // named is how many files one trouble names.
 const named = 5
 
@@ -28,12 +34,16 @@ func Crowds(crowds []line.Crowd) (troubles []Trouble) {
 func Inputs(s *line.Status) (troubles []Trouble) {
 	unreadable := Trouble{Remedy: "See that the daemon's user may read them and enter their folder, and that the disk is well"}
 	timed := Trouble{Remedy: "Set the input's timezone, or the clock of the firewall"}
-	var cannot, times []string
+	late := Trouble{Remedy: "It goes on by itself; that lasts if the host cannot keep up: look at its processor, its disk and the database"}
+	var cannot, times, behind []string
 	for i := range s.Inputs {
 		in := &s.Inputs[i]
 		if in.ErrorSince != nil && in.Silent == nil { // of what is not there it is told that it is silent
 			cannot = append(cannot, in.Path+": "+in.Error)
 			unreadable.Since = earlier(unreadable.Since, *in.ErrorSince)
+		}
+		if lag := time.Duration(in.LagSeconds * float64(time.Second)); lag >= lagTold && in.Behind > longestLine && in.Clock == "" {
+			behind = append(behind, fmt.Sprintf("%s (%s)", in.Path, lag.Round(time.Second)))
 		}
 		if in.Clock != "" {
 			times = append(times, in.Path+": "+in.Clock)
@@ -47,6 +57,10 @@ func Inputs(s *line.Status) (troubles []Trouble) {
 		if t, is := silent(&s.Heard[i]); is {
 			troubles = append(troubles, t)
 		}
+	}
+	if len(behind) > 0 {
+		late.What = fmt.Sprintf("lag: lines are read late, and attackers blocked late, of %s: %s", english.Plural(len(behind), "file", ""), some(behind))
+		troubles = append(troubles, late)
 	}
 	if len(times) > 0 {
 		timed.What = fmt.Sprintf("times: those of %s are wrong: %s", english.Plural(len(times), "file", ""), some(times))

@@ -6,6 +6,7 @@ import (
 
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
+	"activedefense/agent/notify"
 )
 
 // noAnswer tells a store that does not answer, of which the calls themselves have not said so yet.
@@ -69,4 +70,18 @@ func Networks(d *line.DetectStatus, known bool, asked []enforce.AskStatus, start
 func Paused(since, until time.Time, by, reason string) Trouble {
 	return Trouble{Since: since, What: "paused: nothing is enforced, on firewalls and list, until " + until.Local().Format(time.DateTime) + " (" + by + ": " + reason + ")",
 		Remedy: "It comes back by itself; activedefense blacklist resume ends it now"}
+}
+
+// untakenAfter is when it is a trouble that a receiver takes no notices.
+const untakenAfter = 10 * time.Minute
+
+// Notices is what a person should see to about those who are told.
+func Notices(receivers []notify.Status, now time.Time) (troubles []Trouble) {
+	for _, r := range receivers {
+		if r.Since != nil && now.Sub(*r.Since) >= untakenAfter {
+			troubles = append(troubles, Trouble{Since: *r.Since, Of: r.Receiver, What: fmt.Sprintf("notices: %s does not take them, or not for everybody, and %d wait: %s", r.Receiver, r.Waiting, r.Error),
+				Remedy: "Nothing is lost, and it is tried again by itself; activedefense notify test " + r.Receiver + " tries it now, from the configuration as it is"})
+		}
+	}
+	return troubles
 }

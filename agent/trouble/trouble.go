@@ -20,8 +20,8 @@ type Trouble struct {
 }
 
 // kinds are what What may begin with, the worst first: what stops detection, what stops blocking, what makes either worse, what only may.
-var kinds = []string{"store", "input", "paused", "list", "certificate", "firewall-down", "input-silent", "clock", "releases", "members", "capacity", "refused", "strays", "brake",
-	"verify-failed", "networks", "list-unfetched", "times", "reload-refused"}
+var kinds = []string{"store", "input", "paused", "list", "certificate", "firewall-down", "input-silent", "lag", "clock", "releases", "members", "capacity", "refused", "strays", "brake",
+	"verify-failed", "notices", "networks", "list-unfetched", "times", "reload-refused"}
 
 // Kind is what the sentence begins with; "" where it has none.
 func (t *Trouble) Kind() string {
@@ -32,6 +32,18 @@ func (t *Trouble) Kind() string {
 }
 
 func (t *Trouble) key() string { return t.Kind() + "\x00" + t.Of }
+
+// Key tells a trouble from others for as long as it lasts, over restarts too.
+func (t *Trouble) Key() string {
+	of := t.Of
+	switch {
+	case t.Kind() == "store": // one that gives no answer becomes one that is away
+		of = ""
+	case t.Kind() == "" && of == "":
+		of = t.What
+	}
+	return t.Kind() + "|" + of
+}
 
 // Sort puts the worst first, and of those that are alike the one that has lasted longest.
 func Sort(all []Trouble) {

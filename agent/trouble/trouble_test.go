@@ -8,6 +8,7 @@ import (
 
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
+	"activedefense/agent/notify"
 	"activedefense/agent/silence"
 	"activedefense/firewall/ours"
 	"activedefense/firewall/policy"
@@ -159,5 +160,30 @@ func TestAnInputThatIsSilentIsATrouble(t *testing.T) {
 	s := line.Status{Heard: []silence.Status{{Pattern: "/l/*.log", Last: noon, Files: 40, Silent: many}}}
 	if what := Inputs(&s)[0].What; !strings.HasSuffix(what, "; and 2 more") || strings.Contains(what, "/l/5.log") {
 		t.Errorf("%s", what)
+	}
+}
+
+// A receiver that takes no notices for long is a trouble.
+func TestAReceiverThatTakesNothingIsATrouble(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	since := func(ago time.Duration) *time.Time { at := now.Add(-ago); return &at }
+	got := Notices([]notify.Status{{Receiver: "syslog"}, {Receiver: "webhook-a", Failing: true, Since: since(9 * time.Minute)},
+		{Receiver: "mail", Failing: true, Since: since(11 * time.Minute), Waiting: 7, Error: "no route to host"}}, now)
+	if len(got) != 1 || got[0].Kind() != "notices" || got[0].Of != "mail" || !strings.Contains(got[0].What, "7 wait: no route to host") || !strings.Contains(got[0].Remedy, "notify test mail") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Lines that are read late are a trouble; the beginning of a line that is not whole, a moment's delay and a clock that is wrong are none.
+func TestLinesThatAreReadLateAreATrouble(t *testing.T) {
+	late := line.InputStatus{Path: "/l/a.log", LagSeconds: 600, Behind: 1 << 20}
+	partial, fresh, wrong := late, late, late
+	partial.Behind, fresh.LagSeconds, wrong.Clock = 300, 299, "an hour behind"
+	got := Inputs(&line.Status{Inputs: []line.InputStatus{late, partial, fresh}})
+	if len(got) != 1 || got[0].Kind() != "lag" || !strings.Contains(got[0].What, "1 file: /l/a.log (10m0s)") {
+		t.Errorf("%+v", got)
+	}
+	if got = Inputs(&line.Status{Inputs: []line.InputStatus{wrong}}); len(got) != 1 || got[0].Kind() != "times" {
+		t.Errorf("%+v", got)
 	}
 }

@@ -124,12 +124,12 @@ func TestCheckWarnsOfWhatIsLegalAndUnwise(t *testing.T) {
 	w.config = filepath.Join(w.dir, "c.yaml")
 	w.write(w.config, []byte("state_dir: "+w.dir+"\n"))
 	stdout, stderr, code := w.run("check")
-	if code != 0 || !strings.Contains(stdout, "valid, with 2 warnings") || strings.Count(stderr, "\n") != 2 ||
+	if code != 0 || !strings.Contains(stdout, "valid, with 3 warnings") || strings.Count(stderr, "\n") != 3 || !strings.Contains(stderr, "notify: warning: names nobody") ||
 		!strings.Contains(stderr, "networks.own: warning: no public address is known to be yours") ||
 		!strings.Contains(stderr, "never_block: warning: is empty") {
 		t.Errorf("exit status %d, %s%s", code, stdout, stderr)
 	}
-	w.write(w.config, []byte("state_dir: "+w.dir+"\nnetworks: {own: [198.51.100.0/24]}\nnever_block: [192.0.2.1]\n"))
+	w.write(w.config, []byte("state_dir: "+w.dir+"\nnetworks: {own: [198.51.100.0/24]}\nnever_block: [192.0.2.1]\nnotify: {syslog: {url: 'udp://192.0.2.20'}}\n"))
 	if stdout, stderr, code = w.run("check"); code != 0 || !strings.Contains(stdout, "valid, with 0 warnings") || stderr != "" {
 		t.Errorf("exit status %d, %s%s", code, stdout, stderr)
 	}
@@ -143,7 +143,7 @@ func TestCheckLooksAtTheLabelFiles(t *testing.T) {
 	w.write(w.config, []byte("state_dir: "+w.dir+"\nnetworks: {own: [198.51.100.0/24]}\nnever_block: [192.0.2.1]\n"+
 		"labels: [{file: "+list+", label: a}, {file: "+w.dir+"/missing, label: b, mode: never}]\n"))
 	stdout, stderr, code := w.run("check")
-	if code != 0 || !strings.Contains(stdout, "2 warnings") || !strings.Contains(stderr, "labels[0].file: warning: "+list+": 1 entry is wider than /16") ||
+	if code != 0 || !strings.Contains(stdout, "3 warnings") || !strings.Contains(stderr, "labels[0].file: warning: "+list+": 1 entry is wider than /16") ||
 		!strings.Contains(stderr, "labels[1].file: warning: "+w.dir+"/missing cannot be read: no such file") {
 		t.Errorf("exit status %d, %s%s", code, stdout, stderr)
 	}
@@ -665,7 +665,7 @@ func TestCheckNamesWhatTheDaemonCannotUse(t *testing.T) {
 	}
 	w.write(w.config, bytes.Replace(yaml, []byte("edl: {"), fmt.Appendf(nil, "edl: {url: 'https://list.example/files/blacklist.txt', tls: {cert_file: %[1]s/list.crt, key_file: %[1]s/list.key}, ", w.dir), 1))
 	stdout, stderr, code := w.run("check")
-	if code != 0 || !strings.Contains(stdout, "valid, with 2 warnings") || !strings.Contains(stderr, "cannot read 1 of 2 files, the first is "+w.log+" (no such file") ||
+	if code != 0 || !strings.Contains(stdout, "valid, with 3 warnings") || !strings.Contains(stderr, "cannot read 1 of 2 files, the first is "+w.log+" (no such file") ||
 		!strings.Contains(stderr, "edl.tls.cert_file: warning: ended at "+end.UTC().Format("2006-01-02")) {
 		t.Errorf("exit status %d, %s%s", code, stdout, stderr)
 	}

@@ -99,6 +99,9 @@ func check(ctx context.Context, a *app) error {
 	cfg, warnings, err := a.loadWhole()
 	if err == nil {
 		warnings = append(slices.Concat(warnings, inputWarnings(cfg)), labelWarnings(ctx, cfg)...)
+		if !cfg.Notify.Any() {
+			warnings = append(warnings, config.Warning{Key: "notify", Text: "names nobody, so nobody hears of a firewall that is down, an input that is silent or a block: set notify.mail, notify.webhooks or notify.syslog"})
+		}
 	}
 	for _, w := range warnings {
 		fmt.Fprintf(a.stderr, "%s: warning: %s\n", w.Key, w.Text)

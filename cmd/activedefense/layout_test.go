@@ -16,8 +16,8 @@ import (
 // allowed is the direction of imports: which packages of ours each folder may import, tests apart.
 // What is not listed imports nothing of ours.
 var allowed = map[string][]string{
-	"cmd/activedefense": {"agent", "agent/api", "agent/exchange", "agent/durable", "agent/display", "agent/enforce", "agent/explain", "agent/line", "agent/members", "agent/own", "agent/screen", "agent/state", "config", "detect", "detect/panos", "firewall/decision", "firewall/policy", "store"},
-	"agent":             {"agent/allow", "agent/api", "agent/clock", "agent/display", "agent/durable", "agent/edl", "agent/enforce", "agent/labels", "agent/line", "agent/listing", "agent/loop", "agent/members", "agent/own", "agent/release", "agent/silence", "agent/state", "agent/teardown", "agent/trouble", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
+	"cmd/activedefense": {"agent", "agent/api", "agent/exchange", "agent/durable", "agent/display", "agent/enforce", "agent/explain", "agent/line", "agent/members", "agent/notify", "agent/own", "agent/screen", "agent/state", "config", "detect", "detect/panos", "firewall/decision", "firewall/policy", "store"},
+	"agent":             {"agent/allow", "agent/api", "agent/clock", "agent/display", "agent/durable", "agent/edl", "agent/enforce", "agent/labels", "agent/line", "agent/listing", "agent/loop", "agent/members", "agent/notify", "agent/own", "agent/release", "agent/silence", "agent/state", "agent/teardown", "agent/tell", "agent/trouble", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
 	"agent/allow":       {"agent/loop", "agent/own", "detect", "store"},
 	"agent/api":         {"agent/allow", "agent/display", "agent/enforce", "agent/exchange", "agent/explain", "agent/labels", "agent/line", "agent/loop", "agent/members", "agent/own", "agent/state", "config", "detect", "firewall/policy", "store"},
 	"agent/state":       {"agent/clock", "agent/durable", "agent/loop", "store"},
@@ -28,11 +28,13 @@ var allowed = map[string][]string{
 	"agent/labels":      {"agent/durable"},
 	"agent/listing":     {"agent/labels", "store"},
 	"agent/members":     {"agent/loop", "agent/own", "store"},
+	"agent/notify":      {"agent/display", "agent/loop", "config", "store"},
+	"agent/tell":        {"agent/notify", "agent/trouble", "store"},
 	"agent/own":         {"agent/labels", "config", "detect", "store"},
 	"agent/enforce":     {"agent/loop", "config", "firewall", "firewall/capacity", "firewall/ours", "firewall/policy", "firewall/room", "firewall/xmlapi", "store"},
 	"agent/release":     {"agent/trouble", "firewall", "store"},
-	"agent/screen":      {"agent", "agent/display", "agent/enforce", "agent/line", "agent/members", "firewall/policy"},
-	"agent/trouble":     {"agent/edl", "agent/enforce", "agent/line", "agent/members", "agent/silence", "config", "firewall", "firewall/policy"},
+	"agent/screen":      {"agent", "agent/display", "agent/enforce", "agent/line", "agent/members", "agent/notify", "firewall/policy"},
+	"agent/trouble":     {"agent/edl", "agent/enforce", "agent/line", "agent/members", "agent/notify", "agent/silence", "config", "firewall", "firewall/policy"},
 	"detect":            {"detect/arena", "detect/memory"},
 	"detect/memory":     {"detect/arena"},
 	"detect/panos":      {"detect"},

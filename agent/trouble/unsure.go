@@ -1,0 +1,54 @@
+package trouble
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"activedefense/agent/edl"
+	"activedefense/agent/enforce"
+	"activedefense/agent/line"
+)
+
+// Seen is what was seen since a start.
+type Seen struct {
+	Started, Now time.Time
+	Reading      bool // the inputs are open
+	Detect       line.DetectStatus
+	Firewalls    []enforce.Status
+	Policies     []enforce.PolicyStatus
+	List         *edl.Status // nil: no list is served
+}
+
+// settles is how long it takes after a start until it is known what stands.
+const settles = 2 * time.Minute
+
+// Unsure tells of a trouble that is not among those that stand, by its Key, whether it may stand all the same: what would show it has not been looked at
+// since the start, or cannot be now.
+func (s *Seen) Unsure(key string) bool {
+	kind, of, _ := strings.Cut(key, "|")
+	up := s.Now.Sub(s.Started)
+	switch kind {
+	case "store", "reload-refused":
+		return false
+	case "firewall-down", "capacity", "refused", "strays", "brake":
+		if i := slices.IndexFunc(s.Firewalls, func(f enforce.Status) bool { return f.Name == of }); i >= 0 {
+			return !s.Firewalls[i].Up
+		}
+		if kind != "brake" { // which is of the list, too
+			return false // it is not in the configuration any more
+		}
+	case "verify-failed":
+		i := slices.IndexFunc(s.Policies, func(p enforce.PolicyStatus) bool { return p.Firewall == of })
+		return i >= 0 && s.Policies[i].State == enforce.StateUnknown
+	case "networks":
+		_, _, enough := s.Detect.Shares()
+		return of == "" && !enough || up < settles
+	case "list-unfetched":
+		if s.List != nil && slices.ContainsFunc(s.List.Clients, func(c edl.Client) bool { return c.Addr.String() == of }) || s.List == nil {
+			return false
+		}
+		return up < unfetchedAfter+time.Minute
+	}
+	return !s.Reading || up < settles
+}
