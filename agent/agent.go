@@ -23,6 +23,7 @@ import (
 	"activedefense/agent/members"
 	"activedefense/agent/notify"
 	"activedefense/agent/own"
+	"activedefense/agent/release"
 	"activedefense/agent/state"
 	"activedefense/agent/teardown"
 	"activedefense/agent/trouble"
@@ -74,7 +75,7 @@ type Agent struct {
 	stats    *line.Stats
 	health   health
 	clock    *clock.Clock // what can be believed of now
-	brake    releaseBrake
+	brake    release.Brake
 	lookout  *line.Lookout
 	noticed  trouble.Memory
 	notices  *notify.Notifier
@@ -85,6 +86,7 @@ type Agent struct {
 	relist   loop.Wakeup                      // what label files list may have changed, or what may be blocked
 	leftOut  atomic.Pointer[[]labels.Trouble] // of what they list, and is not blocked; nil before that was looked at
 	own      *own.Addresses
+	taking   sync.Mutex // held while what is known is read from the database
 	renewing sync.Mutex // held while what is known is put together, so that the latest stays
 	guard    atomic.Pointer[detect.Guard]
 	known    atomic.Pointer[own.Known]     // the guard among it
@@ -169,9 +171,11 @@ func mayBlock(guard func() *detect.Guard) func(netip.Prefix) bool {
 func (a *Agent) enforceOptions() enforce.Options {
 	return enforce.Options{
 		Config: a.cfg, Expected: Expected(a.cfg), Version: a.version,
-		Blocked: func() *enforce.Snapshot { return a.feed.Load().current.Load() },
-		Served:  func() *enforce.Snapshot { return a.feed.Load().served.Load() },
-		Store:   a.store.Load, Calls: a.calls, Logger: a.log, Now: a.now, Started: a.started, MayBlock: mayBlock(a.guard.Load), Protected: a.takeProtected,
+		Blocked:  func() *enforce.Snapshot { return a.feed.Load().current.Load() },
+		Enforced: func() *enforce.Snapshot { return a.feed.Load().enforced.Load() },
+		Served:   func() *enforce.Snapshot { return a.feed.Load().served.Load() },
+		Store:    a.store.Load, Calls: a.calls, Logger: a.log, Now: a.now, Started: a.started, Protected: a.takeProtected,
+		MayBlock: func(p netip.Prefix) bool { return a.feed.Load().mayEnforce(p) },
 	}
 }
 

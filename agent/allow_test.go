@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"activedefense/agent/edl"
+	"activedefense/agent/release"
 	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/firewall"
@@ -117,9 +118,9 @@ func TestAReloadThatAllowsAThousandPassesEveryBrake(t *testing.T) {
 	}
 	release := func(a *Agent) { // which the agent does itself when all lines have been read for a while
 		t.Helper()
-		r := &releaser{store: st, releaseAfter: a.cfg.Blacklist.ReleaseAfter, caughtUp: func() bool { return true }, others: func(context.Context) (string, error) { return "", nil }, standing: a.feed.Load().standing, mayBlock: mayBlock(a.guard.Load),
-			percent: 30, wake: func() {}, log: zerolog.Nop(), now: a.believed, brake: &a.brake}
-		if err := r.releaseOnce(t.Context()); err != nil || a.Status().Braked != many {
+		r := &release.Releaser{Store: st, ReleaseAfter: a.cfg.Blacklist.ReleaseAfter, CaughtUp: func() bool { return true }, Others: func(context.Context) (string, error) { return "", nil }, Standing: a.feed.Load().standing, MayBlock: mayBlock(a.guard.Load),
+			Percent: 30, Wake: func() {}, Log: zerolog.Nop(), Now: a.believed, Brake: &a.brake}
+		if err := r.Once(t.Context()); err != nil || a.Status().Braked != many {
 			t.Errorf("the list's brake holds %d: %v", a.Status().Braked, err)
 		}
 	}
@@ -234,7 +235,7 @@ func TestTheListsBrakeDoesNotCountWhatIsAllowed(t *testing.T) {
 	for i := range 200 {
 		b.Blocks = append(b.Blocks, blockOf(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}).String()+"/32", store.Blocked, begun))
 	}
-	if _, err := r.store.Commit(t.Context(), &b); err != nil {
+	if _, err := r.Store.Commit(t.Context(), &b); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.feed.syncOnce(t.Context()); err != nil {
@@ -243,7 +244,7 @@ func TestTheListsBrakeDoesNotCountWhatIsAllowed(t *testing.T) {
 	r.clock.add(testReleaseAfter)
 	guard := detect.NewGuard([]netip.Prefix{netip.MustParsePrefix("203.0.113.0/25")}, nil)
 	r.feed.guard = func() *detect.Guard { return guard }
-	if n, err := r.due(t.Context(), testReleaseAfter); err != nil || n != 72 {
+	if n, err := r.Due(t.Context(), testReleaseAfter); err != nil || n != 72 {
 		t.Errorf("%d are due: %v", n, err)
 	}
 }

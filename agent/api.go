@@ -60,6 +60,7 @@ func openAPI(a *Agent, runtimeDir string) (err error) {
 		Refused:     a.health.lostError,
 		Changed:     func() { a.feed.Load().wakeup.Wake() },
 		Enforced:    func() int64 { return a.feed.Load().current.Load().Version },
+		Guarded:     a.takeProtected,
 		Rate:        func() float64 { return a.stats.Rate(a.now()) },
 		Reload: func(ctx context.Context) ([]string, time.Time, error) {
 			if a.reload == nil {

@@ -65,6 +65,9 @@ type feed struct {
 	lifts    map[netip.Prefix]error // why: to be released as soon as the store takes it
 	current  atomic.Pointer[enforce.Snapshot]
 	served   atomic.Pointer[enforce.Snapshot] // what the list serves; nil: nothing yet
+	enforced atomic.Pointer[enforce.Snapshot] // current, or nothing while it is paused
+	pause    atomic.Pointer[store.Pause]      // nil: there is none
+	paused   atomic.Bool                      // it is in effect
 
 	loaded     bool          // everything was read once: what comes now is news
 	untold     []line.Change // came or went; kept until a reading is complete, for it may fail half-way
@@ -86,6 +89,7 @@ func newFeed(st *store.Store) *feed {
 		decided: true, heard: -1,
 	}
 	f.current.Store(&enforce.Snapshot{})
+	f.enforced.Store(&enforce.Snapshot{})
 	return f
 }
 
@@ -123,6 +127,7 @@ func (f *feed) syncOnce(ctx context.Context) error {
 		f.checkEntries()
 		f.showLifted()
 	}
+	f.showPause()
 	f.lift(ctx)
 	version, guards, err := f.store.Versions(ctx)
 	if err != nil {
@@ -135,13 +140,10 @@ func (f *feed) syncOnce(ctx context.Context) error {
 		return err
 	}
 	if guards != f.heard { // first, so that no block of theirs is taken that this forbids
-		if err := f.hear(ctx); err != nil {
+		if err := f.takeGuards(ctx); err != nil {
 			return err
 		}
 		f.heard = guards
-		f.checkEntries()
-		f.showLifted()
-		f.lift(ctx)
 	}
 	if version == f.version && len(f.untold) == 0 {
 		f.loaded = true
@@ -176,6 +178,23 @@ func (f *feed) syncOnce(ctx context.Context) error {
 	return nil
 }
 
+// takeGuards takes over what is never blocked, and whether a person has paused enforcement.
+func (f *feed) takeGuards(ctx context.Context) error {
+	if err := f.hear(ctx); err != nil {
+		return err
+	}
+	pause, err := f.store.Paused(ctx)
+	if err != nil {
+		return err
+	}
+	f.pause.Store(pause)
+	f.showPause()
+	f.checkEntries()
+	f.showLifted()
+	f.lift(ctx)
+	return nil
+}
+
 // showLifted has what the guard does not allow leave the list and the firewalls now: the store, which may be away, notes it
 // afterwards. The list goes first, for the version stays, and a firewall that lets go is told to fetch the list of that version.
 func (f *feed) showLifted() {
@@ -187,7 +206,7 @@ func (f *feed) showLifted() {
 	}
 	f.snapshot()
 	if f.list != nil {
-		f.served.Store(f.current.Load())
+		f.served.Store(f.enforced.Load())
 	}
 	f.tell(f.untold)
 	f.untold = nil
@@ -263,7 +282,12 @@ func (f *feed) snapshot() {
 			}
 		}
 	}
-	f.current.Store(&enforce.Snapshot{Version: f.version, Entries: entries})
+	now := &enforce.Snapshot{Version: f.version, Entries: entries}
+	f.current.Store(now)
+	if f.paused.Load() {
+		now = &enforce.Snapshot{Version: f.version}
+	}
+	f.enforced.Store(now)
 }
 
 // shifts notes that this host's clock was set: times of release mean something else then.
@@ -293,14 +317,17 @@ func (f *feed) publishIfDue() time.Duration {
 
 func (f *feed) publish() {
 	f.render()
-	f.served.Store(f.current.Load())
+	f.served.Store(f.enforced.Load())
 	f.wakeFirewalls() // those of firewalls that fetch it
 }
 
-// render has the list serve what is blocked.
+// render has the list serve what is blocked; while it is paused, nothing: an empty list, as a person said so.
 func (f *feed) render() {
 	entries := make([]edl.Entry, 0, len(f.entries))
 	for i := range f.entries {
+		if f.paused.Load() {
+			break
+		}
 		e := &f.entries[i]
 		entries = append(entries, edl.Entry{Prefix: e.Prefix, LastSeen: e.LastSeen, Rank: e.Rank})
 	}

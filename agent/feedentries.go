@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"activedefense/agent/allow"
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
 	"activedefense/detect"
@@ -56,6 +57,42 @@ func (f *feed) checkEntries() {
 			f.untold = append(f.untold, line.Change{Address: prefix})
 		}
 	}
+}
+
+// showPause has everything leave the list and the firewalls when a pause begins, and come back when it is over, also while the store is away.
+func (f *feed) showPause() {
+	p := f.pause.Load()
+	is := p != nil && p.Until.After(f.now())
+	if f.paused.Swap(is) == is {
+		return
+	}
+	if is {
+		f.log.Warn().Str("by", p.By).Time("until", p.Until).Msg("PAUSED: nothing is enforced on firewalls and list: " + p.Reason)
+	} else {
+		f.log.Info().Msg("the pause is over: what is blocked is enforced again")
+	}
+	f.unshown = true
+	f.showLifted()
+}
+
+// pauseStatus is the pause in effect; nil: there is none.
+func (f *feed) pauseStatus() *allow.Pause {
+	if p := f.pause.Load(); p != nil && f.paused.Load() {
+		return allow.NewPause(p)
+	}
+	return nil
+}
+
+// mayEnforce tells what may be on a firewall at all: what stands there and may not passes every brake.
+func (f *feed) mayEnforce(p netip.Prefix) bool { return !f.paused.Load() && f.guard().Check(p) == nil }
+
+// disallowed has the engine forget what was allowed until now has done.
+func (f *feed) disallowed(gone []netip.Prefix) {
+	changes := make([]line.Change, len(gone))
+	for i, p := range gone {
+		changes[i] = line.Change{Address: p, Forgotten: true}
+	}
+	f.tell(changes)
 }
 
 // leave forgets an address, and tells whether it was known.

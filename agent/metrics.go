@@ -50,6 +50,7 @@ var (
 	descBlacklist  = desc("blacklist_entries", "Addresses and networks that are blocked now.")
 	descHeld       = desc("held_entries", "Addresses and networks that wait for a person to accept or remove them.")
 	descObserved   = desc("observed_entries", "Addresses and networks that rules in mode observe found.")
+	descPaused     = desc("paused", "1 while enforcement is paused by a person.")
 	descKept       = desc("releases_braked", "Sources quiet for blacklist.release_after that the list's brake does not release.")
 	descSources    = desc("sources", "Sources held in memory.")
 	descSightings  = desc("sightings", "Records held in memory as evidence.")
@@ -113,6 +114,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 			gauge(desc, float64(*n))
 		}
 	}
+	gauge(descPaused, oneIf(s.Paused != nil))
 	gauge(descKept, float64(s.Braked))
 	gauge(descSources, float64(s.Detect.Sources))
 	gauge(descSightings, float64(s.Detect.Sightings))

@@ -39,7 +39,9 @@ func Known(ctx context.Context, cfg *config.Config, st *store.Store) (*own.Known
 	addresses.Take(protected)
 	guards, guardsErr := st.Guards(ctx)
 	addresses.Share(guards)
-	return addresses.Known(), errors.Join(err, protectedErr, guardsErr)
+	allowed, allowedErr := st.Allowed(ctx, time.Now())
+	addresses.Allow(allowed)
+	return addresses.Known(), errors.Join(err, protectedErr, guardsErr, allowedErr)
 }
 
 // renew makes what is known now of what is ours known to everyone.
@@ -82,9 +84,11 @@ func newMembers(a *Agent, st *store.Store) *members.Members {
 	}, a.announce)
 }
 
-// takeProtected takes over what the firewalls named and what other agents never block, and has every entry of the blacklist held
-// against it.
+// takeProtected takes over what the firewalls named, what other agents never block and what persons allow, and has every entry of the blacklist
+// held against it.
 func (a *Agent) takeProtected(ctx context.Context) error {
+	a.taking.Lock() // what was read later stays
+	defer a.taking.Unlock()
 	st := a.store.Load()
 	if st == nil {
 		return nil
@@ -97,10 +101,18 @@ func (a *Agent) takeProtected(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	allowed, err := st.Allowed(ctx, a.now())
+	if err != nil {
+		return err
+	}
 	a.own.Take(protected)
 	a.own.Share(guards)
+	gone, f := a.own.Allow(allowed), a.feed.Load()
+	if f != nil {
+		f.disallowed(gone) // first, so that nothing of what they did until now completes a verdict
+	}
 	a.renew()
-	if f := a.feed.Load(); f != nil {
+	if f != nil {
 		f.recheck()
 	}
 	return nil

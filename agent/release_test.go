@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"activedefense/agent/clock"
+	"activedefense/agent/release"
 	"activedefense/agent/state"
 	"activedefense/store"
 )
@@ -40,7 +41,7 @@ func (c *testClock) add(d time.Duration) {
 
 // releaseTest is a releaser on a real SQLite file, with the feed that it wakes.
 type releaseTest struct {
-	*releaser
+	*release.Releaser
 	t     *testing.T
 	clock *testClock
 	feed  *feed
@@ -56,8 +57,8 @@ func newReleaseTest(t *testing.T) *releaseTest {
 	r := &releaseTest{t: t, clock: newTestClock(), ready: true}
 	r.feed, r.told = newTestFeed(t)
 	r.feed.releaseAfter, r.feed.now = testReleaseAfter, r.clock.now
-	r.releaser = &releaser{store: r.feed.store, releaseAfter: testReleaseAfter, log: zerolog.Nop(), now: r.clock.now,
-		caughtUp: func() bool { return r.ready }, standing: r.feed.standing, percent: 30, brake: &releaseBrake{}, mayBlock: func(p netip.Prefix) bool { return r.feed.guard().Check(p) == nil }, others: func(context.Context) (string, error) { return r.wait, nil }, wake: func() { r.woken++; r.feed.wakeup.Wake() }}
+	r.Releaser = &release.Releaser{Store: r.feed.store, ReleaseAfter: testReleaseAfter, Log: zerolog.Nop(), Now: r.clock.now,
+		CaughtUp: func() bool { return r.ready }, Standing: r.feed.standing, Percent: 30, Brake: &release.Brake{}, MayBlock: func(p netip.Prefix) bool { return r.feed.guard().Check(p) == nil }, Others: func(context.Context) (string, error) { return r.wait, nil }, Wake: func() { r.woken++; r.feed.wakeup.Wake() }}
 	return r
 }
 
@@ -65,7 +66,7 @@ func newReleaseTest(t *testing.T) *releaseTest {
 func (r *releaseTest) block(address, by string, expires time.Time) netip.Prefix {
 	r.t.Helper()
 	p, now := netip.MustParsePrefix(address), r.clock.now()
-	if _, _, err := r.store.Block(r.t.Context(), store.Block{Address: p, Rule: "port-scan", Reason: "test", By: by,
+	if _, _, err := r.Store.Block(r.t.Context(), store.Block{Address: p, Rule: "port-scan", Reason: "test", By: by,
 		FirstSeen: now, LastSeen: now, BlockedAt: now, ExpiresAt: expires}); err != nil {
 		r.t.Fatal(err)
 	}
@@ -75,7 +76,7 @@ func (r *releaseTest) block(address, by string, expires time.Time) netip.Prefix 
 // seen records activity of an entry, as the writer does.
 func (r *releaseTest) seen(p netip.Prefix) {
 	r.t.Helper()
-	if _, err := r.store.Commit(r.t.Context(), &store.Batch{Touches: []store.Touch{{Address: p, LastSeen: r.clock.now(), Hits: 1}}}); err != nil {
+	if _, err := r.Store.Commit(r.t.Context(), &store.Batch{Touches: []store.Touch{{Address: p, LastSeen: r.clock.now(), Hits: 1}}}); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -83,7 +84,7 @@ func (r *releaseTest) seen(p netip.Prefix) {
 // release looks once, and has the feed take it over.
 func (r *releaseTest) release() {
 	r.t.Helper()
-	if err := r.releaseOnce(r.t.Context()); err != nil {
+	if err := r.Once(r.t.Context()); err != nil {
 		r.t.Fatal(err)
 	}
 	if err := r.feed.syncOnce(r.t.Context()); err != nil {
@@ -96,7 +97,7 @@ func (r *releaseTest) expect(when string, blocked ...netip.Prefix) {
 	r.t.Helper()
 	want := fmt.Sprint(blocked)
 	var stored []netip.Prefix
-	if err := r.store.Entries(r.t.Context(), store.EntryFilter{}, func(e *store.Entry) error {
+	if err := r.Store.Entries(r.t.Context(), store.EntryFilter{}, func(e *store.Entry) error {
 		stored = append([]netip.Prefix{e.Address}, stored...)
 		return nil
 	}); err != nil {
@@ -167,7 +168,7 @@ func TestAReleaseIsAudited(t *testing.T) {
 	r.clock.add(testReleaseAfter)
 	r.release()
 	for p, why := range map[netip.Prefix]string{quiet: "no activity for 1d", timed: "the time it was blocked for is over"} {
-		trail, err := r.store.AuditOf(t.Context(), p)
+		trail, err := r.Store.AuditOf(t.Context(), p)
 		if err != nil || len(trail) != 2 {
 			t.Fatalf("%s: the trail %v: %v", p, trail, err)
 		}
@@ -185,15 +186,15 @@ func TestAReleaseIsAudited(t *testing.T) {
 func TestManyAreReleasedInOneLook(t *testing.T) {
 	r := newReleaseTest(t)
 	var blocks []store.Block
-	for i := range releaseMost + 1 {
+	for i := range release.Most + 1 {
 		blocks = append(blocks, store.Block{Address: netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), 32),
 			Rule: "port-scan", By: store.ByDetector, BlockedAt: r.clock.now(), LastSeen: r.clock.now()})
 	}
-	if _, err := r.store.Commit(t.Context(), &store.Batch{Blocks: blocks}); err != nil {
+	if _, err := r.Store.Commit(t.Context(), &store.Batch{Blocks: blocks}); err != nil {
 		t.Fatal(err)
 	}
 	r.clock.add(testReleaseAfter)
-	r.percent = 100 // a person means it
+	r.Percent = 100 // a person means it
 	r.release()
 	r.expect("all are due")
 }
@@ -213,7 +214,7 @@ func TestTheListHasABrake(t *testing.T) {
 		}
 		blocks = append(blocks, b)
 	}
-	if _, err := r.store.Commit(t.Context(), &store.Batch{Blocks: blocks}); err != nil {
+	if _, err := r.Store.Commit(t.Context(), &store.Batch{Blocks: blocks}); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.feed.syncOnce(t.Context()); err != nil {
@@ -222,7 +223,7 @@ func TestTheListHasABrake(t *testing.T) {
 	expect := func(when string, blocked int, braked bool) {
 		t.Helper()
 		r.release()
-		if _, is := r.brake.trouble(); r.feed.standing() != blocked || is != braked {
+		if _, is := r.Brake.Trouble(); r.feed.standing() != blocked || is != braked {
 			t.Errorf("%s: %d are blocked and the brake is %v, want %d and %v", when, r.feed.standing(), is, blocked, braked)
 		}
 	}
@@ -232,7 +233,7 @@ func TestTheListHasABrake(t *testing.T) {
 	expect("when 51 are, of 99", 99, true)
 	r.seen(blocks[0].Address)
 	expect("when 50 are, which is a handful", 49, false)
-	trouble, _ := r.brake.trouble()
+	trouble, _ := r.Brake.Trouble()
 	if trouble.What != "" {
 		t.Errorf("without the brake there is %+v", trouble)
 	}
@@ -243,7 +244,7 @@ func TestAClockThatJumpsReleasesNobody(t *testing.T) {
 	r := newReleaseTest(t)
 	wall, running := r.clock.now(), time.Duration(0)
 	believed := clock.New(func() (time.Time, time.Duration) { return wall, running })
-	r.now = believed.Time
+	r.Now = believed.Time
 	quiet := r.block("203.0.113.1/32", store.ByDetector, time.Time{})
 	timed := r.block("203.0.113.2/32", store.ByOperator, wall.Add(2*testReleaseAfter))
 	wall = wall.Add(35 * testReleaseAfter)
@@ -288,11 +289,11 @@ func TestNobodyIsFoundQuietWhileAnotherAgentIsBehind(t *testing.T) {
 	r.wait = "agent south on log2 is silent"
 	r.release()
 	r.expect("another agent is silent", quiet)
-	others := r.others
-	r.others = func(context.Context) (string, error) { return "", errors.New("the database is away") }
+	others := r.Others
+	r.Others = func(context.Context) (string, error) { return "", errors.New("the database is away") }
 	r.release()
 	r.expect("it is not known whether one is", quiet)
-	r.wait, r.others = "", others
+	r.wait, r.Others = "", others
 	r.release()
 	r.expect("none is")
 }
@@ -311,17 +312,17 @@ func TestABlockForATimeEndsThenWhateverIsUnread(t *testing.T) {
 
 func TestPruningHoldsUpNoRelease(t *testing.T) {
 	r := newReleaseTest(t)
-	p := &state.Pruner{Store: r.store, KeepRecords: time.Hour, Log: zerolog.Nop(), Now: r.clock.now, Agreed: func() bool { return true }}
+	p := &state.Pruner{Store: r.Store, KeepRecords: time.Hour, Log: zerolog.Nop(), Now: r.clock.now, Agreed: func() bool { return true }}
 	oldest := r.clock.now().Add(-2 * time.Hour)
 	b := &store.Batch{}
 	for i := range 9000 { // three steps of the store's
 		b.Records = append(b.Records, store.Record{Time: oldest.Add(time.Duration(i) * time.Millisecond), Type: "TRAFFIC"})
 	}
-	if _, err := r.store.Commit(t.Context(), b); err != nil {
+	if _, err := r.Store.Commit(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
 	standing := func(f store.RecordFilter) (n int) {
-		if err := r.store.Records(t.Context(), f, func(*store.Record) error { n++; return nil }); err != nil {
+		if err := r.Store.Records(t.Context(), f, func(*store.Record) error { n++; return nil }); err != nil {
 			t.Fatal(err)
 		}
 		return n
@@ -364,16 +365,16 @@ func TestLoopsReleaseAndPruneByThemselves(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		var loops sync.WaitGroup
 		var released time.Time
-		r := &releaser{store: st, releaseAfter: 2 * time.Minute, caughtUp: func() bool { return true }, log: zerolog.Nop(), now: time.Now,
-			others: func(context.Context) (string, error) { return "", nil }, standing: func() int { return 1 }, percent: 30, mayBlock: func(netip.Prefix) bool { return true }, brake: &releaseBrake{},
-			wake: func() { released = time.Now() }}
+		r := &release.Releaser{Store: st, ReleaseAfter: 2 * time.Minute, CaughtUp: func() bool { return true }, Log: zerolog.Nop(), Now: time.Now,
+			Others: func(context.Context) (string, error) { return "", nil }, Standing: func() int { return 1 }, Percent: 30, MayBlock: func(netip.Prefix) bool { return true }, Brake: &release.Brake{},
+			Wake: func() { released = time.Now() }}
 		p := &state.Pruner{Store: st, KeepRecords: 90 * time.Minute, Log: zerolog.Nop(), Now: time.Now, Agreed: func() bool { return true }}
-		loops.Go(func() { r.run(ctx) })
+		loops.Go(func() { r.Run(ctx) })
 		loops.Go(func() { p.Run(ctx) })
 
 		time.Sleep(3 * time.Minute)
 		synctest.Wait()
-		if late := released.Sub(begun) - 2*time.Minute; late < 0 || late > r.interval() {
+		if late := released.Sub(begun) - 2*time.Minute; late < 0 || late > r.Interval() {
 			t.Errorf("released %s after its time", late)
 		}
 		count := func() (n int) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"time"
@@ -12,9 +13,11 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"activedefense/agent/allow"
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
 	"activedefense/agent/loop"
+	"activedefense/agent/release"
 	"activedefense/agent/state"
 	"activedefense/agent/teardown"
 	"activedefense/agent/tell"
@@ -81,13 +84,14 @@ func (a *Agent) start(ctx context.Context) error {
 	a.begin("following the blacklist", f.run)
 	others := newMembers(a, st)
 	a.members.Store(others)
+	a.begin("keeping the allow-list", (&allow.Keeper{Store: st, Lookup: net.DefaultResolver.LookupNetIP, Now: a.now, Log: a.log}).Run)
 	a.begin("following the other agents", others.Run)
 	a.begin("tracking the state of the database", m.Run)
 	a.begin("the firewalls", func(ctx context.Context) error { return a.enforce(ctx, st) })
 	a.begin("refreshing own addresses", func(ctx context.Context) error { return a.refreshGuard(ctx, f) })
-	release := &releaser{store: st, releaseAfter: a.cfg.Blacklist.ReleaseAfter, caughtUp: func() bool { return a.lookout.CaughtUp(a.now()) },
-		others: others.Waits, standing: f.standing, mayBlock: mayBlock(a.guard.Load), percent: releasePercent(a.cfg), wake: f.wakeup.Wake, log: a.log, now: a.believed, brake: &a.brake}
-	a.begin("releases", release.run)
+	releasing := &release.Releaser{Store: st, ReleaseAfter: a.cfg.Blacklist.ReleaseAfter, CaughtUp: func() bool { return a.lookout.CaughtUp(a.now()) },
+		Others: others.Waits, Standing: f.standing, MayBlock: mayBlock(a.guard.Load), Percent: releasePercent(a.cfg), Wake: f.wakeup.Wake, Log: a.log, Now: a.believed, Brake: &a.brake}
+	a.begin("releases", releasing.Run)
 	prune := &state.Pruner{Store: st, KeepRecords: a.cfg.Store.KeepRecords, Log: a.log, Now: a.believed, Agreed: a.clock.Agreed}
 	a.begin("pruning", prune.Run)
 	bound := &state.Bounder{Store: st, MaxSize: a.cfg.Store.MaxSize, Least: looksBack(a.cfg), Log: a.log, Now: a.believed, Disk: state.DiskRoom}

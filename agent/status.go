@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"activedefense/agent/allow"
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
@@ -37,6 +38,7 @@ type Status struct {
 	Rate          float64                `json:"lines_per_second"`
 	Detect        line.DetectStatus      `json:"detect"`
 	Blacklist     *int                   `json:"blacklist"`               // addresses and networks blocked now; as the next two nil: it is not known, for the blacklist was not loaded yet
+	Paused        *allow.Pause           `json:"paused"`                  // nothing is enforced, because a person said so; null: it is
 	Held          *int                   `json:"held"`                    // that wait for a person: blacklist accept, or remove
 	Observed      *int                   `json:"observed"`                // that a rule in mode observe found
 	Braked        int                    `json:"releases_braked"`         // quiet sources that the list's brake does not release
@@ -106,9 +108,10 @@ func (a *Agent) Status() Status {
 	s.Stored, s.Rate, s.Detect, s.Store.LastCommit = read.Stored, read.Rate, read.Detect, read.LastCommit
 	if f := a.feed.Load(); f != nil {
 		held, observed := f.undecided()
+		s.Paused = f.pauseStatus()
 		s.Blacklist, s.Held, s.Observed = new(f.standing()), &held, &observed
 	}
-	s.Braked = a.brake.held()
+	s.Braked = a.brake.Held()
 	s.Members = a.members.Load().Status()
 	if s.Waiting, _ = a.lookout.Last(); s.Waiting == "" {
 		s.Waiting = members.Waiting(s.Members)
@@ -150,13 +153,16 @@ func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 	all := slices.Concat(away, trouble.Inputs(read), trouble.Crowds(read.Crowds), trouble.Releases(why, since, s.Now), trouble.Members(s.Members, s.Now),
 		trouble.Networks(&s.Detect, s.Ours.Known, s.Ours.Asked, a.started, s.Now), trouble.Firewalls(s.Firewalls, s.Now), trouble.Policies(s.Policies), trouble.Notices(s.Notices, s.Now),
 		trouble.Reload(s.Configuration.RefusedAt, s.Configuration.LoadedAt, s.Configuration.Faults, refused != nil && refused.here))
+	if p := s.Paused; p != nil {
+		all = append(all, trouble.Paused(p.Since, p.Until, p.By, p.Reason))
+	}
 	if s.List != nil {
 		all = append(all, trouble.List(s.List, a.cfg, a.started, s.Now)...)
 	}
 	for _, t := range a.labelTroubles() {
 		all = append(all, trouble.Trouble{Since: t.Since, What: t.What, Remedy: t.Remedy})
 	}
-	for _, look := range []func() (trouble.Trouble, bool){func() (trouble.Trouble, bool) { return clockTrouble(a.clock) }, a.brake.trouble} {
+	for _, look := range []func() (trouble.Trouble, bool){func() (trouble.Trouble, bool) { return clockTrouble(a.clock) }, a.brake.Trouble} {
 		if t, is := look(); is {
 			all = append(all, t)
 		}

@@ -333,3 +333,108 @@ func inDays(d time.Duration) string {
 	}
 	return d.String()
 }
+
+// releasedNotices are those of what somebody released by hand.
+func releasedNotices(released []Entry, by string, at time.Time) (notices []Notice) {
+	for i := range released {
+		notices = append(notices, noticeOf(EventReleased, by, at, &released[i]))
+	}
+	return notices
+}
+
+// importStep is how many entries one transaction imports or releases.
+const importStep = 250
+
+// Import puts blocks on the blacklist as they were made elsewhere, and gives the addresses of those that were not blocked before; what is stays
+// as it is. Who imports them is in the audit trail, beside who made them; no notice is written, for it was told where it was seen. It goes in steps, and may have done a part when it returns an error.
+func (l *blacklist) Import(ctx context.Context, blocks []Block, by string, at time.Time) (blocked []netip.Prefix, err error) {
+	stored := make([]Block, 0, len(blocks))
+	seen := make(map[netip.Prefix]bool, len(blocks))
+	for i := range blocks {
+		b, err := blocks[i].stored(at)
+		if err != nil {
+			return nil, err
+		}
+		if b.State = Blocked; !seen[b.Address] {
+			stored = append(stored, b)
+		}
+		seen[b.Address] = true
+	}
+	slices.Reverse(stored) // the first of them is listed first
+	for part := range slices.Chunk(stored, importStep) {
+		var done map[netip.Prefix]bool
+		err := l.update(ctx, "import entries", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+			c, err := newChange(ctx, &l.dialect, tx)
+			if err != nil {
+				return err
+			}
+			if done, err = c.place(ctx, part); err != nil {
+				return err
+			}
+			if len(done) == 0 {
+				return errNothingDone // and the version stays
+			}
+			var audit [][]any
+			for _, b := range part {
+				if done[b.Address] {
+					audit = append(audit, c.auditRow(Audit{at, "import", b.Address, clean(by), "as " + b.By + " blocked it elsewhere"}))
+				}
+			}
+			return c.saveAudit(ctx, audit)
+		})
+		if err != nil && !errors.Is(err, errNothingDone) {
+			return blocked, err
+		}
+		for _, b := range part {
+			if done[b.Address] {
+				blocked = append(blocked, b.Address)
+			}
+		}
+	}
+	return blocked, nil
+}
+
+// ReleaseEach is Release of many, for one reason. What is not on the blacklist it passes over; listed is what label files list, with them. It goes in
+// steps, and may have done a part when it returns an error.
+func (l *blacklist) ReleaseEach(ctx context.Context, addresses []netip.Prefix, by, reason string, at time.Time) (released []Entry, listed []*ListedError, err error) {
+	for part := range slices.Chunk(addresses, importStep) {
+		var step []Entry
+		var held []*ListedError
+		err := l.update(ctx, "release entries", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+			step, held = nil, nil
+			c, err := newChange(ctx, &l.dialect, tx)
+			if err != nil {
+				return err
+			}
+			for _, address := range part {
+				if address, err = canonical(address); err != nil {
+					return err
+				}
+				files, err := listedIn(ctx, tx, address)
+				if err != nil {
+					return err
+				}
+				if len(files) > 0 {
+					held = append(held, &ListedError{address, files})
+					continue
+				}
+				var w where
+				w.add("address = ?", address.String())
+				one, err := c.release(ctx, ending{by: by, reason: reason, at: at}, w)
+				if err != nil {
+					return err
+				}
+				step = append(step, one...)
+			}
+			if len(step) == 0 {
+				return errNothingDone // and the version stays
+			}
+			return l.tell(ctx, tx, releasedNotices(step, by, at))
+		})
+		if err != nil && !errors.Is(err, errNothingDone) {
+			return released, listed, err
+		}
+		released, listed = append(released, step...), append(listed, held...)
+	}
+	return released, listed, nil
+}

@@ -108,7 +108,7 @@ func TestHistoryOfAnAddress(t *testing.T) {
 			{third.BlockedAt, "block", b.Address, ByDetector, third.Reason}})
 
 		changes := func(f AuditFilter) (texts []string) {
-			must(t, s.Audits(ctx, f, func(a *Audit) error {
+			must(t, s.Audits(ctx, f, func(a *Noted) error {
 				texts = append(texts, a.Action+" "+a.Address.String()+" "+a.By)
 				return nil
 			}))
@@ -388,5 +388,43 @@ func TestManyAddressesAtOnce(t *testing.T) {
 		if len(held) != 1 || held[0].Address != drop[0] {
 			t.Errorf("held: %+v", held)
 		}
+	})
+}
+
+// What was blocked elsewhere is blocked here in the order of the file, once, and many are released together but those that a label file lists.
+func TestImportAndReleaseOfMany(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		ctx, s, at := context.Background(), db.open("one"), noon()
+		var blocks []Block
+		for i := range 2*importStep + 10 {
+			blocks = append(blocks, Block{Address: netip.PrefixFrom(netip.AddrFrom4([4]byte{20, 0, byte(i >> 8), byte(i)}), 32), Rule: "login", Reason: "guesses", By: ByDetector, Grade: Proven, BlockedAt: at.Add(-time.Hour)})
+		}
+		blocks = append(blocks, blocks[0])
+		blocked, err := s.Import(ctx, blocks, "anna", at)
+		must(t, err)
+		equal(t, "blocked", len(blocked), len(blocks)-1)
+		list := allEntries(t, s, EntryFilter{})
+		equal(t, "the first of the file is listed first", []netip.Prefix{list[0].Address, list[len(list)-1].Address}, []netip.Prefix{blocks[0].Address, blocks[len(blocks)-2].Address})
+		again, err := s.Import(ctx, blocks, "anna", at)
+		must(t, err)
+		equal(t, "again", len(again), 0)
+		_, err = s.List(ctx, LabelFile{Path: "/x", Label: "bad"}, []netip.Prefix{prefix("192.0.2.200/32")}, at)
+		must(t, err)
+		all := []netip.Prefix{prefix("192.0.2.200/32"), prefix("192.0.2.201/32")}
+		for _, b := range blocks {
+			all = append(all, b.Address)
+		}
+		released, listed, err := s.ReleaseEach(ctx, all, "berta", "moved", at)
+		must(t, err)
+		if len(released) != len(blocked) || len(listed) != 1 || listed[0].Address != all[0] || len(listed[0].Files) != 1 || released[0].ReleasedBy != "berta" {
+			t.Errorf("%d are released, listed are %v", len(released), listed)
+		}
+		version, err := s.Version(ctx)
+		must(t, err)
+		_, _, err = s.ReleaseEach(ctx, all, "berta", "moved", at)
+		must(t, err)
+		now, err := s.Version(ctx)
+		must(t, err)
+		equal(t, "nothing to release", now, version)
 	})
 }

@@ -98,10 +98,16 @@ func (l *blacklist) pruneEvidence(ctx context.Context, before time.Time) (remove
 type Audit struct {
 	Time time.Time
 	// Action is "block", "hold" or "observe", "accept" of what was held, "change" (of reason and expiry of a block), "release",
-	// or "dismiss" (a person's release of what was held or observed).
+	// or "dismiss" (a person's release of what was held or observed); "import", beside the block that was made elsewhere; "allow" and "disallow", "pause" and "resume".
 	Action     string
 	Address    netip.Prefix
 	By, Reason string
+}
+
+// A Noted change is one of the blacklist, the allow-list or the pause.
+type Noted struct {
+	Audit
+	Subject string // what it is about that is no address, so that Address counts for nothing: a name, or everything; else empty
 }
 
 // AuditOf gives all changes for exactly this address or network, oldest first.
@@ -127,8 +133,8 @@ type AuditFilter struct {
 	Limit   int          // 0: no limit
 }
 
-// Audits calls fn for changes of the blacklist, the newest first. An error of fn ends the reading, and is returned.
-func (l *blacklist) Audits(ctx context.Context, f AuditFilter, fn func(*Audit) error) error {
+// Audits calls fn for changes of the blacklist, the allow-list and the pause, the newest first. An error of fn ends the reading, and is returned.
+func (l *blacklist) Audits(ctx context.Context, f AuditFilter, fn func(*Noted) error) error {
 	var w where
 	if f.Address.IsValid() {
 		address, err := canonical(f.Address)
@@ -142,17 +148,17 @@ func (l *blacklist) Audits(ctx context.Context, f AuditFilter, fn func(*Audit) e
 	}
 	left, before := f.Limit, int64(math.MaxInt64)
 	for {
-		var page []Audit
+		var page []Noted
 		next := w.clone()
 		next.add("id < ?", before)
 		err := l.view(ctx, "read the history", func(ctx context.Context, tx *sql.Tx) error {
 			page = nil
 			return forEach(ctx, tx, func(rows *sql.Rows) error {
-				var a Audit
-				err := rows.Scan(&before, intoTime{&a.Time}, &a.Action, intoPrefix{&a.Address}, &a.By, &a.Reason)
+				var a Noted
+				err := rows.Scan(&before, intoTime{&a.Time}, &a.Action, intoPrefix{&a.Address}, &a.By, &a.Reason, &a.Subject)
 				page = append(page, a)
 				return err
-			}, `SELECT id, time, action, address, done_by, reason FROM audit`+next.String()+` ORDER BY id DESC LIMIT 1000`, next.args...)
+			}, `SELECT id, time, action, address, done_by, reason, subject FROM audit`+next.String()+` ORDER BY id DESC LIMIT 1000`, next.args...)
 		})
 		if err != nil || len(page) == 0 {
 			return err

@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -176,4 +179,381 @@ func (n *protected) DropProtected(ctx context.Context, except []string) (dropped
 		return guardsChanged(ctx, tx)
 	})
 	return dropped, err
+}
+
+// Allowed is an entry of the allow-list, which persons keep beside the configuration's never_block.
+type Allowed struct {
+	Entry     string         // as people write it: an address, a network, or a name
+	Addresses []netip.Prefix // that one, or those that the name resolved to last
+	Reason    string
+	By        string // who added it, or said last until when
+	Since     time.Time
+	Until     time.Time // zero: until somebody removes it
+	Resolved  time.Time // of a name, when its addresses were found last; zero: it is none
+	Due       time.Time // and when it is to be resolved again
+	Trouble   string    // and what was wrong with the last answer; empty: nothing
+}
+
+// ErrNotAllowed means that something is not on the allow-list.
+var ErrNotAllowed = errors.New("not on the allow-list")
+
+// allowing is the allow-list and the pause: what persons say to all agents on one database. Each change is in the audit trail, and is
+// noticed by Versions as a change of what is never blocked.
+type allowing struct{ *database }
+
+// Allow puts entries on the allow-list, or gives those that are on it a new reason and end, and releases in the same transaction, in the
+// name of by, what is blocked, held or observed and overlaps them. Of each, Entry, Addresses, Reason, Until and, of a name, Due and Trouble count.
+func (l *allowing) Allow(ctx context.Context, entries []Allowed, by string, at time.Time) (lifted []Entry, err error) {
+	reasons := make(map[netip.Prefix]string)
+	for i := range entries {
+		for j, address := range entries[i].Addresses {
+			if address, err = canonical(address); err != nil {
+				return nil, err
+			}
+			entries[i].Addresses[j] = address
+			reasons[address] = "allowed: " + entries[i].Reason
+		}
+	}
+	err = l.update(ctx, "allow", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		if err := guardsChanged(ctx, tx); err != nil { // first: its row is a lock
+			return err
+		}
+		for i := range entries {
+			if err := l.allowOne(ctx, tx, &entries[i], clean(by), at); err != nil {
+				return err
+			}
+		}
+		if lifted, err = l.liftOverlapping(ctx, tx, reasons, by, at); err != nil {
+			return err
+		}
+		return l.tell(ctx, tx, releasedNotices(lifted, by, at))
+	})
+	return lifted, err
+}
+
+func (l *allowing) allowOne(ctx context.Context, tx *sql.Tx, a *Allowed, by string, at time.Time) error {
+	var id int64
+	resolved := time.Time{}
+	if !a.Due.IsZero() {
+		resolved = at
+	}
+	if err := tx.QueryRowContext(ctx, `INSERT INTO allowed (entry, reason, added_by, since, ends_at, resolved_at, due_at, trouble) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		ON CONFLICT (entry) WHERE ended_at IS NULL DO UPDATE SET reason = excluded.reason, added_by = excluded.added_by, ends_at = excluded.ends_at,
+			resolved_at = excluded.resolved_at, due_at = excluded.due_at, trouble = excluded.trouble RETURNING id`,
+		clean(a.Entry), clean(a.Reason), by, l.stamp(at), l.stampOrNull(a.Until), l.stampOrNull(resolved), l.stampOrNull(a.Due), clean(a.Trouble)).Scan(&id); err != nil {
+		return err
+	}
+	if err := l.saveAllowed(ctx, tx, id, a.Addresses, at); err != nil {
+		return err
+	}
+	why := a.Reason
+	if !a.Until.IsZero() {
+		why += " (until " + a.Until.UTC().Format(time.RFC3339) + ")"
+	}
+	return l.audit(ctx, tx, "allow", a.Entry, by, why, at)
+}
+
+// saveAllowed makes these the addresses of an entry. Those that are no more end.
+func (l *allowing) saveAllowed(ctx context.Context, tx *sql.Tx, id int64, addresses []netip.Prefix, at time.Time) error {
+	var has []netip.Prefix
+	err := forEach(ctx, tx, func(rows *sql.Rows) error {
+		var p netip.Prefix
+		err := rows.Scan(intoPrefix{&p})
+		has = append(has, p)
+		return err
+	}, `SELECT address FROM allowed_addresses WHERE allowed = $1 AND ended_at IS NULL`, id)
+	if err != nil {
+		return err
+	}
+	for _, p := range has {
+		if slices.Contains(addresses, p) {
+			continue
+		}
+		if err := l.endAddresses(ctx, tx, at, `allowed = $2 AND address = $3`, id, p.String()); err != nil {
+			return err
+		}
+	}
+	for _, p := range addresses {
+		if slices.Contains(has, p) {
+			continue
+		}
+		has = append(has, p)
+		if _, err := tx.ExecContext(ctx, `INSERT INTO allowed_addresses (allowed, address) VALUES ($1, $2)`, id, p.String()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endAddresses ends addresses: what they did until now is no evidence.
+func (l *allowing) endAddresses(ctx context.Context, tx *sql.Tx, at time.Time, condition string, args ...any) error {
+	_, err := tx.ExecContext(ctx, `UPDATE allowed_addresses SET ended_at = $1, end_record = `+l.lastRecord+` WHERE ended_at IS NULL AND `+condition,
+		append([]any{l.stamp(at)}, args...)...)
+	return err
+}
+
+// liftOverlapping releases what is in force and overlaps one of these, for its reason.
+func (l *allowing) liftOverlapping(ctx context.Context, tx *sql.Tx, reasons map[netip.Prefix]string, by string, at time.Time) (lifted []Entry, err error) {
+	bits := make(map[int]bool) // the lengths that occur
+	for p := range reasons {
+		bits[p.Bits()] = true
+	}
+	lifts := make(map[netip.Prefix]string)
+	err = forEach(ctx, tx, func(rows *sql.Rows) error {
+		var p netip.Prefix
+		if err := rows.Scan(intoPrefix{&p}); err != nil {
+			return err
+		}
+		for n := range bits {
+			if network, err := p.Addr().Prefix(n); err == nil && reasons[network] != "" {
+				lifts[p] = reasons[network]
+			}
+		}
+		if p.IsSingleIP() {
+			return nil
+		}
+		for inside, why := range reasons { // a network that is blocked, of which there are few
+			if p.Overlaps(inside) {
+				lifts[p] = why
+			}
+		}
+		return nil
+	}, `SELECT address FROM blacklist WHERE released_at IS NULL`)
+	if err != nil || len(lifts) == 0 {
+		return nil, err
+	}
+	c, err := newChange(ctx, &l.dialect, tx)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range slices.SortedFunc(maps.Keys(lifts), comparePrefix) {
+		var w where
+		w.add("address = ?", p.String())
+		one, err := c.release(ctx, ending{by: by, reason: lifts[p], at: at}, w)
+		if err != nil {
+			return nil, err
+		}
+		lifted = append(lifted, one...)
+	}
+	return lifted, nil
+}
+
+// everything is what stands in the audit trail for the address of what has none.
+const everything = "0.0.0.0/0"
+
+// audit notes what somebody did to something that may be no address.
+func (l *allowing) audit(ctx context.Context, tx *sql.Tx, action, subject, by, reason string, at time.Time) error {
+	address := everything
+	if p, err := netip.ParsePrefix(subject); err == nil {
+		address, subject = p.String(), ""
+	} else if a, err := netip.ParseAddr(subject); err == nil {
+		address, subject = netip.PrefixFrom(a, a.BitLen()).String(), ""
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO audit (time, action, address, done_by, reason, subject) VALUES ($1, $2, $3, $4, $5, $6)`,
+		l.stamp(at), action, address, clean(by), clean(reason), clean(subject))
+	return err
+}
+
+// Disallow takes an entry off the allow-list, written as it is there. What its addresses did until now is no evidence. If it is not there, the
+// error wraps ErrNotAllowed.
+func (l *allowing) Disallow(ctx context.Context, entry, by, reason string, at time.Time) (Allowed, error) {
+	ended, err := l.disallow(ctx, by, reason, at, `entry = $1`, clean(entry))
+	if err == nil && len(ended) == 0 {
+		err = fmt.Errorf("%s: %w", entry, ErrNotAllowed)
+	}
+	if err != nil {
+		return Allowed{}, err
+	}
+	return ended[0], nil
+}
+
+// EndAllowed takes off the allow-list, in the name of the detector, what was allowed until now or earlier. With nothing to end it only reads.
+func (l *allowing) EndAllowed(ctx context.Context, now time.Time) ([]Allowed, error) {
+	return l.disallow(ctx, ByDetector, "the time it was allowed for is over", now, `ends_at <= $1`, l.stamp(now))
+}
+
+func (l *allowing) disallow(ctx context.Context, by, reason string, at time.Time, condition string, arg any) (ended []Allowed, err error) {
+	var found bool
+	err = l.view(ctx, "look at the allow-list", func(ctx context.Context, tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM allowed WHERE ended_at IS NULL AND `+condition+`)`, arg).Scan(&found)
+	})
+	if err != nil || !found {
+		return nil, err
+	}
+	err = l.update(ctx, "take off the allow-list", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		if err := guardsChanged(ctx, tx); err != nil { // first: its row is a lock
+			return err
+		}
+		ids, err := l.allowedWhere(ctx, tx, &ended, condition, arg)
+		if err != nil {
+			return err
+		}
+		for i, id := range ids {
+			if _, err := tx.ExecContext(ctx, `UPDATE allowed SET ended_at = $1 WHERE id = $2`, l.stamp(at), id); err != nil {
+				return err
+			}
+			if err := l.endAddresses(ctx, tx, at, `allowed = $2`, id); err != nil {
+				return err
+			}
+			if err := l.audit(ctx, tx, "disallow", ended[i].Entry, by, reason, at); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return ended, err
+}
+
+// Allowed gives what is on the allow-list and ends after now, in order of the entries.
+func (l *allowing) Allowed(ctx context.Context, now time.Time) (list []Allowed, err error) {
+	err = l.view(ctx, "read the allow-list", func(ctx context.Context, tx *sql.Tx) error {
+		_, err := l.allowedWhere(ctx, tx, &list, `(ends_at IS NULL OR ends_at > $1)`, l.stamp(now))
+		return err
+	})
+	slices.SortFunc(list, func(a, b Allowed) int { return cmp.Compare(a.Entry, b.Entry) }) // databases differ in how they order texts
+	return list, err
+}
+
+// allowedWhere reads entries in force, with their addresses, and gives their ids.
+func (l *allowing) allowedWhere(ctx context.Context, tx *sql.Tx, list *[]Allowed, condition string, arg any) (ids []int64, err error) {
+	*list = nil
+	place := make(map[int64]int)
+	err = forEach(ctx, tx, func(rows *sql.Rows) error {
+		var id int64
+		var a Allowed
+		err := rows.Scan(&id, &a.Entry, &a.Reason, &a.By, intoTime{&a.Since}, intoTime{&a.Until}, intoTime{&a.Resolved}, intoTime{&a.Due}, &a.Trouble)
+		place[id] = len(*list)
+		ids, *list = append(ids, id), append(*list, a)
+		return err
+	}, `SELECT id, entry, reason, added_by, since, ends_at, resolved_at, due_at, trouble FROM allowed WHERE ended_at IS NULL AND `+condition+` ORDER BY id`, arg)
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	return ids, forEach(ctx, tx, func(rows *sql.Rows) error {
+		var id int64
+		var p netip.Prefix
+		if err := rows.Scan(&id, intoPrefix{&p}); err != nil {
+			return err
+		}
+		if at, in := place[id]; in {
+			(*list)[at].Addresses = append((*list)[at].Addresses, p)
+		}
+		return nil
+	}, `SELECT allowed, address FROM allowed_addresses WHERE ended_at IS NULL ORDER BY address`)
+}
+
+// Disallowed gives the addresses and networks that ceased to be allowed at that time or later.
+func (l *allowing) Disallowed(ctx context.Context, since time.Time) (list []netip.Prefix, err error) {
+	err = l.view(ctx, "read what is no longer allowed", func(ctx context.Context, tx *sql.Tx) error {
+		return forEach(ctx, tx, func(rows *sql.Rows) error {
+			var p netip.Prefix
+			err := rows.Scan(intoPrefix{&p})
+			list = append(list, p)
+			return err
+		}, `SELECT address FROM allowed_addresses WHERE ended_at >= $1`, l.stamp(since))
+	})
+	return list, err
+}
+
+// Resolved notes what a name on the allow-list resolved to, and when it is to be resolved again. Addresses that it has no more end; none
+// at all: the answer was of no use, and it keeps those that it has. One that is not on the list any more it passes over.
+func (l *allowing) Resolved(ctx context.Context, entry string, addresses []netip.Prefix, trouble string, at, due time.Time) error {
+	return l.update(ctx, "note what "+entry+" resolves to", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `UPDATE counters SET value = value WHERE name = 'guards'`); err != nil { // first: its row is a lock
+			return err
+		}
+		var was []Allowed
+		ids, err := l.allowedWhere(ctx, tx, &was, `entry = $1`, clean(entry))
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		resolved := at
+		if len(addresses) == 0 {
+			resolved, addresses = was[0].Resolved, was[0].Addresses
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE allowed SET resolved_at = $1, due_at = $2, trouble = $3 WHERE id = $4`, l.stamp(resolved), l.stamp(due), clean(trouble), ids[0]); err != nil {
+			return err
+		}
+		slices.SortFunc(addresses, comparePrefix)
+		if slices.SortFunc(was[0].Addresses, comparePrefix); slices.Equal(addresses, was[0].Addresses) {
+			return nil // and nobody has to look at it
+		}
+		if err := guardsChanged(ctx, tx); err != nil {
+			return err
+		}
+		return l.saveAllowed(ctx, tx, ids[0], addresses, at)
+	})
+}
+
+// A Pause says that nothing is enforced for a time, whatever is blocked.
+type Pause struct {
+	Since, Until time.Time
+	By, Reason   string
+}
+
+// subjectAll is what a pause is about, in the audit trail.
+const subjectAll = "everything"
+
+// Pause begins a pause, or gives the one that there is another end; Since counts where there is none.
+func (l *allowing) Pause(ctx context.Context, p Pause, at time.Time) error {
+	return l.update(ctx, "pause", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		if err := guardsChanged(ctx, tx); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO paused (only_one, since, ends_at, paused_by, reason) VALUES (1, $1, $2, $3, $4)
+			ON CONFLICT (only_one) DO UPDATE SET ends_at = excluded.ends_at, paused_by = excluded.paused_by, reason = excluded.reason`,
+			l.stamp(p.Since), l.stamp(p.Until), clean(p.By), clean(p.Reason)); err != nil {
+			return err
+		}
+		return l.audit(ctx, tx, "pause", subjectAll, p.By, fmt.Sprintf("until %s: %s", p.Until.UTC().Format(time.RFC3339), p.Reason), at)
+	})
+}
+
+// Unpause ends the pause, and gives it; nil: there is none.
+func (l *allowing) Unpause(ctx context.Context, by, reason string, at time.Time) (*Pause, error) {
+	return l.resume(ctx, by, reason, at, maxTime)
+}
+
+// EndPause ends, in the name of the detector, a pause whose time is over, and gives it; nil: there is none. With nothing to end it only reads.
+func (l *allowing) EndPause(ctx context.Context, now time.Time) (*Pause, error) {
+	return l.resume(ctx, ByDetector, "the time of the pause is over", now, now)
+}
+
+// maxTime is later than any pause ends.
+var maxTime = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func (l *allowing) resume(ctx context.Context, by, reason string, at, latest time.Time) (was *Pause, err error) {
+	if was, err = l.Paused(ctx); err != nil || was == nil || was.Until.After(latest) {
+		return nil, err
+	}
+	err = l.update(ctx, "resume", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		if err := guardsChanged(ctx, tx); err != nil {
+			return err
+		}
+		result, err := tx.ExecContext(ctx, `DELETE FROM paused WHERE ends_at <= $1`, l.stamp(latest))
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 {
+			was = nil // somebody else was faster, or has prolonged it
+			return cmp.Or(err, errNothingDone)
+		}
+		return l.audit(ctx, tx, "resume", subjectAll, by, reason, at)
+	})
+	if errors.Is(err, errNothingDone) {
+		err = nil
+	}
+	return was, err
+}
+
+// Paused gives the pause, also one whose time is over and that nobody has ended; nil: there is none.
+func (l *allowing) Paused(ctx context.Context) (p *Pause, err error) {
+	err = l.view(ctx, "look whether enforcement is paused", func(ctx context.Context, tx *sql.Tx) error {
+		p = nil
+		return forEach(ctx, tx, func(rows *sql.Rows) error {
+			p = &Pause{}
+			return rows.Scan(intoTime{&p.Since}, intoTime{&p.Until}, &p.By, &p.Reason)
+		}, `SELECT since, ends_at, paused_by, reason FROM paused`)
+	})
+	return p, err
 }

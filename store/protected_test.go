@@ -1,7 +1,10 @@
 package store
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -93,5 +96,138 @@ func TestDropProtected(t *testing.T) {
 		must(t, err)
 		equal(t, "left", left(), []string{"fw1"})
 		equal(t, "dropped", n, int64(1))
+	})
+}
+
+// What a person allows is lifted in the same transaction, whatever it is; while it is allowed and when it ends, by itself or by hand, what was
+// recorded of it is no evidence, and the history has who did what.
+func TestTheAllowList(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		ctx, s, at := context.Background(), db.open("one"), noon()
+		_, guards, err := s.Versions(ctx)
+		must(t, err)
+		changed := func(what string, want bool) {
+			t.Helper()
+			_, now, err := s.Versions(ctx)
+			must(t, err)
+			if (now != guards) != want {
+				t.Errorf("%s: the version of what is never blocked went from %d to %d", what, guards, now)
+			}
+			guards = now
+		}
+		held := inState(Held, at)
+		held.Address = prefix("203.0.113.9/32")
+		commit(t, s, &Batch{Records: []Record{{ID: 1, Time: at, Src: addr("198.51.100.7"), Dst: addr("192.0.2.1")}}, Blocks: []Block{held}})
+		for _, p := range []string{"203.0.113.64/26", "198.51.100.7/32", "192.0.2.9/32"} {
+			_, _, err := s.Block(ctx, Block{Address: prefix(p), Rule: "manual", Reason: "x", By: "anna", BlockedAt: at})
+			must(t, err)
+		}
+		lifted, err := s.Allow(ctx, []Allowed{
+			{Entry: "203.0.113.0/24", Addresses: []netip.Prefix{prefix("203.0.113.0/24")}, Reason: "branch"},
+			{Entry: "vpn.example.com", Addresses: []netip.Prefix{prefix("198.51.100.7/32"), prefix("198.51.100.8/32")}, Due: at.Add(time.Minute), Reason: "partner", Until: at.Add(time.Hour)},
+			{Entry: "2001:db8::1", Addresses: []netip.Prefix{prefix("2001:db8::1/128")}},
+		}, "berta", at)
+		must(t, err)
+		changed("allow", true)
+		var texts []string
+		for _, e := range lifted {
+			texts = append(texts, e.Address.String()+" "+e.ReleasedBy+" "+e.ReleaseReason)
+		}
+		equal(t, "lifted", texts, []string{"198.51.100.7/32 berta allowed: partner", "203.0.113.9/32 berta allowed: branch", "203.0.113.64/26 berta allowed: branch"})
+		list, err := s.Allowed(ctx, at)
+		must(t, err)
+		equal(t, "on the list", list, []Allowed{
+			{Entry: "2001:db8::1", Addresses: []netip.Prefix{prefix("2001:db8::1/128")}, By: "berta", Since: at},
+			{Entry: "203.0.113.0/24", Addresses: []netip.Prefix{prefix("203.0.113.0/24")}, Reason: "branch", By: "berta", Since: at},
+			{Entry: "vpn.example.com", Addresses: []netip.Prefix{prefix("198.51.100.7/32"), prefix("198.51.100.8/32")}, Reason: "partner", By: "berta", Since: at, Until: at.Add(time.Hour), Resolved: at, Due: at.Add(time.Minute)},
+		})
+		_, err = s.Allow(ctx, []Allowed{{Entry: "203.0.113.0/24", Addresses: []netip.Prefix{prefix("203.0.113.0/24")}, Reason: "branch office", Until: at.Add(time.Minute)}}, "anna", at.Add(time.Second))
+		must(t, err)
+		list, err = s.Allowed(ctx, at)
+		must(t, err)
+		equal(t, "renewed", list[1], Allowed{Entry: "203.0.113.0/24", Addresses: []netip.Prefix{prefix("203.0.113.0/24")}, Reason: "branch office", By: "anna", Since: at, Until: at.Add(time.Minute)})
+		changed("again", true)
+
+		commit(t, s, &Batch{Records: []Record{{ID: 2, Time: at, Src: addr("203.0.113.77"), Dst: addr("192.0.2.1")}, {ID: 3, Time: at, Src: addr("2001:db8::1"), Dst: addr("192.0.2.1")}, {ID: 4, Time: at, Src: addr("192.0.2.9"), Dst: addr("192.0.2.1")}}})
+		ended, err := s.EndAllowed(ctx, at.Add(30*time.Second))
+		must(t, err)
+		equal(t, "before its end", len(ended), 0)
+		changed("before its end", false)
+		ended, err = s.EndAllowed(ctx, at.Add(2*time.Minute))
+		must(t, err)
+		equal(t, "ended", len(ended), 1)
+		changed("an end", true)
+		gone, err := s.Disallow(ctx, "2001:db8::1", "anna", "enough", at.Add(3*time.Minute))
+		must(t, err)
+		equal(t, "removed", gone.Entry, "2001:db8::1")
+		changed("a removal", true)
+		if _, err := s.Disallow(ctx, "203.0.113.0/24", "anna", "", at); !errors.Is(err, ErrNotAllowed) {
+			t.Errorf("what has ended is removed: %v", err)
+		}
+		changed("nothing to remove", false)
+		since, err := s.Disallowed(ctx, at.Add(2*time.Minute))
+		must(t, err)
+		equal(t, "ended since", len(since), 2)
+		commit(t, s, &Batch{Records: []Record{{ID: 5, Time: at, Src: addr("203.0.113.77"), Dst: addr("192.0.2.1")}}})
+		var ids []int64
+		must(t, s.Sightings(ctx, []Interval{{From: at.Add(-time.Hour)}}, func(r *Record) error {
+			ids = append(ids, r.ID)
+			return nil
+		}))
+		equal(t, "evidence", ids, []int64{4, 5})
+		var history []string
+		must(t, s.Audits(ctx, AuditFilter{Limit: 2}, func(n *Noted) error {
+			history = append(history, n.Action+" "+n.Address.String()+n.Subject+" "+n.By+" "+n.Reason)
+			return nil
+		}))
+		equal(t, "history", history, []string{"disallow 2001:db8::1/128 anna enough", "disallow 203.0.113.0/24 detector the time it was allowed for is over"})
+	})
+}
+
+// A pause is seen by all, has one end, which the latest word decides, and ends by itself or by hand, once.
+func TestPause(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		ctx, s, at := context.Background(), db.open("one"), noon()
+		paused := func(what string, want *Pause) {
+			t.Helper()
+			got, err := s.Paused(ctx)
+			must(t, err)
+			equal(t, what, got, want)
+		}
+		paused("at first", nil)
+		_, before, err := s.Versions(ctx)
+		must(t, err)
+		first := Pause{Since: at, Until: at.Add(time.Hour), By: "anna", Reason: "a test"}
+		must(t, s.Pause(ctx, first, at))
+		paused("paused", &first)
+		_, now, err := s.Versions(ctx)
+		must(t, err)
+		if now == before {
+			t.Error("nobody notices the pause")
+		}
+		second := Pause{Since: at.Add(time.Minute), Until: at.Add(2 * time.Hour), By: "berta", Reason: "longer"}
+		must(t, s.Pause(ctx, second, at.Add(time.Minute)))
+		second.Since = at
+		paused("prolonged", &second)
+		ended, err := s.EndPause(ctx, at.Add(time.Hour))
+		must(t, err)
+		equal(t, "before its end", ended, nil)
+		ended, err = s.EndPause(ctx, at.Add(2*time.Hour))
+		must(t, err)
+		equal(t, "at its end", ended, &second)
+		paused("over", nil)
+		ended, err = s.Unpause(ctx, "anna", "enough", at.Add(2*time.Hour))
+		must(t, err)
+		equal(t, "nothing to resume", ended, nil)
+		must(t, s.Pause(ctx, first, at))
+		ended, err = s.Unpause(ctx, "anna", "enough", at.Add(2*time.Hour))
+		must(t, err)
+		equal(t, "resumed", ended, &first)
+		var history []string
+		must(t, s.Audits(ctx, AuditFilter{Limit: 3}, func(n *Noted) error {
+			history = append(history, n.Action+" "+n.Subject+" "+n.By+" "+n.Reason)
+			return nil
+		}))
+		equal(t, "history", history, []string{"resume everything anna enough", "pause everything anna until " + at.Add(time.Hour).Format(time.RFC3339) + ": a test", "resume everything detector the time of the pause is over"})
 	})
 }

@@ -24,7 +24,7 @@ func (r *Record) sightingTexts() [12]*string {
 
 // Sightings calls fn for this instance's records whose time lies in one of the intervals, each once, in
 // the order of their ids, which is the order in which they were committed. Left out is what was committed
-// before the last release of its source, or of a network that holds it: evidence that no longer counts.
+// before the last release of its source, or of a network that holds it, or before that was no longer allowed: evidence that does not count.
 // Set are ID, Time, Device, Src, Dst, SrcPort, DstPort, Type, Subtype, Direction, Severity, Action, Rule, ThreatID,
 // Application, FromZone, SessionEndReason, SrcUser, Protocol, Outcome, Repeat, File and Offset. The record is valid during the
 // call only. An error of fn ends the reading and is returned.
@@ -93,7 +93,7 @@ func (w *where) addIntervals(d *dialect, column string, in []Interval) {
 	w.add("("+strings.Join(terms, " OR ")+")", args...)
 }
 
-// cutoffs tells what was recorded before the last release of its source.
+// cutoffs tells what was recorded before the last release of its source, or while that was allowed.
 type cutoffs struct {
 	last map[netip.Prefix]int64 // highest record id at the last release
 	bits []int                  // the prefix lengths that occur
@@ -113,7 +113,8 @@ func (l *blacklist) cutoffs(ctx context.Context, firstRecord int64) (*cutoffs, e
 			c.bits = append(c.bits, p.Bits())
 		}
 		return nil
-	}, `SELECT address, max(release_record) FROM blacklist WHERE release_record >= $1 GROUP BY address`, firstRecord)
+	}, `SELECT address, max(record) FROM (SELECT address, release_record AS record FROM blacklist WHERE release_record >= $1
+		UNION ALL SELECT address, end_record FROM allowed_addresses WHERE end_record >= $1) AS ended GROUP BY address`, firstRecord)
 	return c, err
 }
 

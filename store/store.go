@@ -36,7 +36,7 @@ type Options struct {
 // Errors that another try may mend are told by Transient.
 //
 // It is made of what is kept, each a type that owns its tables: the instance with its positions, the blacklist
-// with evidence and audit trail, what the firewalls enforce, what they named as not to be blocked, and what label files list. What takes several of them together, and the
+// with evidence and audit trail, what the firewalls enforce, what they named as not to be blocked, what persons allow, and what label files list. What takes several of them together, and the
 // records, are its own. So are the notices.
 type Store struct {
 	*database
@@ -45,6 +45,7 @@ type Store struct {
 	enforced
 	protected
 	listed
+	allowing
 	records recordTable
 }
 
@@ -95,7 +96,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, errors.Join(err, db.close())
 	}
 	db.teller, db.guest = inst.agent, o.Instance == CommandLine
-	return &Store{database: db, instance: inst, blacklist: blacklist{db}, enforced: enforced{db, inst.agent}, protected: protected{db, inst.agent}, listed: listed{db, inst.agent}, records: records}, nil
+	return &Store{database: db, instance: inst, blacklist: blacklist{db}, enforced: enforced{db, inst.agent}, protected: protected{db, inst.agent}, listed: listed{db, inst.agent}, allowing: allowing{db}, records: records}, nil
 }
 
 // Close ends all connections. Other calls must have returned before.

@@ -10,6 +10,7 @@ package api
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"time"
 
@@ -47,6 +48,10 @@ type Options struct {
 	Changed  func()                  // the blacklist was changed; nil: nobody waits for that
 	Enforced func() int64            // the version of the blacklist that is in force
 	Rate     func() float64          // lines a second
+	// Guarded takes over what is never blocked from the database now; nil: nobody keeps it.
+	Guarded func(context.Context) error
+	// Lookup resolves names on the allow-list; nil: as this host does.
+	Lookup own.Lookup
 	// Reload reads the configuration again: its faults, or when the one in use was loaded, whose place the new one takes.
 	Reload func(context.Context) (faults []string, loaded time.Time, err error)
 	// Open opens the database that is there now, beside the one in use; nil and no error: there is none. Sound tells whether the agent finds
@@ -136,6 +141,9 @@ func (a *API) places(route *route, who Caller) chan struct{} {
 func New(o Options) *API {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Lookup == nil {
+		o.Lookup = net.DefaultResolver.LookupNetIP
 	}
 	if o.Pause == nil {
 		o.Pause = loop.Pause

@@ -161,6 +161,12 @@ func (a *API) showAddress(c *call) error {
 		return err
 	}
 	x.Known(enforce.Names(a.opts.Config))
+	switch pause, err := st.Paused(ctx); {
+	case err != nil:
+		return err
+	case pause != nil && pause.Until.After(a.opts.Now()):
+		x.Paused()
+	}
 	if !x.Own() {
 		if x.Itself, err = a.unlisted(ctx, st, prefix); err != nil {
 			return err

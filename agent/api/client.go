@@ -57,6 +57,11 @@ func (c *Client) Delete(ctx context.Context, path string, query url.Values, v an
 	return c.do(ctx, http.MethodDelete, path, query, nil, v)
 }
 
+// DeleteOf has what a body names removed.
+func (c *Client) DeleteOf(ctx context.Context, path string, body, v any) error {
+	return c.do(ctx, http.MethodDelete, path, nil, body, v)
+}
+
 func (c *Client) do(ctx context.Context, method, path string, query url.Values, body, v any) error {
 	response, err := c.ask(ctx, method, path, query, body)
 	if err != nil {

@@ -100,6 +100,9 @@ type Removed struct {
 	Note string `json:"note,omitempty"` // what else stands for the address
 }
 
+// releasedByHand is the reason of what is released without one.
+const releasedByHand = "released by hand"
+
 func (a *API) removeBlock(c *call) error {
 	prefix, err := c.address()
 	if err != nil {
@@ -111,7 +114,7 @@ func (a *API) removeBlock(c *call) error {
 	}
 	reason := c.query.Get("reason")
 	if strings.TrimSpace(reason) == "" {
-		reason = "released by hand"
+		reason = releasedByHand
 	}
 	ctx := c.r.Context()
 	entry, err := st.Release(ctx, prefix, c.by(), reason, a.opts.Now())

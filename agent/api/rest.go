@@ -1,9 +1,11 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"activedefense/agent/enforce"
 	"activedefense/agent/state"
@@ -23,11 +25,11 @@ func (a *API) status(c *call) error {
 // defaultHistory is how many changes are given where no limit is named.
 const defaultHistory = 1000
 
-// Change is one change of the blacklist.
+// Change is one change of the blacklist, the allow-list or the pause.
 type Change struct {
 	Time    string `json:"time"`
 	Action  string `json:"action"`
-	Address string `json:"address"`
+	Address string `json:"address"` // or a name, or what all is meant
 	By      string `json:"by"`
 	Reason  string `json:"reason"`
 }
@@ -54,8 +56,8 @@ func (a *API) listHistory(c *call) error {
 		return err
 	}
 	out := c.newList("changes")
-	err = st.Audits(c.r.Context(), store.AuditFilter{Address: address, Since: since, Limit: limit}, func(x *store.Audit) error {
-		return out.add(Change{x.Time.UTC().Format("2006-01-02T15:04:05.999999999Z07:00"), x.Action, detect.AddressText(x.Address), x.By, x.Reason})
+	err = st.Audits(c.r.Context(), store.AuditFilter{Address: address, Since: since, Limit: limit}, func(x *store.Noted) error {
+		return out.add(Change{x.Time.UTC().Format(time.RFC3339Nano), x.Action, cmp.Or(x.Subject, detect.AddressText(x.Address)), x.By, x.Reason})
 	})
 	return out.end(struct{}{}, err)
 }

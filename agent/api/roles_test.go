@@ -38,10 +38,16 @@ func TestTheRoleOfAPeer(t *testing.T) {
 
 // asked is a request to a route that finds what it asks for.
 func asked(r *route) (path, body string) {
-	path = Prefix + strings.NewReplacer("{address}", "203.0.113.1", "{name}", "gone").Replace(r.path)
+	path = Prefix + strings.NewReplacer("{address}", "203.0.113.1", "{name}", "gone", "{entry}", "203.0.113.1").Replace(r.path)
 	switch r.method + " " + r.path {
 	case "POST blacklist":
 		body = `{"address": "203.0.113.9", "reason": "x"}`
+	case "DELETE blacklist":
+		body = `{"addresses": ["203.0.113.1"]}`
+	case "POST blacklist/import":
+		body = `{"entries": [{"address": "203.0.113.7"}]}`
+	case "POST allow":
+		body = `{"entry": "203.0.113.8"}`
 	case "POST blacklist/accept":
 		body = `{"all": true}`
 	}

@@ -93,6 +93,7 @@ func TestTheListGoesOnThroughAReloadThoughItCouldNotBeSaved(t *testing.T) {
 	published := clk.now()
 	run(t, first)
 	before := get(t, client(t, first), first)
+	waitFor(t, "the fetch is counted", func() bool { return first.Status().Fetches == 1 })
 	fetched := first.Status()
 	for n := range 2 { // nothing is saved in between, either
 		o.After = first
@@ -106,6 +107,7 @@ func TestTheListGoesOnThroughAReloadThoughItCouldNotBeSaved(t *testing.T) {
 		}
 		run(t, next)
 		after := get(t, client(t, next), next)
+		waitFor(t, "the fetch is counted", func() bool { return next.Status().Fetches == fetched.Fetches+1 })
 		fetched = next.Status()
 		if after.body != before.body || after.header.Get("ETag") != before.header.Get("ETag") || after.header.Get("Last-Modified") != before.header.Get("Last-Modified") {
 			t.Errorf("reload %d: another list is served: %v, then %v", n, before.header, after.header)

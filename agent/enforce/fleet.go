@@ -34,12 +34,13 @@ type Snapshot struct {
 	Entries []firewall.Entry
 }
 
-// Options are what the firewalls' enforcers need. All of them must be set, but MayBlock, Timer and Lookup.
+// Options are what the firewalls' enforcers need. All of them must be set, but Enforced, MayBlock, Timer and Lookup.
 type Options struct {
 	Config   *config.Config
 	Expected Expected
 	Version  string              // of the program, for the calls' user agent
 	Blocked  func() *Snapshot    // what is blocked now
+	Enforced func() *Snapshot    // what of it the firewalls are to have; nil: all
 	Served   func() *Snapshot    // what the list serves; nil while there is nothing, and as long enforcers of mode edl are not to be run
 	Store    func() *store.Store // for the watchers; it gives nil while there is none
 	Calls    *Calls
@@ -69,6 +70,9 @@ type Fleet struct {
 func New(o Options) (*Fleet, error) {
 	if o.Timer == nil {
 		o.Timer = loop.NewTimer
+	}
+	if o.Enforced == nil {
+		o.Enforced = o.Blocked
 	}
 	if o.Lookup == nil {
 		o.Lookup = net.DefaultResolver.LookupNetIP
@@ -187,7 +191,7 @@ func peerName(fw config.Firewall) string { return fw.Name + " (peer)" }
 func (o *Options) newEnforcer(fw config.Firewall, members ...*xmlapi.Device) (*Enforcer, error) {
 	name := members[0].Name()
 	e := newEnforcer(name, o.Logger.With().Str("firewall", name).Logger())
-	e.devices, e.paired, e.state.Mode, e.desired = members, fw.PeerURL != "", fw.Mode, o.Blocked
+	e.devices, e.paired, e.state.Mode, e.desired = members, fw.PeerURL != "", fw.Mode, o.Enforced
 	e.now, e.timer, e.calls, e.state.Since = o.Now, o.Timer, o.Calls, o.Started
 	names := firewall.NamesFor(fw.Tag)
 	var err error

@@ -119,10 +119,13 @@ func EntryOf(e *store.Entry, releaseAfter time.Duration) firewall.Entry {
 	return firewall.Entry{Prefix: e.Address, Since: e.BlockedAt, Until: e.ReleaseAt(releaseAfter), Rank: rank, LastSeen: e.LastSeen, Tag: e.Tag, Members: e.Members}
 }
 
-// blockedNow reads what is on the blacklist.
+// blockedNow reads what is on the blacklist and is to be enforced: nothing, while a person has that paused.
 func blockedNow(ctx context.Context, cfg *config.Config, st *store.Store) ([]firewall.Entry, error) {
 	if st == nil {
 		return nil, nil
+	}
+	if p, err := st.Paused(ctx); err != nil || p != nil && p.Until.After(time.Now()) {
+		return nil, err
 	}
 	var entries []firewall.Entry
 	_, err := st.Changes(ctx, 0, func(e *store.Entry) error {

@@ -106,7 +106,7 @@ type EvidenceLine struct {
 // Enforced says whether a firewall holds the address, or has no room for it.
 type Enforced struct {
 	Firewall string    `json:"firewall"`
-	State    string    `json:"state"`            // enforced, pending, left-out or unknown
+	State    string    `json:"state"`            // enforced, pending, left-out, paused or unknown
 	Address  string    `json:"address"`          // what is held or left out: the entry, or an address of it where it cannot hold the network
 	Since    time.Time `json:"since,omitzero"`   // zero: nothing is noted
 	SeenAt   time.Time `json:"seen_at,omitzero"` // when the firewall was last read and held it; zero: not since it was written
@@ -125,6 +125,7 @@ const (
 	statePending  = "pending"  // written, and not read back yet; or no rule of the firewall uses it yet
 	stateUnknown  = "unknown"  // nothing is noted: not written yet, or refused, which status tells
 	stateLeftOut  = "left-out" // the firewall has no room for it
+	statePaused   = "paused"   // a person has taken everything off the firewalls for a time
 )
 
 // AuditLine is one change of an entry: see store.Audit.
@@ -286,6 +287,18 @@ func (x *Explanation) Known(firewalls []string) {
 	for _, name := range firewalls {
 		if x.Blocked && !slices.ContainsFunc(x.Enforced, func(e Enforced) bool { return e.Firewall == name }) {
 			x.Enforced = append(x.Enforced, Enforced{Firewall: name, State: stateUnknown, Address: x.Address})
+		}
+	}
+}
+
+// Paused says of firewalls that hold nothing of a blocked address why: enforcement is paused. What a firewall holds yet it holds.
+func (x *Explanation) Paused() {
+	for _, other := range x.Others {
+		other.Paused()
+	}
+	for i := range x.Enforced {
+		if x.Enforced[i].State == stateUnknown {
+			x.Enforced[i].State = statePaused
 		}
 	}
 }

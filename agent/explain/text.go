@@ -122,13 +122,11 @@ func (x *Explanation) writeLists(t *display.Table) {
 		}
 	}
 	t.Line("\nEnforced on")
-	noted := 0
 	for _, f := range x.Enforced {
-		if f.State == stateUnknown {
-			t.Row("  "+f.Firewall, "UNKNOWN: nothing is noted; "+x.program()+" status says whether it is written to")
+		if why := f.missing(x.program()); why != "" {
+			t.Row("  "+f.Firewall, why)
 			continue
 		}
-		noted++
 		ends := "until it is released"
 		if f.State == stateLeftOut {
 			ends = "LEFT OUT: the firewall has no room for it"
@@ -155,7 +153,7 @@ func (x *Explanation) writeLists(t *display.Table) {
 		}
 	}
 	switch {
-	case noted > 0:
+	case slices.ContainsFunc(x.Enforced, func(e Enforced) bool { return e.State != stateUnknown }):
 	case x.Blocked && len(x.Enforced) > 0:
 		t.Line("  The list has it, where one is served; whether a rule of a firewall uses the list: %s verify", x.program())
 	case x.Blocked:
@@ -173,4 +171,15 @@ func (x *Explanation) writeLists(t *display.Table) {
 	for _, e := range x.Audit {
 		t.Row("  "+display.LocalTime(e.Time), e.Action, "by "+e.By, e.Reason)
 	}
+}
+
+// missing says why it is not known to hold anything; empty: it is.
+func (f *Enforced) missing(program string) string {
+	switch f.State {
+	case statePaused:
+		return "PAUSED: a person has taken everything off the firewalls and the list for a time; " + program + " blacklist resume ends it"
+	case stateUnknown:
+		return "UNKNOWN: nothing is noted; " + program + " status says whether it is written to"
+	}
+	return ""
 }

@@ -57,6 +57,8 @@ type Change struct {
 	Proven time.Time
 	// Waiting is Held or Observed for one that is on the blacklist so, and goes on being counted; else the zero value.
 	Waiting store.State
+	// Forgotten says this alone: what it did until now is no evidence. Whether it is on the blacklist stays as it is.
+	Forgotten bool
 	// NotHeld, if it is set, says this alone: until when verdicts of a partner are not held, because a person accepted one; a
 	// time that is over takes that back.
 	NotHeld time.Time
@@ -186,7 +188,7 @@ func (l *Live) apply() {
 	l.incoming = nil
 	l.mu.Unlock()
 	// What came or went together is told the engine together: many networks cost it as much as one.
-	var came, went []netip.Prefix
+	var came, went, forgotten []netip.Prefix
 	tell := func() {
 		l.engine.Block(came...)
 		l.engine.Release(went...)
@@ -195,6 +197,10 @@ func (l *Live) apply() {
 	for _, c := range changes {
 		if !c.NotHeld.IsZero() {
 			l.engine.Accept(c.Address, c.NotHeld)
+			continue
+		}
+		if c.Forgotten {
+			forgotten = append(forgotten, c.Address)
 			continue
 		}
 		delete(l.waiting, c.Address)
@@ -215,4 +221,5 @@ func (l *Live) apply() {
 		}
 	}
 	tell()
+	l.engine.Forget(forgotten...)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/netip"
 	"time"
 
 	"activedefense/detect"
@@ -40,7 +39,7 @@ func (l *Live) remember(ctx context.Context) error {
 	return nil
 }
 
-// forgetReleased has the engine forget what it remembered of sources that were released after the last batch was committed: the
+// forgetReleased has the engine forget what it remembered of sources that were released, or no longer allowed, after the last batch was committed: the
 // run that wrote it did not see that any more.
 func (l *Live) forgetReleased(ctx context.Context, positions []store.Position) error {
 	var last time.Time
@@ -56,9 +55,12 @@ func (l *Live) forgetReleased(ctx context.Context, positions []store.Position) e
 	if err != nil {
 		return fmt.Errorf("read what was released since the last run: %w", err)
 	}
-	forgotten := make([]netip.Prefix, len(released))
+	forgotten, err := l.opts.Store.Disallowed(ctx, last.Add(-releaseSlack))
+	if err != nil {
+		return fmt.Errorf("read what was allowed until the last run: %w", err)
+	}
 	for i := range released {
-		forgotten[i] = released[i].Address
+		forgotten = append(forgotten, released[i].Address)
 	}
 	l.engine.Forget(forgotten...)
 	return nil

@@ -1,5 +1,5 @@
-// Package own unites what is ours, and what serves us: what the configuration names, the addresses of this host and of the
-// firewalls, and what the firewalls said of themselves.
+// Package own unites what is ours, what serves us, and what persons allow: what the configuration names, the addresses of this host and of the
+// firewalls, what the firewalls said of themselves, and the allow-list.
 //
 // The words: an address or network that is protected is never blocked; one of them is ours when it belongs to us, and a peer
 // when it is of something that a firewall talks to.
@@ -48,6 +48,7 @@ type Addresses struct {
 	protected []store.Protected
 	spared    []detect.Own
 	others    []detect.Own // what other agents never block
+	allowed   []detect.Own // what persons allow, in this database
 	pieces    []piece      // of which the last Known was put together
 	last      *Known
 }
@@ -148,6 +149,36 @@ func (a *Addresses) Share(guards []store.Guarded) {
 	}
 }
 
+// Allow takes over the allow-list, which all agents on a database read for themselves: it is guarded, and not published. It gives what it no
+// longer holds.
+func (a *Addresses) Allow(list []store.Allowed) (gone []netip.Prefix) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	before := a.allowed
+	a.allowed = make([]detect.Own, 0, len(list))
+	still := make(map[netip.Prefix]bool, len(list))
+	for _, e := range list {
+		what := "on the allow-list"
+		if !e.Resolved.IsZero() {
+			what += " as " + e.Entry
+		}
+		what += " (" + e.By
+		if e.Reason != "" {
+			what += ": " + e.Reason
+		}
+		for _, p := range e.Addresses {
+			a.allowed = append(a.allowed, detect.Own{Prefix: p, What: what + ")"})
+			still[p] = true
+		}
+	}
+	for _, o := range before {
+		if !still[o.Prefix] {
+			gone = append(gone, o.Prefix)
+		}
+	}
+	return gone
+}
+
 // piece is an address or network, and what it is to us.
 type piece struct {
 	detect.Own
@@ -162,7 +193,7 @@ func (a *Addresses) Known() *Known {
 	defer a.mu.Unlock()
 	pieces := a.gather()
 	mine := len(pieces)
-	for _, o := range a.others {
+	for _, o := range slices.Concat(a.allowed, a.others) {
 		pieces = append(pieces, piece{o, guarded, ""})
 	}
 	if a.last != nil && slices.Equal(pieces, a.pieces) {

@@ -185,3 +185,32 @@ func TestWhatOthersNeverBlockIsGuarded(t *testing.T) {
 		t.Error("it is guarded when nobody says so any more")
 	}
 }
+
+// What persons allow is guarded with who says so, is neither ours nor published as this agent's, and what ceases to be allowed is told once.
+func TestWhatPersonsAllowIsGuarded(t *testing.T) {
+	a := New(&config.Config{}, nil)
+	before := a.Known()
+	if gone := a.Allow([]store.Allowed{
+		{Entry: "198.51.100.0/28", Addresses: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/28")}, By: "anna", Reason: "branch"},
+		{Entry: "vpn.example.com", Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("192.0.2.2/32")}, By: "berta", Resolved: time.Unix(1, 0)},
+	}); len(gone) != 0 {
+		t.Errorf("gone is %v", gone)
+	}
+	k := a.Known()
+	for addr, want := range map[string]string{"198.51.100.7": "198.51.100.7 is in 198.51.100.0/28, which is on the allow-list (anna: branch)", "192.0.2.2": "192.0.2.2 is on the allow-list as vpn.example.com (berta)"} {
+		if err := k.Guard.CheckAddr(netip.MustParseAddr(addr)); err == nil || err.Error() != want {
+			t.Errorf("%s: %v", addr, err)
+		}
+	}
+	if k.Ours.Contains(netip.MustParseAddr("198.51.100.7")) || !slices.Equal(k.Published, before.Published) {
+		t.Error("it is ours, or published")
+	}
+	keep := []store.Allowed{{Entry: "vpn.example.com", Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.2/32")}, By: "berta", Resolved: time.Unix(2, 0)}}
+	if gone := a.Allow(keep); len(gone) != 2 || a.Known().Guard.CheckAddr(netip.MustParseAddr("198.51.100.7")) != nil {
+		t.Errorf("gone is %v", gone)
+	}
+	k = a.Known()
+	if gone := a.Allow(keep); len(gone) != 0 || a.Known() != k {
+		t.Errorf("gone is %v", gone)
+	}
+}

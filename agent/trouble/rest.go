@@ -66,6 +66,12 @@ func Networks(d *line.DetectStatus, known bool, asked []enforce.AskStatus, start
 	return troubles
 }
 
+// Paused is that enforcement is paused by a person.
+func Paused(since, until time.Time, by, reason string) Trouble {
+	return Trouble{Since: since, What: "paused: nothing is enforced, on firewalls and list, until " + until.Local().Format(time.DateTime) + " (" + by + ": " + reason + ")",
+		Remedy: "It comes back by itself; activedefense blacklist resume ends it now"}
+}
+
 // untakenAfter is when it is a trouble that a receiver takes no notices.
 const untakenAfter = 10 * time.Minute
 

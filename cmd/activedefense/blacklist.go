@@ -28,7 +28,9 @@ func newBlacklistCommand(a *app) *cobra.Command {
 		Args:  ofSubcommands,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newBlacklistListCommand(a), newBlacklistShowCommand(a), newBlacklistAddCommand(a), newBlacklistRemoveCommand(a), newBlacklistAcceptCommand(a))
+	c.AddCommand(newBlacklistListCommand(a), newBlacklistShowCommand(a), newBlacklistAddCommand(a), newBlacklistRemoveCommand(a), newBlacklistAcceptCommand(a),
+		newBlacklistExportCommand(a), newBlacklistImportCommand(a), newBlacklistHistoryCommand(a),
+		newBlacklistPauseCommand(a), newBlacklistResumeCommand(a))
 	return c
 }
 
@@ -110,26 +112,40 @@ type blacklistRemoveCommand struct {
 }
 
 func newBlacklistRemoveCommand(a *app) *cobra.Command {
-	r := &blacklistRemoveCommand{app: a}
+	r, l, yes := &blacklistRemoveCommand{app: a}, &blacklistListCommand{app: a}, false
 	c := &cobra.Command{
-		Use:   "remove ADDR... [--reason TEXT]",
+		Use:   "remove ADDR... | --rule RULE | --device NAME | --since TIME [--reason TEXT]",
 		Short: "Release addresses or networks now, or dismiss what is held or observed",
 		Long: `Releases addresses or networks now. Past activity no longer counts: they are blocked again only for
-new activity. What is held or observed is dismissed in the same way. To never block an address again, add it to never_block.
-What a label file of mode block lists stays: it would be blocked again at once.`,
-		Args: atLeastOne("an address or a network"),
+new activity. What is held or observed is dismissed in the same way. To never block an address again: "allow add".
+What a label file of mode block lists stays: it would be blocked again at once. With --rule, --device or --since, all that they
+find together is released, after asking how many that are.`,
 		RunE: func(c *cobra.Command, args []string) error {
+			if r.reason == "" {
+				r.reason = "released by hand"
+			}
+			if err := l.valid(); err != nil {
+				return err
+			}
+			if l.filter.Rule+l.filter.Device+l.since != "" {
+				if len(args) > 0 {
+					return usageErrorf("name addresses, or say which entries by --rule, --device and --since, and not both")
+				}
+				return removeFound(c.Context(), l, r.reason, yes)
+			}
+			if err := atLeastOne("an address or a network, or --rule, --device or --since")(c, args); err != nil {
+				return err
+			}
 			prefixes, err := parsePrefixes(args)
 			if err != nil {
 				return err
-			}
-			if r.reason == "" {
-				r.reason = "released by hand"
 			}
 			return r.removeAll(c.Context(), prefixes)
 		},
 	}
 	c.Flags().StringVar(&r.reason, "reason", "", "`TEXT` with the reason")
+	l.addFilters(c)
+	c.Flags().BoolVar(&yes, "yes", false, "release what --rule, --device and --since find without asking")
 	return c
 }
 
@@ -147,7 +163,7 @@ func (r *blacklistRemoveCommand) removeAll(ctx context.Context, prefixes []netip
 		}
 	}
 	if !r.json && len(faults) < len(prefixes) {
-		fmt.Fprintln(r.stdout, "What was seen until now no longer counts. To never block an address, add it to never_block.")
+		fmt.Fprintln(r.stdout, "What was seen until now no longer counts. To never block an address: activedefense allow add.")
 	}
 	return errors.Join(faults...)
 }
@@ -223,6 +239,64 @@ func (b *blacklistAcceptCommand) accept(ctx context.Context, prefixes []netip.Pr
 	}
 	if len(out.NotHeld) > 0 {
 		return fmt.Errorf("not held, and so not accepted: %s", strings.Join(out.NotHeld, ", "))
+	}
+	return nil
+}
+
+func newBlacklistPauseCommand(a *app) *cobra.Command {
+	var ask api.Pausing
+	c := &cobra.Command{
+		Use:   "pause [--for 1h] [--reason TEXT]",
+		Short: "Take everything off the firewalls and the list for a time, and keep detecting",
+		Long: `Takes everything off the firewalls and the list, for all agents on the database and over restarts, while detection goes on and what is found is
+put on the blacklist. It comes back by itself after an hour, or as --for says (7d at most), or by "blacklist resume"; status tells it as a
+trouble meanwhile. No brake holds it. Firewalls that fetch the list get an empty one with their next fetch. Of a pause that there
+is, --for counts from now on.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if d, err := config.ParseDuration(cmp.Or(ask.For, "1h")); err != nil || d <= 0 {
+				return usageErrorf("--for %q: use a duration such as 1h or 30m", ask.For)
+			}
+			return paused(c.Context(), a, "blacklist/pause", ask)
+		},
+	}
+	c.Flags().StringVar(&ask.For, "for", "", "how long: a `TIME` such as 30m, 1h by default")
+	c.Flags().StringVar(&ask.Reason, "reason", "", "`TEXT` with the reason")
+	return c
+}
+
+func newBlacklistResumeCommand(a *app) *cobra.Command {
+	var ask api.Pausing
+	c := &cobra.Command{
+		Use:   "resume [--reason TEXT]",
+		Short: "End a pause: what is blocked is enforced again",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return paused(c.Context(), a, "blacklist/resume", ask) },
+	}
+	c.Flags().StringVar(&ask.Reason, "reason", "", "`TEXT` with the reason")
+	return c
+}
+
+// paused begins a pause or ends it, and says what is now.
+func paused(ctx context.Context, a *app, route string, ask api.Pausing) error {
+	client, done, err := a.ask(ctx, changes, a.needing(forRelease...))
+	if err != nil {
+		return err
+	}
+	defer done()
+	var out api.Paused
+	if err := client.Post(ctx, route, ask, &out); err != nil {
+		return asked(err)
+	}
+	switch {
+	case a.json:
+		return a.printJSON(out)
+	case out.Paused == nil:
+		fmt.Fprintln(a.stdout, "nothing is paused")
+	case route == "blacklist/resume":
+		fmt.Fprintf(a.stdout, "What is blocked is enforced again. It was paused since %s by %s (%s).\n", display.LocalTime(out.Paused.Since), display.Harmless(out.Paused.By), display.Harmless(out.Paused.Reason))
+	default:
+		fmt.Fprintf(a.stdout, "Everything leaves the firewalls and the list now, and comes back by itself %s, or by: activedefense blacklist resume\n", display.LocalTime(out.Paused.Until))
 	}
 	return nil
 }

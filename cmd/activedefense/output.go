@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -32,6 +33,17 @@ func parsePrefixes(args []string) ([]netip.Prefix, error) {
 func plural[T int | int64 | uint64](n T, what string) string { return display.Plural(n, what) }
 func grouped[T int | int64 | uint64](n T) string             { return display.Grouped(n) }
 func span(d time.Duration) string                            { return display.Span(d) }
+
+// eachOf does something with each; what fails keeps no other from it.
+func eachOf(args []string, do func(string) error) error {
+	var faults []error
+	for _, arg := range args {
+		if err := do(arg); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return errors.Join(faults...)
+}
 
 // parseTime reads the time of a flag; see [api.ParseTime].
 func parseTime(flag, text string, now time.Time) (time.Time, error) {
