@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"activedefense/config"
 	"activedefense/firewall"
@@ -548,6 +549,7 @@ func TestAProvisioningThatIsStoppedSaysWhatStays(t *testing.T) {
 func TestNothingIsWrittenThatCouldNotBeCommitted(t *testing.T) {
 	l := newPolicyLab(t)
 	sim := l.add("fw1", firewall.ModeTag, panosim.Options{})
+	l.cfg.Firewalls[0].Timeout = time.Minute // for 65 MiB on a busy machine
 	for _, remove := range []bool{false, true} {
 		before, fault, says := sim.Config().Candidate(), panosim.Fault{Effect: panosim.Pad, Kind: panosim.KindConfigRead, Size: 65 << 20, Skip: 1}, "longer than 64 MiB"
 		if remove {
