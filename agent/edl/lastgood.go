@@ -87,6 +87,9 @@ func (s *Server) succeed() {
 		return
 	}
 	s.opts.After = nil
+	former.publishing.Lock()
+	former.succeed() // it may have been stopped before it served anything
+	former.publishing.Unlock()
 	former.clients.mu.Lock()
 	defer former.clients.mu.Unlock()
 	s.clients.mu.Lock()
@@ -95,7 +98,7 @@ func (s *Server) succeed() {
 	former.clients.known = nil
 }
 
-// served gives what is served last; nil: nothing is, or there is no server.
+// served gives what is served last, by the server or those before it; nil: nothing is, or there is no server.
 func (s *Server) served() *lastGood {
 	if s == nil {
 		return nil
@@ -104,7 +107,7 @@ func (s *Server) served() *lastGood {
 	defer s.publishing.Unlock()
 	now := s.current.Load()
 	if now == nil {
-		return nil
+		return s.opts.After.served()
 	}
 	return &lastGood{updated: now.updated, since: s.keep.modified, exact: s.keep.exact, etag: s.keep.etag, left: now.left, entries: s.keep.entries}
 }

@@ -97,6 +97,7 @@ func TestTheListGoesOnThroughAReloadThoughItCouldNotBeSaved(t *testing.T) {
 	fetched := first.Status()
 	for n := range 2 { // nothing is saved in between, either
 		o.After = first
+		o.After = mustNew(t, o) // which is stopped before it serves anything
 		next := mustNew(t, o)
 		clk.move(time.Minute)
 		if entries, at, err := next.LoadLastGood(); entries != 700 || err != nil || !at.Equal(published) {

@@ -44,7 +44,7 @@ func (st *Stream) expire() {
 	}
 	if c := st.files.cur; c != nil && !c.gone.IsZero() && st.files.alone(c) && c.atEnd() {
 		grace := goneGrace
-		if c.deleted() || s.inputs.queued() { // should it grow, that is noticed by its inode
+		if c.deleted() || s.inputs.queued() && s.folders.holds(c) { // should it grow, that is noticed by its inode
 			grace = s.grace
 		}
 		if now.Sub(c.gone) >= grace && now.Sub(c.idle) >= grace {
