@@ -85,7 +85,11 @@ func (f *Facts) readPlace(ctx context.Context, d *xmlapi.Device, want Expectatio
 	return nil
 }
 
-// readSystems reads what a push to the firewall may concern: its whole configuration, and what Panorama has pushed to its other virtual systems.
+// noSuchSystem is the code of the answer to a question for a virtual system that does not run (recorded: "vsys99 is invalid vsys").
+const noSuchSystem = 17
+
+// readSystems reads what a push to the firewall may concern: its whole configuration, and what Panorama has pushed to its other virtual systems, which may stand in
+// its template alone. One that stands in its candidate configuration alone has nothing of Panorama's.
 func (f *Facts) readSystems(ctx context.Context, d *xmlapi.Device) error {
 	const what = "read the virtual systems"
 	candidate, err := d.Get(ctx, what, xmlapi.DevicePath+"/vsys")
@@ -104,16 +108,21 @@ func (f *Facts) readSystems(ctx context.Context, d *xmlapi.Device) error {
 	if !f.info.value.MultiVSys {
 		return nil
 	}
-	for _, e := range slices.Concat(candidate.Entries(), running.Entries()) {
-		name := e.Attr("name")
+	names := f.place.Systems()
+	for _, e := range slices.Concat(running.Entries(), f.template.value.Child("devices").FirstEntry().Child("vsys").Entries()) {
+		names = append(names, e.Attr("name"))
+	}
+	for _, name := range names {
 		if name == f.VSys || slices.ContainsFunc(f.systems, func(s systemFacts) bool { return s.name == name }) {
 			continue
 		}
 		pushed, err := xmlapi.PushedPolicy(ctx, d, "read the policy pushed by Panorama to "+name, name)
-		if err != nil {
+		var e *xmlapi.Error
+		none := errors.As(err, &e) && e.Code == noSuchSystem
+		if err != nil && !none {
 			return err
 		}
-		f.systems = append(f.systems, systemFacts{name, pushed})
+		f.systems = append(f.systems, systemFacts{name, pushed, none})
 	}
 	return nil
 }
@@ -372,6 +381,7 @@ func (f *Facts) judgedPush(part *OnPanorama, adopted []panorama.Change) (panoram
 		if err != nil {
 			return push, err
 		}
+		system.None = s.none
 		push.Systems = append(push.Systems, system)
 	}
 	return push, nil

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -176,6 +177,49 @@ func TestOthersCommitsForOtherVirtualSystems(t *testing.T) {
 			for _, e := range c.after {
 				l.changed(e.action, e.path, e.element)
 			}
+			l.refused(c.told)
+		})
+	}
+}
+
+// What is said of virtual systems holds for those that stand in a template or are named by Panorama alone, too. One that somebody makes on the firewall and did
+// not commit has nothing of Panorama's.
+func TestOthersCommitsForAVirtualSystemOfATemplate(t *testing.T) {
+	const (
+		here   = branchesGroup + "/devices/entry[@name='" + serial + "']/vsys"
+		second = `<entry name="vsys2"><zone><entry name="untrust"/><entry name="dmz"/></zone></entry>`
+		third  = "/config/devices/entry[@name='localhost.localdomain']/vsys"
+		target = `<target><devices><entry name="` + serial + `"><vsys><entry name="vsys2"/></vsys></entry></devices></target><action>`
+	)
+	for name, c := range map[string]struct {
+		joined, template bool // before
+		path, element    string
+		told             string
+	}{
+		"it joins":         {false, true, here, `<entry name="vsys2"/>`, "pre-rulebase of branches"},
+		"one joins":        {false, false, here, `<entry name="vsys2"/>`, "pre-rulebase of branches"},
+		"a rule for it":    {true, true, branchesGroup + "/pre-rulebase/security/rules", strings.Replace(letIn("alone", "dmz"), "<action>", target, 1), "pre-rulebase of branches"},
+		"one for that":     {true, false, branchesGroup + "/pre-rulebase/security/rules", strings.Replace(letIn("alone", "dmz"), "<action>", target, 1), "pre-rulebase of branches"},
+		"one of all":       {false, true, branchesGroup + "/pre-rulebase/security/rules", strings.Replace(letIn("alone", "dmz"), "<action>", target, 1), "pre-rulebase of branches"},
+		"one is not there": {false, false, here, `<entry name="vsys7"/>`, "virtual system vsys7, which device group branches names and the firewall does not have"},
+		"nothing":          {true, true, branchesGroup + "/tag", `<entry name="x"/>`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newPanoramaLab(t, managed{local: withoutCleanup(), several: true, branches: preRules(letIn("hq", "dmz"))})
+			if c.template {
+				l.changed("set", templatesOfPanorama+"/entry[@name='base']/config/devices/entry[@name='localhost.localdomain']/vsys", second)
+			}
+			if c.joined {
+				l.changed("set", here, `<entry name="vsys2"/>`)
+			}
+			if name == "one of all" {
+				l.changed("delete", here, "")
+			}
+			if err := errors.Join(l.panorama.PushTemplate("all"), l.panorama.Push("branches"), l.sim.Config().Edit("boss", "set", third, `<entry name="vsys3"/>`)); err != nil {
+				t.Fatal(err)
+			}
+			l.unhindered()
+			l.changed("set", c.path, c.element)
 			l.refused(c.told)
 		})
 	}

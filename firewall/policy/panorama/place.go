@@ -56,6 +56,11 @@ func (p Place) gets(system string) bool {
 // tagsOf are the tags of a virtual system. A firewall that has one bears them there.
 func (p Place) tagsOf(system string) []string { return p.tags[cmp.Or(system, "vsys1")] }
 
+// Systems are the virtual systems of the firewall of which Panorama tells: those that a device group names, and those with tags.
+func (p Place) Systems() []string {
+	return slices.Sorted(slices.Values(slices.Concat(p.systems, slices.Collect(maps.Keys(p.others)), slices.Collect(maps.Keys(p.tags)))))
+}
+
 // lost tells whether a virtual system has something of a device group that no longer pushes to it.
 func (p Place) lost(system string, have Held) bool {
 	var levels []string

@@ -32,6 +32,7 @@ type System struct {
 	Have  Held   // what it has of its Panorama
 	Then  []Held // and would have by changes of ours, each of which may be made
 	Apart []Held // and of objects, by the changes at each level alone
+	None  bool   // the firewall has none of that name
 }
 
 // shared is what is shared of what it has, and would have.
@@ -45,7 +46,7 @@ func (s System) shared() System {
 		}
 		return out
 	}
-	return System{s.Name, of(s.Have), all(s.Then), all(s.Apart)}
+	return System{s.Name, of(s.Have), all(s.Then), all(s.Apart), s.None}
 }
 
 // Held is what a firewall has of its Panorama: rules and objects, and the config of its templates; nil: none.
@@ -104,7 +105,11 @@ func (p Push) policy(ctx context.Context, d *xmlapi.Device) (out []string, err e
 			}
 			of.System, of.At.Group, of.At.Parents = s.shared(), "", nil
 		}
-		for _, name := range of.policyOf(levels, used) {
+		found := of.policyOf(levels, used)
+		if s.None && len(found) > 0 && p.At.gets(s.Name) {
+			found = []string{"virtual system " + s.Name + ", which device group " + p.At.Group + " names and the firewall does not have"}
+		}
+		for _, name := range found {
 			if !slices.Contains(out, name) {
 				out = append(out, name)
 			}
