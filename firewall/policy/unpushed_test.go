@@ -143,6 +143,9 @@ func TestOthersCommitsForOtherVirtualSystems(t *testing.T) {
 		tags   = "/config/mgt-config/devices/entry[@name='" + serial + "']/vsys/entry[@name='vsys2']/tags"
 		second = `<entry name="vsys2"/>`
 		target = `<target><devices><entry name="` + serial + `"><vsys>` + second + `</vsys></entry></devices></target><action>`
+		first  = `<target><devices><entry name="` + serial + `"><vsys><entry name="vsys1"/></vsys></entry></devices></target>`
+
+		sharedTarget = "/config/shared" + pre + "/entry[@name='alone']/target"
 	)
 	local := strings.Replace(withoutCleanup(), "</entry></vsys>", `</entry><entry name="vsys2"><zone><entry name="untrust"/><entry name="dmz"/></zone><rulebase><security><rules>`+
 		named(letIn("local", "dmz"), "source", "RU")+`</rules></security></rulebase></entry></vsys>`, 1)
@@ -162,6 +165,12 @@ func TestOthersCommitsForOtherVirtualSystems(t *testing.T) {
 		"a shared rule for it":      {nil, []edit{{"set", "/config/shared" + pre, alone}}, "pre-rulebase of shared"},
 		"one for its tag":           {[]edit{{"set", tags, "<member>second</member>"}}, []edit{{"set", "/config/shared" + pre, tagged}}, "pre-rulebase of shared"},
 		"one that it has":           {[]edit{{"set", tags, "<member>second</member>"}, {"set", "/config/shared" + pre, tagged}}, nil, ""},
+		"the target of one":         {[]edit{{"set", "/config/shared" + pre, alone}}, []edit{{"edit", sharedTarget, first}}, "pre-rulebase of shared"},
+		"one for it and the other":  {[]edit{{"set", "/config/shared" + pre, alone}}, []edit{{"set", sharedTarget + "/devices/entry[@name='" + serial + "']/vsys", `<entry name="vsys1"/>`}}, "pre-rulebase of shared"},
+		"one for any":               {[]edit{{"set", "/config/shared" + pre, alone}}, []edit{{"edit", sharedTarget, "<target><negate>no</negate></target>"}}, "pre-rulebase of shared"},
+		"one that was for any":      {[]edit{{"set", "/config/shared" + pre, letIn("alone", "dmz")}}, []edit{{"set", sharedTarget[:len(sharedTarget)-len("/target")], first}}, "pre-rulebase of shared"},
+		"a shared one that it has":  {[]edit{{"set", "/config/shared" + pre, alone}}, []edit{{"set", sharedTarget, "<negate>no</negate>"}}, ""},
+		"the tag of a shared one":   {[]edit{{"set", tags, "<member>second</member>"}, {"set", tags, "<member>other</member>"}, {"set", "/config/shared" + pre, tagged}}, []edit{{"set", "/config/shared" + pre + "/entry[@name='tagged']/target", "<tags><member>other</member></tags>"}}, "pre-rulebase of shared"},
 		"what its rule names":       {nil, []edit{{"set", "/config/shared/region", region}}, `region "RU" of shared, which is new and has a name that is in use`},
 		"what its pushed rule does": {[]edit{join, {"set", branchesGroup + pre, named(alone, "source", "CN")}}, []edit{{"set", branchesGroup + "/region", strings.Replace(region, "RU", "CN", 1)}}, `region "CN" of branches, which is new and has a name that is in use`},
 	} {

@@ -399,7 +399,7 @@ func meant(n *xmlapi.Node, inOrder bool) string {
 	for _, c := range n.Children {
 		switch {
 		case slices.Contains([]string{"description", "comments", "color"}, c.Name):
-		case c.Text == "no" && slices.Contains([]string{"disabled", "negate-source", "negate-destination", "disable-override"}, c.Name): // as where it is absent
+		case c.Text == "no" && slices.Contains([]string{"disabled", "negate-source", "negate-destination", "negate", "disable-override"}, c.Name): // as where it is absent
 		case c.Name == "override" && c.Child("no") != nil:
 		case inOrder && (c.Name == "entry" || c.Name == "member") && !byhand.IsSet(n.Name):
 			list = append(list, meant(c, inOrder))
