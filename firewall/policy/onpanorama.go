@@ -367,7 +367,8 @@ func (f *Facts) judgedPush(part *OnPanorama, adopted []panorama.Change) (panoram
 		},
 		Asks: mayMatch,
 		SameCA: func(a, b *xmlapi.Node) bool { // Panorama adds what it reads in it
-			return slices.EqualFunc(decodePEM(a.Value("public-key")), decodePEM(b.Value("public-key")), slices.Equal)
+			one := decodePEM(a.Value("public-key"))
+			return len(one) > 0 && slices.EqualFunc(one, decodePEM(b.Value("public-key")), slices.Equal)
 		},
 	}
 	var err error
