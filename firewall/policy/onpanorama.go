@@ -46,6 +46,7 @@ type OnPanorama struct {
 	own     []panorama.Change // those of the offered that change nothing of somebody else's
 	push    panorama.Push     // what it would take along
 	secrets []string          // what of the templates holds secrets, which cannot be compared
+	tagged  []string          // rules of Shared for tags, of which the firewall does not tell for which virtual system it has them
 	all     []panorama.Change // those that we make where somebody else's is adopted, or that stand there
 	earlier []panorama.Change // those of what is taken away
 	byHand  edited            // all that EditedByHand names
@@ -415,8 +416,8 @@ func (f *Facts) system(name string, offered, changes, adopted []panorama.Change)
 func (o *OnPanorama) findUnpushed(ctx context.Context, itself *xmlapi.Device, last bool) error {
 	push := o.push
 	push.Last = last
-	all, secrets, err := push.Unpushed(ctx, itself)
-	o.Unpushed, o.secrets = atMost(all), atMost(secrets)
+	all, secrets, tagged, err := push.Unpushed(ctx, itself)
+	o.Unpushed, o.secrets, o.tagged = atMost(all), atMost(secrets), atMost(tagged)
 	return err
 }
 
@@ -469,6 +470,9 @@ func (o *OnPanorama) standing(ctx context.Context, itself *xmlapi.Device, want E
 	}
 	if o.push.Templates {
 		o.Notes = append(o.Notes, secretsNote(o.secrets))
+	}
+	if len(o.tagged) > 0 {
+		o.Notes = append(o.Notes, "Which virtual systems have the rules of Shared for tags ("+strings.Join(o.tagged, ", ")+"), the firewall does not tell: if others gave a tag to another one and did not push that, the push takes it along.")
 	}
 	if o.Pending, err = pendingChanges(ctx, itself); err != nil {
 		return err

@@ -187,6 +187,10 @@ func TestOthersCommitsForOtherVirtualSystems(t *testing.T) {
 			for _, e := range c.after {
 				l.changed(e.action, e.path, e.element)
 			}
+			byTag := "Which virtual systems have the rules of Shared for tags (tagged), the firewall does not tell"
+			if said := strings.Contains(strings.Join(l.whole().Panorama.Notes, " "), byTag); said != strings.Contains(l.panorama.Config().Running(), `name="tagged"`) {
+				t.Errorf("that it does not tell: %v", said)
+			}
 			l.refused(c.told)
 		})
 	}

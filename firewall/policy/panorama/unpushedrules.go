@@ -126,6 +126,20 @@ func (p Push) reachOf(level string, is func(target *xmlapi.Node, system string) 
 
 func isByTags(target *xmlapi.Node) bool { return len(target.Child("tags").Members()) > 0 }
 
+// rulesByTags names the rules of a level that are for tags of firewalls.
+func rulesByTags(level *xmlapi.Node) (names []string) {
+	for _, base := range []string{"pre-rulebase", "post-rulebase"} {
+		for _, kind := range slices.Sorted(maps.Keys(kindsOf(level.Child(base)))) {
+			for _, e := range level.At(base, kind, "rules").Entries() {
+				if isByTags(e.Child("target")) && !e.Yes("disabled") {
+					names = append(names, xmlapi.Tidy(e.Attr("name")))
+				}
+			}
+		}
+	}
+	return names
+}
+
 // active lists rules that are not disabled and by their target for the firewall.
 func active(entries []*xmlapi.Node, reach reach) ruleList {
 	l := ruleList{of: map[string]string{}}
