@@ -135,6 +135,7 @@ type Facts struct {
 type systemFacts struct {
 	name   string
 	pushed []xmlapi.Pushed // as vsysPushed
+	none   bool            // it is not known on the firewall
 }
 
 // fact is an answer, or why there is none.

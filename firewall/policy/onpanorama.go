@@ -46,6 +46,7 @@ type OnPanorama struct {
 	own     []panorama.Change // those of the offered that change nothing of somebody else's
 	push    panorama.Push     // what it would take along
 	secrets []string          // what of the templates holds secrets, which cannot be compared
+	tagged  []string          // rules of Shared for tags, of which the firewall does not tell for which virtual system it has them
 	all     []panorama.Change // those that we make where somebody else's is adopted, or that stand there
 	earlier []panorama.Change // those of what is taken away
 	byHand  edited            // all that EditedByHand names
@@ -85,7 +86,11 @@ func (f *Facts) readPlace(ctx context.Context, d *xmlapi.Device, want Expectatio
 	return nil
 }
 
-// readSystems reads what a push to the firewall may concern: its whole configuration, and what Panorama has pushed to its other virtual systems.
+// noSuchSystem is the code of the answer to a question for a virtual system that does not run (recorded: "vsys99 is invalid vsys").
+const noSuchSystem = 17
+
+// readSystems reads what a push to the firewall may concern: its whole configuration, and what Panorama has pushed to its other virtual systems, which may stand in
+// its template alone. One that stands in its candidate configuration alone has nothing of Panorama's.
 func (f *Facts) readSystems(ctx context.Context, d *xmlapi.Device) error {
 	const what = "read the virtual systems"
 	candidate, err := d.Get(ctx, what, xmlapi.DevicePath+"/vsys")
@@ -104,16 +109,21 @@ func (f *Facts) readSystems(ctx context.Context, d *xmlapi.Device) error {
 	if !f.info.value.MultiVSys {
 		return nil
 	}
-	for _, e := range slices.Concat(candidate.Entries(), running.Entries()) {
-		name := e.Attr("name")
+	names := f.place.Systems()
+	for _, e := range slices.Concat(running.Entries(), f.template.value.Child("devices").FirstEntry().Child("vsys").Entries()) {
+		names = append(names, e.Attr("name"))
+	}
+	for _, name := range names {
 		if name == f.VSys || slices.ContainsFunc(f.systems, func(s systemFacts) bool { return s.name == name }) {
 			continue
 		}
 		pushed, err := xmlapi.PushedPolicy(ctx, d, "read the policy pushed by Panorama to "+name, name)
-		if err != nil {
+		var e *xmlapi.Error
+		none := errors.As(err, &e) && e.Code == noSuchSystem
+		if err != nil && !none {
 			return err
 		}
-		f.systems = append(f.systems, systemFacts{name, pushed})
+		f.systems = append(f.systems, systemFacts{name, pushed, none})
 	}
 	return nil
 }
@@ -358,7 +368,8 @@ func (f *Facts) judgedPush(part *OnPanorama, adopted []panorama.Change) (panoram
 		},
 		Asks: mayMatch,
 		SameCA: func(a, b *xmlapi.Node) bool { // Panorama adds what it reads in it
-			return slices.EqualFunc(decodePEM(a.Value("public-key")), decodePEM(b.Value("public-key")), slices.Equal)
+			one := decodePEM(a.Value("public-key"))
+			return len(one) > 0 && slices.EqualFunc(one, decodePEM(b.Value("public-key")), slices.Equal)
 		},
 	}
 	var err error
@@ -372,6 +383,7 @@ func (f *Facts) judgedPush(part *OnPanorama, adopted []panorama.Change) (panoram
 		if err != nil {
 			return push, err
 		}
+		system.None = s.none
 		push.Systems = append(push.Systems, system)
 	}
 	return push, nil
@@ -404,8 +416,8 @@ func (f *Facts) system(name string, offered, changes, adopted []panorama.Change)
 func (o *OnPanorama) findUnpushed(ctx context.Context, itself *xmlapi.Device, last bool) error {
 	push := o.push
 	push.Last = last
-	all, secrets, err := push.Unpushed(ctx, itself)
-	o.Unpushed, o.secrets = atMost(all), atMost(secrets)
+	all, secrets, tagged, err := push.Unpushed(ctx, itself)
+	o.Unpushed, o.secrets, o.tagged = atMost(all), atMost(secrets), atMost(tagged)
 	return err
 }
 
@@ -458,6 +470,9 @@ func (o *OnPanorama) standing(ctx context.Context, itself *xmlapi.Device, want E
 	}
 	if o.push.Templates {
 		o.Notes = append(o.Notes, secretsNote(o.secrets))
+	}
+	if len(o.tagged) > 0 {
+		o.Notes = append(o.Notes, "Which virtual systems have the rules of Shared for tags ("+strings.Join(o.tagged, ", ")+"), the firewall does not tell: if others gave a tag to another one and did not push that, the push takes it along.")
 	}
 	if o.Pending, err = pendingChanges(ctx, itself); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -76,6 +77,7 @@ func TestOthersObjectsOfEveryKind(t *testing.T) {
 		"the tag of a rule":      {"", named(letIn("hq", "dmz"), "tag", "y"), "set", "/address", `<entry name="new"><ip-netmask>198.51.100.9</ip-netmask><tag><member>y</member></tag></entry>`, ""},
 		"the name of a zone":     {"", letIn("hq", "dmz"), "set", "/address", `<entry name="dmz"><ip-netmask>198.51.100.0/24</ip-netmask></entry>`, ""},
 		"of an application":      {"", named(letIn("hq", "dmz"), "application", "ssl"), "set", "/service", `<entry name="ssl"><protocol><tcp><port>443</port></tcp></protocol></entry>`, ""},
+		"the next hop of PBF":    {`<post-rulebase><pbf><rules><entry name="p"><from><zone><member>untrust</member></zone></from><source><member>any</member></source><destination><member>any</member></destination><service><member>any</member></service><application><member>any</member></application><action><forward><nexthop><ip-address>new</ip-address></nexthop><egress-interface>ethernet1/1</egress-interface></forward></action></entry></rules></pbf></post-rulebase>`, letIn("hq", "dmz"), "set", "/address", `<entry name="new"><ip-netmask>198.51.100.9</ip-netmask></entry>`, `address "new" of branches, which is new and has a name that is in use`},
 		"a group of that name":   {"", named(letIn("hq", "dmz"), "application", "ssl"), "set", "/application-group", `<entry name="ssl"><members><member>web-browsing</member></members></entry>`, `application group "ssl" of branches, which is new and has a name that is in use`},
 		"tags that no one asks":  {"", letIn("hq", "dmz"), "set", "/address", `<entry name="new"><ip-netmask>198.51.100.9</ip-netmask><tag><member>x</member></tag></entry>`, ""},
 		"an unused service":      {"", letIn("hq", "dmz"), "set", "/service", `<entry name="new"><protocol><tcp><port>1-65535</port></tcp></protocol></entry>`, ""},
@@ -142,6 +144,9 @@ func TestOthersCommitsForOtherVirtualSystems(t *testing.T) {
 		tags   = "/config/mgt-config/devices/entry[@name='" + serial + "']/vsys/entry[@name='vsys2']/tags"
 		second = `<entry name="vsys2"/>`
 		target = `<target><devices><entry name="` + serial + `"><vsys>` + second + `</vsys></entry></devices></target><action>`
+		first  = `<target><devices><entry name="` + serial + `"><vsys><entry name="vsys1"/></vsys></entry></devices></target>`
+
+		sharedTarget = "/config/shared" + pre + "/entry[@name='alone']/target"
 	)
 	local := strings.Replace(withoutCleanup(), "</entry></vsys>", `</entry><entry name="vsys2"><zone><entry name="untrust"/><entry name="dmz"/></zone><rulebase><security><rules>`+
 		named(letIn("local", "dmz"), "source", "RU")+`</rules></security></rulebase></entry></vsys>`, 1)
@@ -161,6 +166,12 @@ func TestOthersCommitsForOtherVirtualSystems(t *testing.T) {
 		"a shared rule for it":      {nil, []edit{{"set", "/config/shared" + pre, alone}}, "pre-rulebase of shared"},
 		"one for its tag":           {[]edit{{"set", tags, "<member>second</member>"}}, []edit{{"set", "/config/shared" + pre, tagged}}, "pre-rulebase of shared"},
 		"one that it has":           {[]edit{{"set", tags, "<member>second</member>"}, {"set", "/config/shared" + pre, tagged}}, nil, ""},
+		"the target of one":         {[]edit{{"set", "/config/shared" + pre, alone}}, []edit{{"edit", sharedTarget, first}}, "pre-rulebase of shared"},
+		"one for it and the other":  {[]edit{{"set", "/config/shared" + pre, alone}}, []edit{{"set", sharedTarget + "/devices/entry[@name='" + serial + "']/vsys", `<entry name="vsys1"/>`}}, "pre-rulebase of shared"},
+		"one for any":               {[]edit{{"set", "/config/shared" + pre, alone}}, []edit{{"edit", sharedTarget, "<target><negate>no</negate></target>"}}, "pre-rulebase of shared"},
+		"one that was for any":      {[]edit{{"set", "/config/shared" + pre, letIn("alone", "dmz")}}, []edit{{"set", sharedTarget[:len(sharedTarget)-len("/target")], first}}, "pre-rulebase of shared"},
+		"a shared one that it has":  {[]edit{{"set", "/config/shared" + pre, alone}}, []edit{{"set", sharedTarget, "<negate>no</negate>"}}, ""},
+		"the tag of a shared one":   {[]edit{{"set", tags, "<member>second</member>"}, {"set", tags, "<member>other</member>"}, {"set", "/config/shared" + pre, tagged}}, []edit{{"set", "/config/shared" + pre + "/entry[@name='tagged']/target", "<tags><member>other</member></tags>"}}, "pre-rulebase of shared"},
 		"what its rule names":       {nil, []edit{{"set", "/config/shared/region", region}}, `region "RU" of shared, which is new and has a name that is in use`},
 		"what its pushed rule does": {[]edit{join, {"set", branchesGroup + pre, named(alone, "source", "CN")}}, []edit{{"set", branchesGroup + "/region", strings.Replace(region, "RU", "CN", 1)}}, `region "CN" of branches, which is new and has a name that is in use`},
 	} {
@@ -176,6 +187,53 @@ func TestOthersCommitsForOtherVirtualSystems(t *testing.T) {
 			for _, e := range c.after {
 				l.changed(e.action, e.path, e.element)
 			}
+			byTag := "Which virtual systems have the rules of Shared for tags (tagged), the firewall does not tell"
+			if said := strings.Contains(strings.Join(l.whole().Panorama.Notes, " "), byTag); said != strings.Contains(l.panorama.Config().Running(), `name="tagged"`) {
+				t.Errorf("that it does not tell: %v", said)
+			}
+			l.refused(c.told)
+		})
+	}
+}
+
+// What is said of virtual systems holds for those that stand in a template or are named by Panorama alone, too. One that somebody makes on the firewall and did
+// not commit has nothing of Panorama's.
+func TestOthersCommitsForAVirtualSystemOfATemplate(t *testing.T) {
+	const (
+		here   = branchesGroup + "/devices/entry[@name='" + serial + "']/vsys"
+		second = `<entry name="vsys2"><zone><entry name="untrust"/><entry name="dmz"/></zone></entry>`
+		third  = "/config/devices/entry[@name='localhost.localdomain']/vsys"
+		target = `<target><devices><entry name="` + serial + `"><vsys><entry name="vsys2"/></vsys></entry></devices></target><action>`
+	)
+	for name, c := range map[string]struct {
+		joined, template bool // before
+		path, element    string
+		told             string
+	}{
+		"it joins":         {false, true, here, `<entry name="vsys2"/>`, "pre-rulebase of branches"},
+		"one joins":        {false, false, here, `<entry name="vsys2"/>`, "pre-rulebase of branches"},
+		"a rule for it":    {true, true, branchesGroup + "/pre-rulebase/security/rules", strings.Replace(letIn("alone", "dmz"), "<action>", target, 1), "pre-rulebase of branches"},
+		"one for that":     {true, false, branchesGroup + "/pre-rulebase/security/rules", strings.Replace(letIn("alone", "dmz"), "<action>", target, 1), "pre-rulebase of branches"},
+		"one of all":       {false, true, branchesGroup + "/pre-rulebase/security/rules", strings.Replace(letIn("alone", "dmz"), "<action>", target, 1), "pre-rulebase of branches"},
+		"one is not there": {false, false, here, `<entry name="vsys7"/>`, "virtual system vsys7, which device group branches names and the firewall does not have"},
+		"nothing":          {true, true, branchesGroup + "/tag", `<entry name="x"/>`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newPanoramaLab(t, managed{local: withoutCleanup(), several: true, branches: preRules(letIn("hq", "dmz"))})
+			if c.template {
+				l.changed("set", templatesOfPanorama+"/entry[@name='base']/config/devices/entry[@name='localhost.localdomain']/vsys", second)
+			}
+			if c.joined {
+				l.changed("set", here, `<entry name="vsys2"/>`)
+			}
+			if name == "one of all" {
+				l.changed("delete", here, "")
+			}
+			if err := errors.Join(l.panorama.PushTemplate("all"), l.panorama.Push("branches"), l.sim.Config().Edit("boss", "set", third, `<entry name="vsys3"/>`)); err != nil {
+				t.Fatal(err)
+			}
+			l.unhindered()
+			l.changed("set", c.path, c.element)
 			l.refused(c.told)
 		})
 	}

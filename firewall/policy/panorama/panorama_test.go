@@ -274,3 +274,29 @@ func TestWhatIsNotThereIsNotMoved(t *testing.T) {
 		t.Errorf("%s, %v", after.VSys[0].Node.XML(), err)
 	}
 }
+
+// Where the tags of the firewall may not be read, a rule for tags counts as one for it, whatever they are.
+func TestTagsThatMayNotBeRead(t *testing.T) {
+	of := func(tags error) Place {
+		at, err := read("001", "", func(_, xpath string) ([]*xmlapi.Node, error) {
+			if strings.Contains(xpath, "mgt-config") {
+				return nil, tags
+			}
+			return nil, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	there := parse(t, `<pre-rulebase><security><rules><entry name="r"><target><tags><member>edge</member></tags></target></entry></rules></security></pre-rulebase>`)
+	for tags, want := range map[error]string{
+		nil:                                  "",
+		&xmlapi.Error{Kind: xmlapi.KindRole}: "pre-rulebase of shared, where rules for tags count, for our role on Panorama may not read the tags of the firewall",
+	} {
+		p := Push{At: of(tags), Targets: func(*xmlapi.Node, string, []string) bool { return false }, systems: []string{""}}
+		if got := strings.Join(p.rules(Shared, "pre-rulebase", there), "; "); got != want {
+			t.Errorf("tags %v: %q, want %q", tags, got, want)
+		}
+	}
+}

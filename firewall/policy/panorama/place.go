@@ -43,7 +43,7 @@ type Place struct {
 
 	templates []string // all that are pushed, the one that wins first
 
-	tags    map[string][]string // by which rules may target virtual systems of the firewall, by these, as far as Panorama tells
+	tags    map[string][]string // by which rules may target virtual systems of the firewall, by these; nil: they may not be read
 	systems []string            // virtual systems of the firewall that Group names; none: all
 	others  map[string]string   // those that other groups name, with the group
 }
@@ -55,6 +55,11 @@ func (p Place) gets(system string) bool {
 
 // tagsOf are the tags of a virtual system. A firewall that has one bears them there.
 func (p Place) tagsOf(system string) []string { return p.tags[cmp.Or(system, "vsys1")] }
+
+// Systems are the virtual systems of the firewall of which Panorama tells: those that a device group names, and those with tags.
+func (p Place) Systems() []string {
+	return slices.Sorted(slices.Values(slices.Concat(p.systems, slices.Collect(maps.Keys(p.others)), slices.Collect(maps.Keys(p.tags)))))
+}
 
 // lost tells whether a virtual system has something of a device group that no longer pushes to it.
 func (p Place) lost(system string, have Held) bool {
@@ -274,10 +279,21 @@ func read(serial, vsys string, all reading) (Place, error) {
 			}
 		}
 	}
-	// Where others read and write the tags of managed firewalls (nuage-metroae's and other connectors to Panorama); a role may not allow it.
-	systems, err := all.one("read the firewall's tags from Panorama", "/config/mgt-config/devices"+xmlapi.EntryNamed(serial)+"/vsys")
-	if err != nil && xmlapi.Kind(err) != xmlapi.KindRole {
+	if err := p.readTags(all); err != nil {
 		return p, err
+	}
+	return p, p.readTemplate(all)
+}
+
+// readTags reads the tags of the firewall where others read and write those of managed firewalls (nuage-metroae's and other connectors to Panorama); a role may
+// not allow it.
+func (p *Place) readTags(all reading) error {
+	systems, err := all.one("read the firewall's tags from Panorama", "/config/mgt-config/devices"+xmlapi.EntryNamed(p.Serial)+"/vsys")
+	if xmlapi.Kind(err) == xmlapi.KindRole {
+		return nil
+	}
+	if err != nil {
+		return err
 	}
 	p.tags = map[string][]string{}
 	for _, e := range systems.Entries() {
@@ -285,7 +301,7 @@ func read(serial, vsys string, all reading) (Place, error) {
 			p.tags[e.Attr("name")] = tags
 		}
 	}
-	return p, p.readTemplate(all)
+	return nil
 }
 
 // ReadFormer asks the Panorama d which device groups have Pre Rules of these names and do not push to the firewall: it was in them once.

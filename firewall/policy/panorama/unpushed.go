@@ -32,6 +32,7 @@ type System struct {
 	Have  Held   // what it has of its Panorama
 	Then  []Held // and would have by changes of ours, each of which may be made
 	Apart []Held // and of objects, by the changes at each level alone
+	None  bool   // the firewall has none of that name
 }
 
 // shared is what is shared of what it has, and would have.
@@ -45,7 +46,7 @@ func (s System) shared() System {
 		}
 		return out
 	}
-	return System{s.Name, of(s.Have), all(s.Then), all(s.Apart)}
+	return System{s.Name, of(s.Have), all(s.Then), all(s.Apart), s.None}
 }
 
 // Held is what a firewall has of its Panorama: rules and objects, and the config of its templates; nil: none.
@@ -59,36 +60,37 @@ type Held struct {
 // was read otherwise. Whatever is not known to be without effect counts. Without are descriptions, disabled rules (which are not pushed: measured,
 // PAN-OS 11.1 and 11.2), and new objects of a kind that does nothing before something names it, and that nothing names which the
 // firewall has: Panorama may be set not to push them. secrets are of the templates what holds secrets that are written otherwise on the firewall, which says
-// nothing of whether they are others: each device encrypts them by itself.
-func (p Push) Unpushed(ctx context.Context, d *xmlapi.Device) (out, secrets []string, err error) {
+// nothing of whether they are others: each device encrypts them by itself. tagged are rules of Shared for tags, of which a firewall with several virtual systems
+// does not tell which of them have it.
+func (p Push) Unpushed(ctx context.Context, d *xmlapi.Device) (out, secrets, tagged []string, err error) {
 	at, err := readCommitted(ctx, d, p.At.Serial, p.At.VSys)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if !at.sameAs(p.At) {
 		out = append(out, "the device group of the firewall, the groups above that, its virtual systems there, its templates or its tags, which are edited and not committed")
 	}
 	p.At = at
 	if p.Groups {
-		policy, err := p.policy(ctx, d)
-		if err != nil {
-			return nil, nil, err
+		var policy []string
+		if policy, tagged, err = p.policy(ctx, d); err != nil {
+			return nil, nil, nil, err
 		}
 		out = append(out, policy...)
 	}
 	if !p.Templates {
-		return out, nil, nil
+		return out, nil, tagged, nil
 	}
 	settings, secrets, err := p.templates(ctx, d)
-	return append(out, settings...), secrets, err
+	return append(out, settings...), secrets, tagged, err
 }
 
 // policy names what of rules and objects differs in any virtual system to which the push brings them. What is shared it brings to all.
-func (p Push) policy(ctx context.Context, d *xmlapi.Device) (out []string, err error) {
+func (p Push) policy(ctx context.Context, d *xmlapi.Device) (out, tagged []string, err error) {
 	levels, used := map[string]*xmlapi.Node{}, p.names()
 	for _, level := range p.At.line() {
 		if levels[level], err = d.Show(ctx, "read what is committed on Panorama", LevelPath(level)); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	all := append([]System{p.System}, p.Systems...)
@@ -104,13 +106,20 @@ func (p Push) policy(ctx context.Context, d *xmlapi.Device) (out []string, err e
 			}
 			of.System, of.At.Group, of.At.Parents = s.shared(), "", nil
 		}
-		for _, name := range of.policyOf(levels, used) {
+		found := of.policyOf(levels, used)
+		if s.None && len(found) > 0 && p.At.gets(s.Name) {
+			found = []string{"virtual system " + s.Name + ", which device group " + p.At.Group + " names and the firewall does not have"}
+		}
+		for _, name := range found {
 			if !slices.Contains(out, name) {
 				out = append(out, name)
 			}
 		}
 	}
-	return out, nil
+	if len(all) > 1 {
+		tagged = rulesByTags(levels[Shared])
+	}
+	return out, tagged, nil
 }
 
 // policyOf names what differs in one virtual system; levels are what is committed, by level.

@@ -20,7 +20,7 @@ const logProfiles = "log-settings/profiles"
 
 // ruleElements are, by the element of a rule, the lists of the objects that may be named in it; those of all others may name any.
 var ruleElements = map[string][]string{
-	"from": {}, "to": {}, "action": {}, "target": {}, "rule-type": {}, // zones, and what is no name
+	"from": {}, "to": {}, "action": {}, "target": {}, "rule-type": {}, // zones, and what is no name; see listsIn for what PBF forwards to
 	"source": addresses, "destination": addresses, "source-user": {"dynamic-user-group"}, "source-hip": hips, "destination-hip": hips,
 	"application": applications, "service": services, "category": {"profiles/custom-url-category", "external-list"}, "group-tag": {"tag"}, "schedule": {"schedule"},
 }
@@ -30,11 +30,18 @@ var groupElements = map[string]map[string][]string{
 	"address-group": {"static": addresses}, "service-group": {"members": services}, "application-group": {"members": applications},
 }
 
-// entryNames are the same for the names of the entries of a list.
+// entryNames are the same for the names of the entries of a list, which are else of nothing but their list: those of objects that are meant by one name, and
+// those that are themselves references (addresses of interfaces, the lists of a DNS policy, what GlobalProtect notifies of and where a gateway is preferred).
 var entryNames = map[string][]string{
-	"address": addresses, "address-group": addresses, "external-list": addresses, "region": addresses, "service": services, "service-group": services,
-	"application": applications, "application-group": applications, "application-filter": applications, "tag": {"tag"}, "schedule": {"schedule"}, "zone": {}, "rules": {},
+	"address": addresses, "address-group": addresses, "external-list": append([]string{"profiles/custom-url-category"}, addresses...), "region": addresses,
+	"service": services, "service-group": services, "application": applications, "application-group": applications, "application-filter": applications,
+	"custom-url-category": {"external-list"}, "hip-objects": hips, "hip-profiles": hips,
+	"ip": addresses, "lists": {"external-list"}, "hip-notification": hips, "priority-rule": {"region"},
 }
+
+// noObjects are elements of which the text names no object.
+var noObjects = []string{"interface", "tunnel-interface", "ike-crypto-profile", "ipsec-crypto-profile", "next-vr", "authentication-profile", "certificate-profile",
+	"interface-management-profile", "zone-protection-profile", "hostname", "display-name"}
 
 // names are what stands in the configuration of a firewall where names of objects may.
 type names struct {
@@ -74,20 +81,14 @@ func (n *names) walk(e *xmlapi.Node, path []string, lists []string) {
 	for _, c := range e.Children {
 		below := n.listsIn(e, c, path, lists)
 		if name := c.Attr("name"); name != "" {
-			own, known := entryNames[e.Name]
-			switch {
-			case e.Name == "profiles" && slices.Contains(path, "log-settings"):
-				own, known = []string{logProfiles}, true
-			case lists != nil:
-				own, known = lists, true
-			}
-			if !known {
-				own = nil
+			own := lists
+			if own == nil {
+				own = append(slices.Clip(entryNames[e.Name]), e.Name, strings.Join(path[max(len(path)-2, 0):], "/"))
 			}
 			n.add(name, own)
 		}
 		switch {
-		case c.Name == "description" || c.Name == "comments":
+		case c.Name == "description" || c.Name == "comments" || c.Name == "comment":
 		case c.Name == "filter" && e.Name == "dynamic":
 			n.filters = append(n.filters, c.Text)
 		default:
@@ -102,6 +103,10 @@ func (n *names) listsIn(e, c *xmlapi.Node, path []string, lists []string) []stri
 	switch {
 	case c.Name == "log-setting":
 		return []string{logProfiles}
+	case c.Name == "ip-address" || c.Name == "fqdn":
+		return addresses
+	case slices.Contains(noObjects, c.Name) && len(c.Members()) == len(c.Children):
+		return []string{}
 	case lists != nil || e.Name != "entry" || len(path) < 2:
 		return lists
 	case c.Name == "tag":

@@ -230,12 +230,11 @@ func (p Push) templates(ctx context.Context, d *xmlapi.Device) (out, secrets []s
 			}
 		case isCA && slices.ContainsFunc(known, func(k *xmlapi.Node) bool { return p.SameCA(n, k) }):
 		case len(known) == 0 && isEmpty(n) && stands(u, have):
-		case len(from[u]) > 1 && slices.ContainsFunc(known, func(k *xmlapi.Node) bool { return unordered(filled(n, variables)) == unordered(k) }):
 		default:
 			out = append(out, u.String()+" of "+strings.Join(from[u], ", "))
 		}
 	}
-	return append(out, p.orders(sources)...), secrets, nil
+	return append(out, p.orders(merged, sources)...), secrets, nil
 }
 
 // templateSources are the stack and the templates of the firewall, that which wins first.
@@ -266,25 +265,27 @@ func stands(u unit, among map[unit]*xmlapi.Node) bool {
 	return false
 }
 
-// orders names the lists that are read from the first to the last and stand in another order in the templates than the firewall has them, or would have
-// them. Of what stands in several templates, that of the first counts.
-func (p Push) orders(sources []committed) (out []string) {
+// orders names the lists that are read from the first to the last and stand in another order in the templates put together than the firewall has them, or would
+// have them. What the template that wins has is taken to come first.
+func (p Push) orders(merged *xmlapi.Node, sources []committed) (out []string) {
 	var known []map[string][]string
 	for _, held := range append([]Held{p.Have}, p.Then...) {
 		known = append(known, ordersOf(held.Template))
 	}
-	seen := map[unit]bool{}
-	for _, source := range sources {
-		all := ordersOf(source.Child("config"))
-		for _, list := range slices.Sorted(maps.Keys(all)) {
-			there := slices.DeleteFunc(slices.Clone(all[list]), func(name string) bool { return seen[unit{list, name}] })
-			for _, name := range there {
-				seen[unit{list, name}] = true
-			}
-			if !slices.ContainsFunc(known, func(k map[string][]string) bool { return slices.Equal(common(there, k[list]), common(k[list], there)) }) {
-				out = append(out, "the order of "+strings.ReplaceAll(list, "/", " ")+" of "+source.level)
+	all := ordersOf(merged)
+	for _, list := range slices.Sorted(maps.Keys(all)) {
+		if slices.ContainsFunc(known, func(k map[string][]string) bool {
+			return slices.Equal(common(all[list], k[list]), common(k[list], all[list]))
+		}) {
+			continue
+		}
+		var from []string
+		for _, source := range sources {
+			if len(ordersOf(source.Child("config"))[list]) > 0 {
+				from = append(from, source.level)
 			}
 		}
+		out = append(out, "the order of "+strings.ReplaceAll(list, "/", " ")+" of "+strings.Join(from, ", "))
 	}
 	return out
 }
@@ -389,22 +390,17 @@ func filled(n *xmlapi.Node, variables map[string]string) *xmlapi.Node {
 
 // meaning is what an object says that decides anything, in a form in which equal ones are the same text. The order of elements
 // does not matter, nor that of sets such as the members of a group; that of all other lists does, for they may be tried in turn.
-func meaning(n *xmlapi.Node) string { return meant(n, true) }
-
-// unordered is meaning where entries may have been put together in another order.
-func unordered(n *xmlapi.Node) string { return meant(n, false) }
-
-func meant(n *xmlapi.Node, inOrder bool) string {
+func meaning(n *xmlapi.Node) string {
 	var parts, list []string
 	for _, c := range n.Children {
 		switch {
 		case slices.Contains([]string{"description", "comments", "color"}, c.Name):
-		case c.Text == "no" && slices.Contains([]string{"disabled", "negate-source", "negate-destination", "disable-override"}, c.Name): // as where it is absent
+		case c.Text == "no" && slices.Contains([]string{"disabled", "negate-source", "negate-destination", "negate", "disable-override"}, c.Name): // as where it is absent
 		case c.Name == "override" && c.Child("no") != nil:
-		case inOrder && (c.Name == "entry" || c.Name == "member") && !byhand.IsSet(n.Name):
-			list = append(list, meant(c, inOrder))
+		case (c.Name == "entry" || c.Name == "member") && !byhand.IsSet(n.Name):
+			list = append(list, meaning(c))
 		default:
-			parts = append(parts, meant(c, inOrder))
+			parts = append(parts, meaning(c))
 		}
 	}
 	slices.Sort(parts)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"activedefense/firewall/xmlapi"
 )
@@ -55,6 +56,9 @@ func (p Push) rules(level, base string, there *xmlapi.Node) (out []string) {
 		isOurs := func(name string) bool {
 			return slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Places(list + xmlapi.EntryNamed(name)) })
 		}
+		if p.At.tags == nil && slices.ContainsFunc(there.At(kind, "rules").Entries(), func(e *xmlapi.Node) bool { return isByTags(e.Child("target")) }) {
+			what += ", where rules for tags count, for our role on Panorama may not read the tags of the firewall"
+		}
 		is, here := active(there.At(kind, "rules").Entries(), p.reaches(level)), p.from(p.Have, level, base, kind)
 		var then []ruleList
 		for _, held := range p.Then {
@@ -95,28 +99,59 @@ func (p Push) sameOthers(is, here ruleList, then []ruleList, isOurs func(string)
 	})
 }
 
-// reaches tells of a level whether a rule there would be pushed to the virtual system; of Shared, whether to any of the firewall, which has those together.
-func (p Push) reaches(level string) func(target *xmlapi.Node) bool {
-	return p.ofAny(level, func(target *xmlapi.Node, system string) bool { return p.Targets(target, system, p.At.tagsOf(system)) })
+// reach tells by a rule's target whether it is for the virtual system, or of Shared for any of the firewall, which has those together, and then for which: a
+// firewall does not tell which of its virtual systems bear a tag, and so of a rule for tags that is what the target says.
+type reach func(target *xmlapi.Node) (to string, any bool)
+
+// reaches tells of a level to what a rule there would be pushed. One for tags that may not be read counts.
+func (p Push) reaches(level string) reach {
+	return p.reachOf(level, func(target *xmlapi.Node, system string) bool {
+		return p.At.tags == nil && isByTags(target) || p.Targets(target, system, p.At.tagsOf(system))
+	})
 }
 
-func (p Push) ofAny(level string, is func(target *xmlapi.Node, system string) bool) func(target *xmlapi.Node) bool {
-	return func(target *xmlapi.Node) bool {
-		return is(target, p.Name) || IsShared(level) && slices.ContainsFunc(p.systems, func(system string) bool { return is(target, system) })
+func (p Push) reachOf(level string, is func(target *xmlapi.Node, system string) bool) reach {
+	systems := []string{p.Name}
+	if IsShared(level) {
+		systems = p.systems
+	}
+	return func(target *xmlapi.Node) (string, bool) {
+		to := slices.DeleteFunc(slices.Clone(systems), func(system string) bool { return !is(target, system) })
+		if isByTags(target) && len(systems) > 1 {
+			return meaning(target), len(to) > 0
+		}
+		return strings.Join(to, " "), len(to) > 0
 	}
 }
 
+func isByTags(target *xmlapi.Node) bool { return len(target.Child("tags").Members()) > 0 }
+
+// rulesByTags names the rules of a level that are for tags of firewalls.
+func rulesByTags(level *xmlapi.Node) (names []string) {
+	for _, base := range []string{"pre-rulebase", "post-rulebase"} {
+		for _, kind := range slices.Sorted(maps.Keys(kindsOf(level.Child(base)))) {
+			for _, e := range level.At(base, kind, "rules").Entries() {
+				if isByTags(e.Child("target")) && !e.Yes("disabled") {
+					names = append(names, xmlapi.Tidy(e.Attr("name")))
+				}
+			}
+		}
+	}
+	return names
+}
+
 // active lists rules that are not disabled and by their target for the firewall.
-func active(entries []*xmlapi.Node, isFor func(target *xmlapi.Node) bool) ruleList {
+func active(entries []*xmlapi.Node, reach reach) ruleList {
 	l := ruleList{of: map[string]string{}}
 	for _, e := range entries {
-		if e.Yes("disabled") || !isFor(e.Child("target")) {
+		to, any := reach(e.Child("target"))
+		if e.Yes("disabled") || !any {
 			continue
 		}
 		plain := *e
 		plain.Children = slices.DeleteFunc(slices.Clone(e.Children), func(c *xmlapi.Node) bool { return c.Name == "target" })
 		l.names = append(l.names, e.Attr("name"))
-		l.of[e.Attr("name")] = meaning(&plain)
+		l.of[e.Attr("name")] = meaning(&plain) + to
 	}
 	return l
 }
@@ -132,7 +167,7 @@ func (p Push) from(held Held, level, base, kind string) ruleList {
 			}
 		}
 	}
-	return active(all, p.ofAny(level, p.Has))
+	return active(all, p.reachOf(level, p.Has))
 }
 
 // isFrom tells whether what the firewall has with a mark of where it is from is from a level.
