@@ -535,7 +535,7 @@ func (o *OnPanorama) findByHand(ctx context.Context, itself *xmlapi.Device, want
 func (o *OnPanorama) readByHand(ctx context.Context, itself *xmlapi.Device, want Expectation, admin string) error {
 	edits, _ := xmlapi.PendingEdits(ctx, itself) // not told: it may be anything
 	o.PendingBy, o.byHand, o.EditedByHand, o.EditedAbove = (&Facts{edits: edits}).editors(), edited{}, nil, nil
-	pending, err := byhand.Read(ctx, itself, edits, admin)
+	pending, err := byhand.Read(ctx, itself, withoutAdminTag(edits, want.Names), admin)
 	if err != nil {
 		o.byHand, err = unread(err)
 		o.EditedByHand = o.byHand.texts()

@@ -263,7 +263,7 @@ type planning func(f *Facts, config *xmlapi.Node) (adopting, own, earlier []Step
 
 // takenAlong notes of a plan what of it was made before and is not in force, and what a commit of ours takes along that it does not make.
 func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectation, f *Facts, plans planning) error {
-	pending, err := byhand.Read(ctx, d, f.edits, f.ourselves)
+	pending, err := byhand.Read(ctx, d, withoutAdminTag(f.edits, want.Names), f.ourselves)
 	if err != nil {
 		p.byHand, err = unread(err)
 		p.EditedByHand = p.byHand.texts()
@@ -319,6 +319,13 @@ func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectatio
 		p.PendingDifferences, p.PendingDifferencesTotal = bounded(differences(f.in(ours), f.in(then), want))
 	}
 	return err
+}
+
+// withoutAdminTag leaves out of edits the tag that finding out as whom we act has made and taken away: it never had another name.
+func withoutAdminTag(edits []xmlapi.PendingEdit, n firewall.Names) []xmlapi.PendingEdit {
+	return slices.DeleteFunc(slices.Clone(edits), func(e xmlapi.PendingEdit) bool {
+		return e.Action == xmlapi.ActionDelete && strings.HasSuffix(e.XPath, "/tag"+xmlapi.EntryNamed(n.AdminTag()))
+	})
 }
 
 // edited is what is edited by hand.
