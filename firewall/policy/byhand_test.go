@@ -232,7 +232,7 @@ func TestWhatOthersEditedAboveOursMayBeOurs(t *testing.T) {
 		"renamed, made again":  {[][4]string{{ourAdmin, "set", rules, letIn("tmp", "any")}, {ourAdmin, "rename", named("tmp"), "maintenance"}, {"boss", "set", rules, letIn("tmp", "any")}, {"boss", "delete", named("tmp")}, {"boss", "set", named("maintenance"), "<description>theirs</description>"}}, `security rule "maintenance" (vsys1)`, true},
 		"again by us":          {[][4]string{{ourAdmin, "set", rules, letIn("tmp", "any")}, {ourAdmin, "rename", named("tmp"), "maintenance"}, {ourAdmin, "set", rules, letIn("tmp", "any")}, {ourAdmin, "delete", named("tmp")}, {"boss", "set", named("maintenance"), "<description>theirs</description>"}}, `security rule "maintenance" (vsys1)`, true},
 		"again in force":       {[][4]string{{ourAdmin, "rename", named("web"), "maintenance"}, {"boss", "set", rules, letIn("web", "any")}, {"boss", "delete", named("web")}, {"boss", "set", named("maintenance"), "<description>theirs</description>"}}, `security rule "maintenance" (vsys1), security rule "web" (vsys1)`, true},
-		"another in its place": {[][4]string{{ourAdmin, "rename", named("web"), "maintenance"}, {ourAdmin, "set", rules, letIn("tmp", "any")}, {ourAdmin, "rename", named("tmp"), "web"}, {"boss", "set", named("maintenance"), "<description>theirs</description>"}}, `security rule "maintenance" (vsys1), security rule "web" (vsys1), the order of security rules (vsys1)`, true},
+		"another in its place": {[][4]string{{"boss", "set", addresses, `<entry name="old"><fqdn>a.example.net</fqdn></entry><entry name="other"><fqdn>a.example.net</fqdn></entry>`}, {"boss", "commit"}, {ourAdmin, "rename", addresses + "/entry[@name='old']", "b"}, {"boss", "rename", addresses + "/entry[@name='other']", "old"}, {"boss", "set", addresses + "/entry[@name='b']", "<description>theirs</description>"}}, `address "b" (vsys1)`, true},
 		"in force, renamed":    {[][4]string{{ourAdmin, "rename", named("web"), "maintenance"}, {"boss", "set", named("maintenance"), "<description>theirs</description>"}}, `security rule "maintenance" (vsys1), security rule "web" (vsys1)`, true},
 		"deleted":              {[][4]string{{ourAdmin, "delete", named("web")}, {"boss", "set", rules, letIn("theirs", "dmz")}}, `security rule "web" (vsys1)`, false},
 		"theirs alone":         {[][4]string{{"boss", "edit", addresses, `<address><entry name="a"><fqdn>a.example.net</fqdn></entry></address>`}}, "", false},
@@ -253,7 +253,11 @@ func TestWhatOthersEditedAboveOursMayBeOurs(t *testing.T) {
 					}
 					e[3] = "<rules>" + strings.Replace(list, "<action>allow</action>", "<action>allow</action><description>theirs</description>", 1) + "</rules>"
 				}
-				if err := l.sim.Config().Edit(e[0], e[1], e[2], e[3]); err != nil {
+				edit := func() error { return l.sim.Config().Edit(e[0], e[1], e[2], e[3]) }
+				if e[1] == "commit" {
+					edit = func() error { return l.sim.Config().Commit(e[0]) }
+				}
+				if err := edit(); err != nil {
 					t.Fatalf("%v: %v", e, err)
 				}
 			}
