@@ -511,7 +511,7 @@ func (p Plan) Above() string {
 	if len(above) == 0 {
 		return ""
 	}
-	return "It is not told which of it is our administrator's: " + strings.Join(above, ", ") + ", and that stands above edits of ours. Have them commit it or take it back first"
+	return "It is not told which of it is our administrator's: " + strings.Join(above, ", ") + ", and that stands above edits of ours, or under a name that ours may have given. Have them commit it or take it back first"
 }
 
 // MayTakeAlong gives an error where a commit of ours would put in force what TakesAlong says.
