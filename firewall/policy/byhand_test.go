@@ -365,6 +365,27 @@ func TestOthersEditsAreNotOursToCommit(t *testing.T) {
 	}
 }
 
+// Nor is a removal said to wait for a commit of which nothing was written, where it is not known whose the edits are: what only --adopt would take away
+// is none.
+func TestNothingOfARemovalWaitsThatWasNotWritten(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+		o.Config = strings.Replace(rulesOfOthers, "<action>allow", "<tag><member>active-defense</member></tag><action>allow", 1)
+	})
+	l.apply(l.plan(), false)
+	l.commit()
+	if err := l.sim.Config().Edit("boss", "set", vsys1+"/tag", `<entry name="theirs"/>`); err != nil {
+		t.Fatal(err)
+	}
+	for _, isWritten := range []bool{false, true} {
+		if isWritten {
+			l.apply(l.removal(false), false)
+		}
+		if plan, err := Remove(t.Context(), l.device, l.want, false); err != nil || plan.Ourselves != "" || plan.Uncommitted != isWritten {
+			t.Errorf("written %v: uncommitted %v, we are %q, %v", isWritten, plan.Uncommitted, plan.Ourselves, err)
+		}
+	}
+}
+
 // What the daemon writes into its group in ModeGroup is not by hand; what somebody else's object has to do there is.
 func TestTheDaemonsGroupIsNotEditedByHand(t *testing.T) {
 	l := newProvisionLab(t, firewall.ModeGroup, func(o *panosim.Options) { o.Config = rulesOfOthers })

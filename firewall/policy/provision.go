@@ -286,7 +286,7 @@ func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectatio
 				return fmt.Errorf("%s: predict the commit: %w", f.Firewall, err)
 			}
 			if i+j == 0 {
-				p.Uncommitted = undone(adopting, local)
+				p.Uncommitted = undone(map[bool][]Step{false: own, true: adopting}[want.Adopt], local)
 				versions = append(versions, changesOf(adopting, want.Adopt))
 			}
 			versions = append(versions, changesOf(own, false), changesOf(adopting, true), changesOf(earlier, false), changesOf(earlier, true))
