@@ -252,6 +252,10 @@ func (p provisioning) commit(ctx context.Context, plan policy.Plan) error {
 	if err := plan.MayTakeAlong(p.device); err != nil {
 		return err
 	}
+	if plan.OthersAlone() {
+		p.tell("nothing of ours to commit")
+		return nil
+	}
 	p.tell("committing the edits of our administrator, made now or earlier, and nobody else's; this can take minutes")
 	done, err := policy.Commit(ctx, p.device, p.want, p.fw.CommitAdmin)
 	switch {

@@ -446,6 +446,21 @@ func TestProvisionCommitsNoRuleByHand(t *testing.T) {
 			}
 		}
 		edit("somebody", "theirs")
+		for range 2 {
+			var by []string
+			jobs := len(sim.Jobs())
+			if _, said, err := l.provision(func(o *ProvisionOptions) {
+				tell := o.Progress
+				o.Commit, o.Progress = true, func(name string, plan *policy.Plan, done string) {
+					if plan != nil {
+						by = plan.PendingBy
+					}
+					tell(name, plan, done)
+				}
+			}); err != nil || fmt.Sprint(by) != "[somebody]" || !strings.Contains(said, "nothing of ours to commit") || len(sim.Jobs()) != jobs {
+				t.Errorf("with edits of somebody alone, edits of %v wait, %d are committed: %v\n%s", by, len(sim.Jobs())-jobs, err, said)
+			}
+		}
 		if _, _, err := l.provision(applyAndCommit); err != nil || strings.Contains(sim.Config().Running(), `"theirs"`) {
 			t.Errorf("with edits of somebody: %v", err)
 		}

@@ -94,7 +94,11 @@ type Plan struct {
 
 	byHand   edited // all that EditedByHand names
 	compared bool   // it was read what a commit takes along
+	others   bool   // all that waits are edits of others
 }
+
+// OthersAlone tells whether edits wait for a commit, and all are known to be of others, so that there is nothing of ours to commit.
+func (p Plan) OthersAlone() bool { return p.others }
 
 // MaxDifferences bounds the differences that a plan has: some megabytes.
 const MaxDifferences = 10_000
@@ -197,6 +201,7 @@ func formerMode(f *Facts, want Expectation) string {
 func newPlan(f, after *Facts, want Expectation, steps []Step) Plan {
 	p := Plan{Firewall: f.Firewall, Steps: steps, Pending: f.pending.value, PendingBy: f.editors(), Ourselves: f.ourselves}
 	p.Differences, p.DifferencesTotal = bounded(differences(f, after, want))
+	p.others = f.ourselves != "" && len(f.edits) > 0 && !slices.ContainsFunc(f.edits, func(e xmlapi.PendingEdit) bool { return e.Admin == "" || e.Admin == f.ourselves })
 	return p
 }
 
@@ -263,7 +268,7 @@ type planning func(f *Facts, config *xmlapi.Node) (adopting, own, earlier []Step
 
 // takenAlong notes of a plan what of it was made before and is not in force, and what a commit of ours takes along that it does not make.
 func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectation, f *Facts, plans planning) error {
-	pending, err := byhand.Read(ctx, d, withoutAdminTag(f.edits, want.Names), f.ourselves)
+	pending, err := byhand.Read(ctx, d, f.edits, f.ourselves)
 	if err != nil {
 		p.byHand, err = unread(err)
 		p.EditedByHand = p.byHand.texts()
@@ -606,7 +611,8 @@ func candidateFacts(ctx context.Context, d *xmlapi.Device, want Expectation) (*F
 	}
 	f.pending = learn(pendingChanges(ctx, d)) // not told: it stays unsaid
 	if f.mayBePending() {
-		f.edits, _ = xmlapi.PendingEdits(ctx, d) // not told: they stay unnamed
+		edits, _ := xmlapi.PendingEdits(ctx, d) // not told: they stay unnamed
+		f.edits = withoutAdminTag(edits, want.Names)
 		if f.ourselves = cmp.Or(want.Admin, d.Username()); f.ourselves == "" && !d.ThroughPanorama() {
 			f.ourselves = xmlapi.LoggedInAs(ctx, d, "determine our administrator name")
 		}
