@@ -291,7 +291,11 @@ func (p provisioning) write(ctx context.Context, plan policy.Plan) (policy.Plan,
 	inCandidate := slices.DeleteFunc(slices.Clone(plan.Steps), isRegistered)
 	if len(inCandidate) > 0 {
 		taken, err := policy.Take(ctx, p.device, inCandidate, p.opts.Adopt)
-		p.tell(fmt.Sprintf("%d of %s written to the candidate configuration", taken, steps(len(inCandidate))))
+		whose := ""
+		if plan.Panorama != nil {
+			whose = " of the firewall"
+		}
+		p.tell(fmt.Sprintf("%d of %s written to the candidate configuration%s", taken, steps(len(inCandidate)), whose))
 		if err != nil {
 			return plan, err
 		}
