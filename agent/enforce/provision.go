@@ -252,6 +252,10 @@ func (p provisioning) commit(ctx context.Context, plan policy.Plan) error {
 	if err := plan.MayTakeAlong(p.device); err != nil {
 		return err
 	}
+	if plan.OthersAlone() {
+		p.tell("nothing of ours to commit")
+		return nil
+	}
 	p.tell("committing the edits of our administrator, made now or earlier, and nobody else's; this can take minutes")
 	done, err := policy.Commit(ctx, p.device, p.want, p.fw.CommitAdmin)
 	switch {
@@ -287,7 +291,11 @@ func (p provisioning) write(ctx context.Context, plan policy.Plan) (policy.Plan,
 	inCandidate := slices.DeleteFunc(slices.Clone(plan.Steps), isRegistered)
 	if len(inCandidate) > 0 {
 		taken, err := policy.Take(ctx, p.device, inCandidate, p.opts.Adopt)
-		p.tell(fmt.Sprintf("%d of %s written to the candidate configuration", taken, steps(len(inCandidate))))
+		whose := ""
+		if plan.Panorama != nil {
+			whose = " of the firewall"
+		}
+		p.tell(fmt.Sprintf("%d of %s written to the candidate configuration%s", taken, steps(len(inCandidate)), whose))
 		if err != nil {
 			return plan, err
 		}

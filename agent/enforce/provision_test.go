@@ -357,7 +357,7 @@ func TestProvisionOnPanorama(t *testing.T) {
 	}{
 		{"only a plan for Panorama", policy.PanoramaPlan, applyAndCommit, "", "hq"},
 		{"to commit before anything was written", policy.PanoramaApply, commit, "nothing of ours is committed on Panorama that the firewall lacks", "hq"},
-		{"to write", policy.PanoramaApply, apply, "8 steps written to the candidate configuration of Panorama", "hq"},
+		{"to write", policy.PanoramaApply, apply, "steps written to the candidate configuration of the firewall\nfw1: 8 steps written to the candidate configuration of Panorama", "hq"},
 		{"to commit what was written", policy.PanoramaApply, commit, "committed on Panorama and pushed", "active-defense-block-" + serial},
 		{"to take away", policy.PanoramaApply, func(o *ProvisionOptions) { o.Remove, o.Apply, o.Commit = true, true, true }, "committed on Panorama and pushed", "hq"},
 		{"once more", policy.PanoramaApply, applyAndCommit, "committed on Panorama and pushed", "active-defense-block-" + serial},
@@ -385,7 +385,8 @@ func TestProvisionOnPanorama(t *testing.T) {
 	// What our administrator edited there by hand is found before anything is written; what somebody else did stays, and stops nothing.
 	const rules = "/config/devices/entry[@name='localhost.localdomain']/device-group/entry[@name='branches']/pre-rulebase/security/rules"
 	const byHand = `<entry name="%s"><from><member>any</member></from><to><member>any</member></to><source><member>any</member></source><destination><member>any</member></destination><application><member>any</member></application><service><member>any</member></service><action>allow</action></entry>`
-	for admin, refused := range map[string]bool{"svc": true, "boss": false} {
+	for _, admin := range []string{"boss", "svc"} { // in that order: beside what we made and took away again, what is new may be that by another name
+		refused := admin == "svc"
 		name := map[bool]string{true: "byhand", false: "theirs"}[refused] // what both edited counts as ours
 		if err := panorama.Config().Edit(admin, "set", rules, fmt.Sprintf(byHand, name)); err != nil {
 			t.Fatal(err)
@@ -447,6 +448,21 @@ func TestProvisionCommitsNoRuleByHand(t *testing.T) {
 			}
 		}
 		edit("somebody", "theirs")
+		for range 2 {
+			var by []string
+			jobs := len(sim.Jobs())
+			if _, said, err := l.provision(func(o *ProvisionOptions) {
+				tell := o.Progress
+				o.Commit, o.Progress = true, func(name string, plan *policy.Plan, done string) {
+					if plan != nil {
+						by = plan.PendingBy
+					}
+					tell(name, plan, done)
+				}
+			}); err != nil || fmt.Sprint(by) != "[somebody]" || !strings.Contains(said, "nothing of ours to commit") || len(sim.Jobs()) != jobs {
+				t.Errorf("with edits of somebody alone, edits of %v wait, %d are committed: %v\n%s", by, len(sim.Jobs())-jobs, err, said)
+			}
+		}
 		if _, _, err := l.provision(applyAndCommit); err != nil || strings.Contains(sim.Config().Running(), `"theirs"`) {
 			t.Errorf("with edits of somebody: %v", err)
 		}

@@ -219,19 +219,28 @@ func TestWhatOthersEditedAboveOursMayBeOurs(t *testing.T) {
 		want  string
 		above bool
 	}{
-		"renamed below":       {[][4]string{{"boss", "edit", rules}, {ourAdmin, "set", rules, letIn("tmp", "any")}, {ourAdmin, "rename", named("tmp"), "maintenance"}}, `security rule "maintenance" (vsys1), security rule "web" (vsys1)`, true},
-		"renamed, then above": {[][4]string{{ourAdmin, "set", rules, letIn("tmp", "any")}, {ourAdmin, "rename", named("tmp"), "maintenance"}, {"boss", "edit", rules}}, `security rule "maintenance" (vsys1), security rule "web" (vsys1)`, true},
-		"renamed, then it":    {[][4]string{{ourAdmin, "set", rules, letIn("tmp", "any")}, {ourAdmin, "rename", named("tmp"), "maintenance"}, {"boss", "edit", named("maintenance"), letIn("maintenance", "dmz")}}, `security rule "maintenance" (vsys1)`, true},
-		"an address below":    {[][4]string{{"boss", "edit", addresses, `<address><entry name="a"><fqdn>a.example.net</fqdn></entry></address>`}, {ourAdmin, "set", addresses, `<entry name="tmp"><fqdn>b.example.net</fqdn></entry>`}, {ourAdmin, "rename", addresses + "/entry[@name='tmp']", "b"}}, `address "a" (vsys1), address "b" (vsys1)`, true},
-		"elsewhere":           {[][4]string{{"boss", "edit", rules}, {ourAdmin, "set", addresses, `<entry name="b"><fqdn>b.example.net</fqdn></entry>`}}, `address "b" (vsys1)`, false},
-		"renamed elsewhere":   {[][4]string{{"boss", "edit", rules}, {ourAdmin, "set", addresses, `<entry name="tmp"><fqdn>b.example.net</fqdn></entry>`}, {ourAdmin, "rename", addresses + "/entry[@name='tmp']", "b"}}, `address "b" (vsys1)`, false},
-		"beside":              {[][4]string{{"boss", "set", rules, letIn("theirs", "dmz")}, {ourAdmin, "set", rules, letIn("ours", "dmz")}}, `security rule "ours" (vsys1)`, false},
-		"below":               {[][4]string{{ourAdmin, "edit", named("web"), letIn("web", "any")}, {"boss", "set", named("web"), "<description>theirs</description>"}, {ourAdmin, "set", addresses, `<entry name="tmp"><fqdn>b.example.net</fqdn></entry>`}, {ourAdmin, "rename", addresses + "/entry[@name='tmp']", "b"}}, `address "b" (vsys1), security rule "web" (vsys1)`, false},
-		"made and deleted":    {[][4]string{{ourAdmin, "set", addresses, `<entry name="tmp"><fqdn>b.example.net</fqdn></entry>`}, {ourAdmin, "delete", addresses + "/entry[@name='tmp']"}, {"boss", "set", addresses, `<entry name="a"><fqdn>a.example.net</fqdn></entry>`}}, "", false},
-		"theirs alone":        {[][4]string{{"boss", "edit", addresses, `<address><entry name="a"><fqdn>a.example.net</fqdn></entry></address>`}}, "", false},
+		"renamed below":        {[][4]string{{"boss", "edit", rules}, {ourAdmin, "set", rules, letIn("tmp", "any")}, {ourAdmin, "rename", named("tmp"), "maintenance"}}, `security rule "maintenance" (vsys1), security rule "web" (vsys1)`, true},
+		"renamed, then above":  {[][4]string{{ourAdmin, "set", rules, letIn("tmp", "any")}, {ourAdmin, "rename", named("tmp"), "maintenance"}, {"boss", "edit", rules}}, `security rule "maintenance" (vsys1), security rule "web" (vsys1)`, true},
+		"renamed, then it":     {[][4]string{{ourAdmin, "set", rules, letIn("tmp", "any")}, {ourAdmin, "rename", named("tmp"), "maintenance"}, {"boss", "edit", named("maintenance"), letIn("maintenance", "dmz")}}, `security rule "maintenance" (vsys1)`, true},
+		"an address below":     {[][4]string{{"boss", "edit", addresses, `<address><entry name="a"><fqdn>a.example.net</fqdn></entry></address>`}, {ourAdmin, "set", addresses, `<entry name="tmp"><fqdn>b.example.net</fqdn></entry>`}, {ourAdmin, "rename", addresses + "/entry[@name='tmp']", "b"}}, `address "a" (vsys1), address "b" (vsys1)`, true},
+		"elsewhere":            {[][4]string{{"boss", "edit", rules}, {ourAdmin, "set", addresses, `<entry name="b"><fqdn>b.example.net</fqdn></entry>`}}, `address "b" (vsys1)`, false},
+		"renamed elsewhere":    {[][4]string{{"boss", "edit", rules}, {ourAdmin, "set", addresses, `<entry name="tmp"><fqdn>b.example.net</fqdn></entry>`}, {ourAdmin, "rename", addresses + "/entry[@name='tmp']", "b"}}, `address "b" (vsys1)`, false},
+		"beside":               {[][4]string{{"boss", "set", rules, letIn("theirs", "dmz")}, {ourAdmin, "set", rules, letIn("ours", "dmz")}}, `security rule "ours" (vsys1)`, false},
+		"below":                {[][4]string{{ourAdmin, "edit", named("web"), letIn("web", "any")}, {"boss", "set", named("web"), "<description>theirs</description>"}, {ourAdmin, "set", addresses, `<entry name="tmp"><fqdn>b.example.net</fqdn></entry>`}, {ourAdmin, "rename", addresses + "/entry[@name='tmp']", "b"}}, `address "b" (vsys1), security rule "web" (vsys1)`, false},
+		"made and deleted":     {[][4]string{{ourAdmin, "set", addresses, `<entry name="tmp"><fqdn>b.example.net</fqdn></entry>`}, {ourAdmin, "delete", addresses + "/entry[@name='tmp']"}, {"boss", "set", addresses, `<entry name="a"><fqdn>a.example.net</fqdn></entry>`}}, `address "a" (vsys1)`, true},
+		"we, asked for":        {[][4]string{{ourAdmin, "set", vsys1 + "/tag", `<entry name="active-defense-admin"/>`}, {ourAdmin, "delete", vsys1 + "/tag/entry[@name='active-defense-admin']"}, {ourAdmin, "set", addresses, `<entry name="b"><fqdn>b.example.net</fqdn></entry>`}, {"boss", "set", vsys1 + "/tag", `<entry name="theirs"/>`}}, `address "b" (vsys1)`, false},
+		"renamed, made again":  {[][4]string{{ourAdmin, "set", rules, letIn("tmp", "any")}, {ourAdmin, "rename", named("tmp"), "maintenance"}, {"boss", "set", rules, letIn("tmp", "any")}, {"boss", "delete", named("tmp")}, {"boss", "set", named("maintenance"), "<description>theirs</description>"}}, `security rule "maintenance" (vsys1)`, true},
+		"again by us":          {[][4]string{{ourAdmin, "set", rules, letIn("tmp", "any")}, {ourAdmin, "rename", named("tmp"), "maintenance"}, {ourAdmin, "set", rules, letIn("tmp", "any")}, {ourAdmin, "delete", named("tmp")}, {"boss", "set", named("maintenance"), "<description>theirs</description>"}}, `security rule "maintenance" (vsys1)`, true},
+		"again in force":       {[][4]string{{ourAdmin, "rename", named("web"), "maintenance"}, {"boss", "set", rules, letIn("web", "any")}, {"boss", "delete", named("web")}, {"boss", "set", named("maintenance"), "<description>theirs</description>"}}, `security rule "maintenance" (vsys1), security rule "web" (vsys1)`, true},
+		"another in its place": {[][4]string{{"boss", "set", addresses, `<entry name="old"><fqdn>a.example.net</fqdn></entry><entry name="other"><fqdn>a.example.net</fqdn></entry>`}, {"boss", "commit"}, {ourAdmin, "rename", addresses + "/entry[@name='old']", "b"}, {"boss", "rename", addresses + "/entry[@name='other']", "old"}, {"boss", "set", addresses + "/entry[@name='b']", "<description>theirs</description>"}}, `address "b" (vsys1)`, true},
+		"in force, renamed":    {[][4]string{{ourAdmin, "rename", named("web"), "maintenance"}, {"boss", "set", named("maintenance"), "<description>theirs</description>"}}, `security rule "maintenance" (vsys1), security rule "web" (vsys1)`, true},
+		"deleted":              {[][4]string{{ourAdmin, "delete", named("web")}, {"boss", "set", rules, letIn("theirs", "dmz")}}, `security rule "web" (vsys1)`, false},
+		"theirs alone":         {[][4]string{{"boss", "edit", addresses, `<address><entry name="a"><fqdn>a.example.net</fqdn></entry></address>`}}, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = rulesOfOthers })
+			l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+				o.Config = strings.Replace(rulesOfOthers, `name="web"`, `name="web" uuid="8b5c9a4e-1f0d-4a7e-9c55-0d5e2f6a7b31"`, 1)
+			})
 			l.want.Admin = ourAdmin
 			l.apply(l.plan(), true)
 			l.commit()
@@ -244,7 +253,11 @@ func TestWhatOthersEditedAboveOursMayBeOurs(t *testing.T) {
 					}
 					e[3] = "<rules>" + strings.Replace(list, "<action>allow</action>", "<action>allow</action><description>theirs</description>", 1) + "</rules>"
 				}
-				if err := l.sim.Config().Edit(e[0], e[1], e[2], e[3]); err != nil {
+				edit := func() error { return l.sim.Config().Edit(e[0], e[1], e[2], e[3]) }
+				if e[1] == "commit" {
+					edit = func() error { return l.sim.Config().Commit(e[0]) }
+				}
+				if err := edit(); err != nil {
 					t.Fatalf("%v: %v", e, err)
 				}
 			}
@@ -259,6 +272,35 @@ func TestWhatOthersEditedAboveOursMayBeOurs(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A rule of ours that was given another name by hand, and then described by somebody else, is named where the plan takes ours away or writes it anew, and
+// when it stands there anew: of one in force the identifier tells, of one that is not what others did to it, as far as that is not to have made it.
+func TestARuleOfOursThatWasGivenAnotherNameIsNamed(t *testing.T) {
+	named := func(name string) string { return vsys1 + rulesPath + "/entry[@name='" + name + "']" }
+	for _, isCommitted := range []bool{false, true} {
+		l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = rulesOfOthers })
+		l.want.Admin = ourAdmin
+		l.apply(l.plan(), false)
+		last := [3]string{"boss", "move", named("cutall")}
+		if isCommitted {
+			l.commit()
+			last = [3]string{"boss", "set", named("cutall")}
+		}
+		if err := errors.Join(l.sim.Config().Edit(ourAdmin, "edit", named("active-defense-block")+"/source", "<source><member>any</member></source>"),
+			l.sim.Config().Edit(ourAdmin, "rename", named("active-defense-block"), "cutall"),
+			l.sim.Config().Edit(last[0], last[1], last[2], map[string]string{"move": "bottom", "set": "<description>theirs</description>"}[last[1]])); err != nil {
+			t.Fatal(err)
+		}
+		const rule = `security rule "cutall" (vsys1)`
+		l.mayTakeAlong(fmt.Sprint("committed before ", isCommitted), rule, rule)
+		l.apply(l.plan(), false)
+		for _, l.want.CommitAlone = range []bool{false, true} {
+			if plan, err := Provision(t.Context(), l.device, l.want); err != nil || !strings.HasPrefix(plan.TakesAlong(), rule) || plan.MayTakeAlong(l.device) == nil {
+				t.Errorf("committed before %v, ours written anew, commit alone %v: it names %q, %v", isCommitted, l.want.CommitAlone, plan.TakesAlong(), err)
+			}
+		}
 	}
 }
 
@@ -319,6 +361,27 @@ func TestOthersEditsAreNotOursToCommit(t *testing.T) {
 		}
 		if plan, err := Provision(t.Context(), l.device, l.want); err != nil || !plan.Pending || plan.Uncommitted {
 			t.Errorf("beside an edit of ours %v: uncommitted %v, %v", ours, plan.Uncommitted, err)
+		}
+	}
+}
+
+// Nor is a removal said to wait for a commit of which nothing was written, where it is not known whose the edits are: what only --adopt would take away
+// is none.
+func TestNothingOfARemovalWaitsThatWasNotWritten(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+		o.Config = strings.Replace(rulesOfOthers, "<action>allow", "<tag><member>active-defense</member></tag><action>allow", 1)
+	})
+	l.apply(l.plan(), false)
+	l.commit()
+	if err := l.sim.Config().Edit("boss", "set", vsys1+"/tag", `<entry name="theirs"/>`); err != nil {
+		t.Fatal(err)
+	}
+	for _, isWritten := range []bool{false, true} {
+		if isWritten {
+			l.apply(l.removal(false), false)
+		}
+		if plan, err := Remove(t.Context(), l.device, l.want, false); err != nil || plan.Ourselves != "" || plan.Uncommitted != isWritten {
+			t.Errorf("written %v: uncommitted %v, we are %q, %v", isWritten, plan.Uncommitted, plan.Ourselves, err)
 		}
 	}
 }

@@ -139,7 +139,7 @@ func TestProvisionThroughPanoramaImportsNothing(t *testing.T) {
 			t.Errorf("through Panorama: %s", s)
 		}
 	}
-	if !strings.Contains(said, "import ca.crt of state_dir under that name") || len(steps) >= direct {
+	if !strings.Contains(said, "import ca.crt of state_dir under that name") || !strings.Contains(said, "or in its template, as the commands for Panorama do") || len(steps) >= direct {
 		t.Errorf("through Panorama: %v", steps)
 	}
 }

@@ -549,6 +549,7 @@ func (o *OnPanorama) findByHand(ctx context.Context, itself *xmlapi.Device, want
 // readByHand reads what a commit of an administrator on Panorama takes along, and whose edits wait there.
 func (o *OnPanorama) readByHand(ctx context.Context, itself *xmlapi.Device, want Expectation, admin string) error {
 	edits, _ := xmlapi.PendingEdits(ctx, itself) // not told: it may be anything
+	edits = withoutAdminTag(edits, want.Names)
 	o.PendingBy, o.byHand, o.EditedByHand, o.EditedAbove = (&Facts{edits: edits}).editors(), edited{}, nil, nil
 	pending, err := byhand.Read(ctx, itself, edits, admin)
 	if err != nil {

@@ -94,7 +94,11 @@ type Plan struct {
 
 	byHand   edited // all that EditedByHand names
 	compared bool   // it was read what a commit takes along
+	others   bool   // all that waits are edits of others
 }
+
+// OthersAlone tells whether edits wait for a commit, and all are known to be of others, so that there is nothing of ours to commit.
+func (p Plan) OthersAlone() bool { return p.others }
 
 // MaxDifferences bounds the differences that a plan has: some megabytes.
 const MaxDifferences = 10_000
@@ -197,6 +201,7 @@ func formerMode(f *Facts, want Expectation) string {
 func newPlan(f, after *Facts, want Expectation, steps []Step) Plan {
 	p := Plan{Firewall: f.Firewall, Steps: steps, Pending: f.pending.value, PendingBy: f.editors(), Ourselves: f.ourselves}
 	p.Differences, p.DifferencesTotal = bounded(differences(f, after, want))
+	p.others = f.ourselves != "" && len(f.edits) > 0 && !slices.ContainsFunc(f.edits, func(e xmlapi.PendingEdit) bool { return e.Admin == "" || e.Admin == f.ourselves })
 	return p
 }
 
@@ -286,7 +291,7 @@ func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectatio
 				return fmt.Errorf("%s: predict the commit: %w", f.Firewall, err)
 			}
 			if i+j == 0 {
-				p.Uncommitted = undone(adopting, local)
+				p.Uncommitted = undone(map[bool][]Step{false: own, true: adopting}[want.Adopt], local)
 				versions = append(versions, changesOf(adopting, want.Adopt))
 			}
 			versions = append(versions, changesOf(own, false), changesOf(adopting, true), changesOf(earlier, false), changesOf(earlier, true))
@@ -319,6 +324,13 @@ func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectatio
 		p.PendingDifferences, p.PendingDifferencesTotal = bounded(differences(f.in(ours), f.in(then), want))
 	}
 	return err
+}
+
+// withoutAdminTag leaves out of edits the tag that finding out as whom we act has made and taken away: it never had another name.
+func withoutAdminTag(edits []xmlapi.PendingEdit, n firewall.Names) []xmlapi.PendingEdit {
+	return slices.DeleteFunc(slices.Clone(edits), func(e xmlapi.PendingEdit) bool {
+		return e.Action == xmlapi.ActionDelete && strings.HasSuffix(e.XPath, "/tag"+xmlapi.EntryNamed(n.AdminTag()))
+	})
 }
 
 // edited is what is edited by hand.
@@ -504,7 +516,7 @@ func (p Plan) Above() string {
 	if len(above) == 0 {
 		return ""
 	}
-	return "It is not told which of it is our administrator's: " + strings.Join(above, ", ") + ", and that stands above edits of ours. Have them commit it or take it back first"
+	return "It is not told which of it is our administrator's: " + strings.Join(above, ", ") + ", and that stands above edits of ours, or under a name that ours may have given. Have them commit it or take it back first"
 }
 
 // MayTakeAlong gives an error where a commit of ours would put in force what TakesAlong says.
@@ -599,7 +611,8 @@ func candidateFacts(ctx context.Context, d *xmlapi.Device, want Expectation) (*F
 	}
 	f.pending = learn(pendingChanges(ctx, d)) // not told: it stays unsaid
 	if f.mayBePending() {
-		f.edits, _ = xmlapi.PendingEdits(ctx, d) // not told: they stay unnamed
+		edits, _ := xmlapi.PendingEdits(ctx, d) // not told: they stay unnamed
+		f.edits = withoutAdminTag(edits, want.Names)
 		if f.ourselves = cmp.Or(want.Admin, d.Username()); f.ourselves == "" && !d.ThroughPanorama() {
 			f.ourselves = xmlapi.LoggedInAs(ctx, d, "determine our administrator name")
 		}

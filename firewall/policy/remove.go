@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -41,6 +42,15 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if err != nil {
 		return Plan{}, err
 	}
+	now := device
+	if f.mayBePending() {
+		if now, err = wholeDevice(ctx, "read the running configuration", d.Show); err != nil {
+			return Plan{}, err
+		}
+	}
+	if err := f.readElsewhere(ctx, d, device, now); err != nil {
+		return Plan{}, err
+	}
 	steps := removal(f, want, adopt, device)
 	after, err := f.without(steps, adopt)
 	if err != nil {
@@ -63,10 +73,6 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 		return plan, nil
 	}
 	running, err := f.running(ctx, d)
-	if err != nil {
-		return Plan{}, err
-	}
-	now, err := wholeDevice(ctx, "read the running configuration", d.Show)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -147,6 +153,33 @@ func (f *Facts) provisionedOnPanorama(want Expectation) (changes []panorama.Chan
 	return changes, err
 }
 
+// readElsewhere reads what Panorama pushed to the other virtual systems that configurations of the device and the template have: they see what is shared.
+func (f *Facts) readElsewhere(ctx context.Context, d *xmlapi.Device, devices ...*xmlapi.Node) error {
+	if !f.info.value.MultiVSys {
+		return nil
+	}
+	read := map[string]bool{f.VSys: true}
+	for _, device := range append(devices, f.template.value.At("devices").FirstEntry()) {
+		for _, vsys := range device.Child("vsys").Entries() {
+			name := vsys.Attr("name")
+			if read[name] {
+				continue
+			}
+			read[name] = true
+			pushed, err := xmlapi.PushedPolicy(ctx, d, "read the policy pushed by Panorama to "+name, name)
+			var e *xmlapi.Error
+			if errors.As(err, &e) && e.Code == 17 { // the virtual system is not in force (measured), so nothing was pushed to it
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			f.elsewhere = append(f.elsewhere, systemFacts{name, pushed})
+		}
+	}
+	return nil
+}
+
 // taken are the steps that are not somebody else's, or are adopted.
 func taken(steps []Step, adopt bool) []Step {
 	return slices.DeleteFunc(slices.Clone(steps), func(s Step) bool { return s.Foreign && !adopt })
@@ -175,13 +208,27 @@ func removal(f *Facts, want Expectation, adopt bool, device *xmlapi.Node) []Step
 	r.references(xmlapi.DevicePath, device)
 	r.references(xmlapi.SharedPath, f.shared.value)
 	for _, g := range v.p.scopes.all("address-group") {
-		if filter := g.Value("dynamic", "filter"); g.scope.pushed && filter != "" {
-			r.filters = append(r.filters, reference{name: filter, owner: ownerName("", "address-group", g.Attr("name")) + " of Panorama's"})
+		if g.scope.pushed {
+			r.pushedFilters("", []*xmlapi.Node{g.Node})
+		}
+	}
+	for _, s := range f.elsewhere {
+		for _, part := range s.pushed {
+			r.pushedFilters(s.name, part.Node.Child("address-group").Entries())
 		}
 	}
 	r.all()
 	r.fromPanorama()
 	return append(r.steps, r.ofTemplates()...)
+}
+
+// pushedFilters notes the filters of dynamic address groups that Panorama pushed; vsys: to another virtual system.
+func (r *remover) pushedFilters(vsys string, groups []*xmlapi.Node) {
+	for _, g := range groups {
+		if filter := g.Value("dynamic", "filter"); filter != "" {
+			r.filters = append(r.filters, reference{name: filter, owner: ownerName("", "address-group", g.Attr("name")) + " of Panorama's", vsys: vsys})
+		}
+	}
 }
 
 // last leaves to a person what Panorama has of our names, behind all that may name it: commands delete it there.
@@ -601,7 +648,10 @@ func (r *remover) untag(u reference) {
 		return
 	}
 	if strings.HasSuffix(u.path, "/address"+xmlapi.EntryNamed(u.entry.Attr("name"))) {
-		differs := func(f tagFilter) bool { return f(tagsOf(u.entry, "")) != f(tagsOf(u.entry, u.name)) }
+		without := tagsOf(u.entry, u.name)
+		differs := func(f tagFilter) bool {
+			return f(tagsOf(u.entry, "")) != f(without) || len(without) == 0 && f(without) // what bears no tag at all may be in no group
+		}
 		if groups := r.holding(u.vsys == "", differs); groups != "" {
 			r.person(u.owner, "It keeps the tag "+u.name+": by that "+groups+" tells whether it holds it. Take it off by hand if it may.")
 			return

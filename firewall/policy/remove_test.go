@@ -369,6 +369,58 @@ func TestRemoveLeavesAnAddressThatOthersHold(t *testing.T) {
 	}
 }
 
+// The last tag of an address stays where a filter may hold it without one, too: whether a firewall asks what bears no tag no source says.
+func TestRemoveLeavesTheLastTagThatAFilterMayNeed(t *testing.T) {
+	for filter, stays := range map[string]bool{"not 'x'": true, "'x'": false} {
+		l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+			o.Config = strings.Replace(rulesOfOthers, "<rulebase>", `<tag><entry name="active-defense"/><entry name="x"/></tag><address><entry name="partner"><ip-netmask>192.0.2.20</ip-netmask><tag><member>active-defense</member></tag></entry></address>`+
+				`<address-group><entry name="partners"><dynamic><filter>`+filter+`</filter></dynamic></entry></address-group><rulebase>`, 1)
+		})
+		step := stepFor(t, l.removal(true), `address "partner"`)
+		if (step.Action == ActionPerson) != stays || stays && !strings.Contains(step.Detail, `address group "partners"`) {
+			t.Errorf("%s: %s", filter, step)
+		}
+	}
+}
+
+// What is shared keeps our tag, or stays, where a dynamic address group may hold it by that which Panorama pushed to another virtual system.
+func TestRemoveAsksWhatPanoramaPushedToOtherVirtualSystems(t *testing.T) {
+	const groups = `<address-group><entry name="grp"><dynamic><filter>'active-defense'</filter></dynamic></entry></address-group>`
+	for _, of := range []string{"vsys1", "vsys2"} {
+		local := strings.Replace(withoutCleanup(), "<shared/>", `<shared><address><entry name="partner"><ip-netmask>192.0.2.20</ip-netmask><tag><member>active-defense</member></tag></entry></address><tag><entry name="active-defense"/></tag></shared>`, 1)
+		local = strings.Replace(local, "</entry></vsys>", `</entry><entry name="vsys2"><zone><entry name="dmz"/></zone></entry></vsys>`, 1)
+		l := newPanoramaLab(t, managed{several: true, local: local, branches: groups + preRules(letIn("hq", "dmz"))})
+		l.changed("edit", groupsOfPanorama+"/entry[@name='branches']/devices/entry[@name='"+serial+"']/vsys", `<vsys><entry name="`+of+`"/></vsys>`)
+		err := l.panorama.Push("branches")
+		if of != "vsys1" {
+			l.changed("set", groupsOfPanorama, `<entry name="another"><devices><entry name="`+serial+`"><vsys><entry name="vsys1"/></vsys></entry></devices>`+preRules(letIn("hq", "dmz"))+`</entry>`)
+			err = errors.Join(err, l.panorama.Push("another"))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan, err := Remove(t.Context(), l.device, l.want, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]string{"vsys1": `address group "grp" of Panorama's tells`, "vsys2": `address group "grp" of Panorama's in virtual system "vsys2" tells`}[of]
+		if step := stepFor(t, plan.Steps, `address "partner"`); step.Action != ActionPerson || !strings.Contains(step.Detail, want) {
+			t.Errorf("%s: %s", of, step)
+		}
+	}
+}
+
+// A virtual system that a colleague makes, and that is not in force, stops no removal.
+func TestRemoveBesideANewVirtualSystem(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.VSys, o.Config = []string{"vsys1", "vsys2"}, rulesOfOthers })
+	if err := l.sim.Config().Edit("boss", "set", xmlapi.DevicePath+"/vsys", `<entry name="vsys3"/>`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Remove(t.Context(), l.device, l.want, false); err != nil {
+		t.Error(err)
+	}
+}
+
 // A commit alone, asked to take away, does not put in force what an earlier run wrote to block; with what takes it away, it is no edit by hand.
 func TestRemoveCommitsNoProvisioning(t *testing.T) {
 	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = rulesOfOthers })

@@ -301,7 +301,7 @@ func (p *provisioner) authority() bool {
 	}
 	if p.f.throughPanorama {
 		ofPanorama{p}.step("certificate "+quoteAll([]string{n.CA}), "No file can be imported on a firewall through Panorama: import ca.crt of state_dir under that name on the firewall itself (Device > Certificate Management > Certificates), "+
-			"or in its template, with a certificate profile "+quoteAll([]string{n.CertProf})+" that has it as CA certificate", p.f.place.ReachOfTemplate(), false, panorama.Change{Edits: ofPanorama{p}.remoteAuthority()}).made = "on Panorama, our CA into template " + p.f.place.Template + ", with a certificate profile " + quoteAll([]string{n.CertProf}) +
+			"or in its template, as the commands for Panorama do, with a certificate profile "+quoteAll([]string{n.CertProf})+" that has it as CA certificate", p.f.place.ReachOfTemplate(), false, panorama.Change{Edits: ofPanorama{p}.remoteAuthority()}).made = "on Panorama, our CA into template " + p.f.place.Template + ", with a certificate profile " + quoteAll([]string{n.CertProf}) +
 			" that trusts it: no file can be imported on a firewall through Panorama"
 		return false
 	}

@@ -122,6 +122,17 @@ func TestAMemberThatStandsByLearnsNoRoutes(t *testing.T) {
 	}
 }
 
+// A role for the daemon alone is not offered to one who may provision as if it did for that.
+func TestTheRoleOfASuperuserWhoProvisions(t *testing.T) {
+	d := deviceOf(t, readFile(t, "base"))
+	d.facts.rights.superuser = learn(true, nil)
+	for _, d.want.MayProvision = range []bool{false, true} {
+		if c := result(Verify(d.facts, d.want), CheckRole); strings.Contains(c.Remedy, "active-defense-provision") == d.want.MayProvision || strings.Contains(c.Remedy, "Import") != d.want.MayProvision {
+			t.Errorf("may provision %v: %s", d.want.MayProvision, c.Remedy)
+		}
+	}
+}
+
 // Rights whose trial went wrong are not taken for refused ones.
 func TestRightsThatCouldNotBeTried(t *testing.T) {
 	timeout := &xmlapi.Error{Kind: xmlapi.KindTimeout, Op: "try it", Text: "the request timed out"}

@@ -76,8 +76,11 @@ func (v accessChecks) role(f *findings) {
 	}
 	switch {
 	case g.superuser.value:
-		f.warn("Device > Administrators > this administrator: Role Based, with a dedicated role under Device > Admin Roles (XML API: "+
-			v.leastRole()+").", "it is a superuser or equivalent, which is more than required")
+		remedy := "Device > Administrators > this administrator: Role Based, with a dedicated role under Device > Admin Roles (XML API: " + v.leastRole() + ")."
+		if !v.want.MayProvision {
+			remedy += " If it provisions, too, it needs the role active-defense-provision of firewall/README.md."
+		}
+		f.warn(remedy, "it is a superuser or equivalent, which is more than required")
 	case g.superuser.err != nil:
 		f.note("whether it has more permissions than required could not be determined")
 	}

@@ -97,10 +97,17 @@ func EditorOf(ctx context.Context, d *Device, xpath string) (string, error) {
 
 // PendingEdit is a place of the configuration that was edited and not committed.
 type PendingEdit struct {
-	XPath   string
-	Admin   string // who edited it; "": the firewall does not tell
-	Deleted bool   // that it was taken away was the last edit there
+	XPath  string
+	Admin  string // who edited it; "": the firewall does not tell
+	Action string // the last edit there, as the firewall calls it: ActionCreate, ActionDelete and so on
 }
+
+// Actions of a PendingEdit.
+const (
+	ActionCreate = "CREATE" // of what the running configuration has not, whatever was edited there since
+	ActionDelete = "DELETE"
+	ActionRename = "RENAME" // under the former name
+)
 
 // PendingEdits gives the edits that are not committed, a place that several edited once for each: the owner is who did so last, and all stand in the
 // history; none: there are none, or the firewall does not tell.
@@ -114,7 +121,7 @@ func PendingEdits(ctx context.Context, d *Device) (edits []PendingEdit, err erro
 			}
 		}
 		for _, name := range by {
-			edits = append(edits, PendingEdit{e.Value("xpath"), name, strings.EqualFold(e.Value("action"), "delete")})
+			edits = append(edits, PendingEdit{e.Value("xpath"), name, strings.ToUpper(e.Value("action"))})
 		}
 	}
 	return edits, err

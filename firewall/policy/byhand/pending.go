@@ -22,16 +22,14 @@ type Pending struct {
 // "", or it is not told whose each edit is, everything may be his; so may be what the edits do not tell, as of an entry that was given another name, and
 // what is Above: then the candidate is given without what others alone edited. An answer that is refused, or over the bound of a configuration, is an error.
 func Read(ctx context.Context, d *xmlapi.Device, edits []xmlapi.PendingEdit, admin string) (p Pending, err error) {
-	var theirs []xmlapi.PendingEdit
-	deleted := map[string]bool{} // by xpath
+	var ours, theirs []xmlapi.PendingEdit
 	isUnknown := func(e xmlapi.PendingEdit) bool { return e.Admin == "" }
 	if admin == "" || len(edits) == 0 || slices.ContainsFunc(edits, isUnknown) {
 		p.ours = []string{Everything}
 	} else {
 		for _, e := range edits {
 			if e.Admin == admin {
-				p.ours = append(p.ours, e.XPath)
-				deleted[e.XPath] = e.Deleted
+				ours, p.ours = append(ours, e), append(p.ours, e.XPath)
 			} else {
 				theirs, p.theirs = append(theirs, e), append(p.theirs, e.XPath)
 			}
@@ -45,27 +43,24 @@ func Read(ctx context.Context, d *xmlapi.Device, edits []xmlapi.PendingEdit, adm
 	if err != nil {
 		return p, err
 	}
-	alone := p.apart(theirs, deleted)
+	alone := p.apart(ours, theirs)
 	if len(p.Above) > 0 || differ(xmlapi.Carried(Everything, p.Running, p.all, slices.Concat(p.ours, p.theirs)), p.all) {
 		p.Candidate, p.ours = xmlapi.Carried(Everything, p.all, p.Running, alone), []string{Everything}
 	}
 	return p, nil
 }
 
-// apart notes which edits of others are Above, and gives the xpaths of those that his have nothing to do with. deleted are those of his that took
-// something away, so that it has no other name.
-func (p *Pending) apart(theirs []xmlapi.PendingEdit, deleted map[string]bool) (alone []string) {
-	his, above, lost := map[string]bool{}, map[string]bool{}, map[string]bool{} // by key: paths, those that lead there, lists without an entry that he made
-	running, candidate := lists{p.Running, map[string]map[step]*xmlapi.Node{}}, lists{p.all, map[string]map[step]*xmlapi.Node{}}
-	for _, xpath := range p.ours {
-		path := pathOf(xpath)
+// apart notes which edits of others are Above, and gives the xpaths of those that his have nothing to do with.
+func (p *Pending) apart(ours, theirs []xmlapi.PendingEdit) (alone []string) {
+	his, above := map[string]bool{}, map[string]bool{} // by key: paths, and those that lead there
+	names := renames{lists{p.Running, map[string]map[step]*xmlapi.Node{}}, lists{p.all, map[string]map[step]*xmlapi.Node{}}, his, map[string]bool{}, map[string]bool{}}
+	for _, e := range ours {
+		path := pathOf(e.XPath)
 		his[key(path)] = true
 		for i := range path {
 			above[key(path[:i])] = true
 		}
-		if isEntry(path) && !deleted[xpath] && !running.have(path) && !candidate.have(path) { // it may have been given another name
-			lost[key(path[:len(path)-1])] = true
-		}
+		names.add(path, e.Action)
 	}
 	for _, e := range theirs {
 		path := pathOf(e.XPath)
@@ -74,7 +69,7 @@ func (p *Pending) apart(theirs []xmlapi.PendingEdit, deleted map[string]bool) (a
 			isHis = isHis || his[key(path[:i])]
 		}
 		switch {
-		case len(path) == 0, above[key(path)], isEntry(path) && lost[key(path[:len(path)-1])] && !running.have(path):
+		case len(path) == 0, above[key(path)], names.mayBeHis(path, e.Action):
 			p.Above = append(p.Above, xmlapi.Tidy(e.Admin)+" edited "+placeName(path))
 		case !isHis:
 			alone = append(alone, e.XPath)
@@ -83,6 +78,44 @@ func (p *Pending) apart(theirs []xmlapi.PendingEdit, deleted map[string]bool) (a
 	slices.Sort(p.Above)
 	p.Above = slices.Compact(p.Above)
 	return alone
+}
+
+// renames tell what may be a name that he gave to something, which the device does not list.
+type renames struct {
+	running, candidate lists
+	his                map[string]bool // paths that he edited, by key
+	edited, lost       map[string]bool // lists of which he edited an entry, and of which one that he edited is gone
+}
+
+// add notes an edit of his. That an entry of his was made and taken away does not tell that it has no other name: it may have been made anew in between.
+func (r renames) add(path []step, action string) {
+	if !isEntry(path) {
+		return
+	}
+	list, isGone := key(path[:len(path)-1]), r.candidate.entry(path) == nil
+	r.edited[list] = true
+	if action == xmlapi.ActionRename || isGone && (action != xmlapi.ActionDelete || r.running.entry(path) == nil) {
+		r.lost[list] = true
+	}
+}
+
+// mayBeHis tells whether what others edited last by an action may be, or stand in, what he gave another name: an entry that is not in force, in a list
+// of which one of his is gone, or which others did not make themselves, or which is one that he edited, for it has the identifier of that.
+func (r renames) mayBeHis(path []step, action string) bool {
+	for i := range path {
+		if at := path[:i+1]; isEntry(at) && r.lost[key(path[:i])] && r.running.entry(at) == nil {
+			return true
+		}
+	}
+	if !isEntry(path) || r.his[key(path)] || r.running.entry(path) != nil {
+		return false
+	}
+	list, now := path[:len(path)-1], r.candidate.entry(path)
+	if now == nil || !r.edited[key(list)] {
+		return false
+	}
+	before := r.running.entry(append(slices.Clip(list), identifier(now)))
+	return action != xmlapi.ActionCreate || before != nil && r.his[key(append(slices.Clip(list), stepOf(before)))]
 }
 
 // pathOf is an xpath; nil: it cannot be read, and may mean anything.
@@ -107,8 +140,8 @@ type lists struct {
 	known  map[string]map[step]*xmlapi.Node
 }
 
-// have tells whether an entry is there.
-func (l lists) have(path []step) bool {
+// entry is the entry at a path; nil: it is not there. It is found by its identifier, too.
+func (l lists) entry(path []step) *xmlapi.Node {
 	list := path[:len(path)-1]
 	holds, ok := l.known[key(list)]
 	if !ok {
@@ -116,11 +149,21 @@ func (l lists) have(path []step) bool {
 		for _, s := range list[1:] {
 			n = children(n)[s]
 		}
-		holds = children(n)
+		holds = map[step]*xmlapi.Node{}
+		if n != nil {
+			for _, c := range n.Children {
+				if holds[stepOf(c)] = c; c.Attr("uuid") != "" {
+					holds[identifier(c)] = c
+				}
+			}
+		}
 		l.known[key(list)] = holds
 	}
-	return holds[path[len(path)-1]] != nil
+	return holds[path[len(path)-1]]
 }
+
+// identifier stands for an entry whatever its name is: a rule keeps its uuid for life (PAN-OS 9.0 and later).
+func identifier(n *xmlapi.Node) step { return step{"uuid", n.Attr("uuid")} }
 
 // Readable gives an error where Read could not read, as it stands now, what an edit would have it read.
 func Readable(ctx context.Context, d *xmlapi.Device) error {
