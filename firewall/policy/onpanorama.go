@@ -117,15 +117,23 @@ func (f *Facts) readSystems(ctx context.Context, d *xmlapi.Device) error {
 		if name == f.VSys || slices.ContainsFunc(f.systems, func(s systemFacts) bool { return s.name == name }) {
 			continue
 		}
-		pushed, err := xmlapi.PushedPolicy(ctx, d, "read the policy pushed by Panorama to "+name, name)
-		var e *xmlapi.Error
-		none := errors.As(err, &e) && e.Code == noSuchSystem
-		if err != nil && !none {
+		system, err := pushedTo(ctx, d, name)
+		if err != nil {
 			return err
 		}
-		f.systems = append(f.systems, systemFacts{name, pushed, none})
+		f.systems = append(f.systems, system)
 	}
 	return nil
+}
+
+// pushedTo reads what Panorama pushed to a virtual system: nothing, if it does not run.
+func pushedTo(ctx context.Context, d *xmlapi.Device, name string) (systemFacts, error) {
+	pushed, err := xmlapi.PushedPolicy(ctx, d, "read the policy pushed by Panorama to "+name, name)
+	var e *xmlapi.Error
+	if errors.As(err, &e) && e.Code == noSuchSystem {
+		return systemFacts{name: name, none: true}, nil
+	}
+	return systemFacts{name: name, pushed: pushed}, err
 }
 
 // findPushed notes what Panorama has pushed, before any step.

@@ -3,7 +3,6 @@ package policy
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -166,15 +165,11 @@ func (f *Facts) readElsewhere(ctx context.Context, d *xmlapi.Device, devices ...
 				continue
 			}
 			read[name] = true
-			pushed, err := xmlapi.PushedPolicy(ctx, d, "read the policy pushed by Panorama to "+name, name)
-			var e *xmlapi.Error
-			if errors.As(err, &e) && e.Code == 17 { // the virtual system is not in force (measured), so nothing was pushed to it
-				continue
-			}
+			system, err := pushedTo(ctx, d, name)
 			if err != nil {
 				return err
 			}
-			f.elsewhere = append(f.elsewhere, systemFacts{name, pushed})
+			f.elsewhere = append(f.elsewhere, system)
 		}
 	}
 	return nil
