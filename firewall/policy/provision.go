@@ -121,6 +121,15 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 			return Plan{}, f.lines.err
 		}
 	}
+	if f.mayBePending() && want.Sensor == SensorDrop {
+		if f.inForce, err = f.running(ctx, d); err == nil {
+			f.inForce.readNetwork(ctx, d, want.InternetZones, d.Show)
+			err = f.inForce.lines.err
+		}
+		if err != nil {
+			return Plan{}, err
+		}
+	}
 	steps, after, left, err := planned(f, want)
 	if err != nil {
 		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
