@@ -315,7 +315,7 @@ func (p *provisioner) sensorRule(profile string) {
 func (p *provisioner) makeSensor(silent []rule, deciding map[traffic]int, profile string) {
 	n, why := p.want.Names, ""
 	if p.want.Sensor == SensorDrop {
-		cut := append(p.wouldCut(deciding), p.wouldCutInForce()...)
+		cut := append(p.wouldCut(deciding), p.f.inForceCut(p.want)...)
 		if len(cut) == 0 {
 			entry := p.dropRule(n.Sensor, "drops and logs what no other rule allowed, so that Active Defense sees scans", []string{anything}, profile)
 			detail := fmt.Sprintf("last rule, from %s, any to any: drop and log", quoteAll(p.zones.zones))
@@ -378,13 +378,13 @@ func (p *provisioner) wouldCut(deciding map[traffic]int) (cut []string) {
 	return cut
 }
 
-// wouldCutInForce is what it would take away from what the running configuration allows, where edits of others are not committed, with which
+// inForceCut is what it would take away from what the running configuration allows, where edits of others are not committed, with which
 // the plan is made: a commit of ours leaves them waiting.
-func (p *provisioner) wouldCutInForce() (cut []string) {
-	if p.f.inForce == nil {
+func (f *Facts) inForceCut(want Expectation) (cut []string) {
+	if f.inForce == nil {
 		return nil
 	}
-	running := &provisioner{verifier: newVerifier(p.f.inForce, p.want)}
+	running := &provisioner{verifier: newVerifier(f.inForce, want)}
 	for _, what := range running.wouldCut(running.deciding()) {
 		cut = append(cut, what+" in the running configuration, from which somebody's edits take it that are not committed")
 	}
