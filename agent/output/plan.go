@@ -77,7 +77,7 @@ func (p *Plans) Write(name string, plan *policy.Plan, done string) {
 
 // printLeft says what a plan has no steps for.
 func (p *Plans) printLeft(name string, plan *policy.Plan) {
-	for _, said := range []string{plan.LeftOut, plan.FormerMode} {
+	for _, said := range []string{plan.LeftOut, plan.FormerMode, plan.Standby} {
 		if said != "" {
 			fmt.Fprintf(p.To, "%s: %s.\n", display.Harmless(name), display.Harmless(said))
 		}

@@ -50,6 +50,8 @@ type Expectation struct {
 	MaxEntries int        // how many of Entries the list serves; 0: all
 	EmptyEntry netip.Addr // what the list serves when nothing is blocked; the zero Addr: nothing
 
+	// Peer is the other member of its pair; nil: it is in none, or the other has an entry of its own. A plan asks it for its serial number.
+	Peer         *xmlapi.Device
 	Admin        string    // as whom we edit and commit; "": who logs in, or whom the firewall tells
 	MayProvision bool      // we may write the configuration, so that the right to is needed and remedies offer it
 	Now          time.Time // zero: the device's clock
@@ -106,6 +108,8 @@ type Facts struct {
 	// What Panorama pushed, as told of the virtual system and as told without one; empty: nothing.
 	vsysPushed, barePushed fact[[]xmlapi.Pushed]
 	template               fact[*xmlapi.Node] // the config of its template; nil: none
+	pair                   xmlapi.Pair        // only of a plan, where Panorama pushed something; the zero value: it is in none
+	standby                string             // see Plan.Standby
 	place                  panorama.Place     // where that comes from; only of a plan
 	placeUnknown           error              // why Panorama could not be asked for it
 	local                  []*xmlapi.Node     // the virtual systems of the firewall and what is shared, candidate and running; only of a plan that may change Panorama

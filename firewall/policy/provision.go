@@ -88,6 +88,9 @@ type Plan struct {
 	// FormerMode is what another mode, or a list that is no longer served, has left on the firewall once the steps are taken, and what to do
 	// about it; "": nothing. No step takes it away.
 	FormerMode string `json:"former_mode,omitempty"`
+	// Standby says of a passive member of a pair where the configuration of the firewall itself was looked at, for nothing is written on this one; "": it
+	// is none.
+	Standby string `json:"standby,omitempty"`
 	// Panorama is what of it only Panorama can take; nil: nothing. It counts in Differences where we may take it, see
 	// Expectation.Panorama; else it has its own.
 	Panorama *OnPanorama `json:"panorama,omitempty"`
@@ -109,15 +112,15 @@ const MaxDifferences = 10_000
 //
 // The plan is judged before it is given: one that would not mend what it is made for is a fault of ours, and an error.
 func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, error) {
-	f, err := candidateFacts(ctx, d, want)
-	if err == nil {
-		err = f.readPlace(ctx, d, want)
-	}
+	f, own, err := plannedFacts(ctx, d, want)
 	if err != nil {
 		return Plan{}, err
 	}
+	if own != d {
+		defer own.Close()
+	}
 	if len(want.InternetZones) == 0 || want.Sensor == SensorDrop {
-		if f.readNetwork(ctx, d, want.InternetZones, d.Get); f.lines.err != nil {
+		if f.readNetwork(ctx, own, want.InternetZones, own.Get); f.lines.err != nil {
 			return Plan{}, f.lines.err
 		}
 	}
@@ -132,6 +135,7 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 		return Plan{}, fmt.Errorf("%s: no plan is offered: it would not do what it is made for, which is a fault of Active Defense. "+
 			"Nothing was changed; configure the firewall as verify says, and report this: %s", f.Firewall, faults)
 	}
+	steps = f.forActive(steps, want.Adopt)
 	if slices.ContainsFunc(steps, Step.imports) {
 		if err := mayImport(ctx, d); err != nil {
 			steps = slices.Insert(steps, 0, Step{Firewall: f.Firewall, Action: ActionPerson, Object: ObjectRole,
@@ -145,6 +149,12 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 	}
 	if err != nil {
 		return Plan{}, err
+	}
+	if f.pair.Passive() {
+		after = new(*f)
+		if err := after.push(all); err != nil {
+			return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
+		}
 	}
 	plan := newPlan(f, after, want, all)
 	plan.FormerMode = formerMode(after, want)
@@ -202,7 +212,7 @@ func formerMode(f *Facts, want Expectation) string {
 
 // newPlan is the plan of steps that lead from one to the other.
 func newPlan(f, after *Facts, want Expectation, steps []Step) Plan {
-	p := Plan{Firewall: f.Firewall, Steps: steps, Pending: f.pending.value, PendingBy: f.editors(), Ourselves: f.ourselves}
+	p := Plan{Firewall: f.Firewall, Steps: steps, Standby: f.standby, Pending: f.pending.value, PendingBy: f.editors(), Ourselves: f.ourselves}
 	p.Differences, p.DifferencesTotal = bounded(differences(f, after, want))
 	p.others = f.ourselves != "" && len(f.edits) > 0 && !slices.ContainsFunc(f.edits, func(e xmlapi.PendingEdit) bool { return e.Admin == "" || e.Admin == f.ourselves })
 	return p
@@ -612,6 +622,21 @@ func undone(before, left []Step) bool {
 	})
 }
 
+// plannedFacts reads what a plan is made from; own is the device that has the configuration of the firewall itself, see readPair.
+func plannedFacts(ctx context.Context, d *xmlapi.Device, want Expectation) (f *Facts, own *xmlapi.Device, err error) {
+	own = d
+	if f, err = candidateFacts(ctx, d, want); err == nil {
+		own, err = f.readPair(ctx, d, want)
+	}
+	if err == nil {
+		err = f.readPlace(ctx, d, want)
+	}
+	if err != nil && own != d {
+		own.Close()
+	}
+	return f, own, err
+}
+
 // candidateFacts reads what every plan is made from.
 func candidateFacts(ctx context.Context, d *xmlapi.Device, want Expectation) (*Facts, error) {
 	if err := d.Identify(ctx); err != nil {
@@ -619,10 +644,8 @@ func candidateFacts(ctx context.Context, d *xmlapi.Device, want Expectation) (*F
 	}
 	f := &Facts{Firewall: d.Name(), VSys: d.VSys(), throughPanorama: d.ThroughPanorama()}
 	f.info, f.version = learn(d.Info(), nil), d.Version()
-	f.own = learn(d.Get(ctx, "read the candidate configuration of the virtual system", xmlapi.VSysPath(f.VSys)))
-	f.shared = learn(d.Get(ctx, "read the shared candidate configuration", xmlapi.SharedPath))
-	if f.own.err == nil && f.own.value == nil {
-		return nil, d.Fail("plan", &xmlapi.Error{Kind: xmlapi.KindUnsupported, Text: "virtual system " + f.VSys + " does not exist"})
+	if err := f.readOwn(ctx, d); err != nil {
+		return nil, err
 	}
 	f.pending = learn(pendingChanges(ctx, d)) // not told: it stays unsaid
 	if f.mayBePending() {

@@ -107,6 +107,7 @@ func (p *provisioner) planned(name string) bool {
 // orderBlocks moves the block rules that stand to the top, if anything above lets what they would drop through, and has them log to us.
 func (p *provisioner) orderBlocks(profile string) {
 	p.moveUp()
+	ofPanorama{p}.forBoth()
 	p.putLogs(slices.DeleteFunc(p.blockRules(), func(r rule) bool { return r.layer == layerLocal && p.planned(r.name) }), profile)
 }
 
