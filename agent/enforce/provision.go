@@ -211,6 +211,9 @@ func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.
 		}
 	}
 	if p.opts.Apply && p.opts.Commit {
+		if err := plan.MayWriteAlone(p.device); err != nil {
+			return plan.Steps, err
+		}
 		admin := cmp.Or(p.fw.CommitAdmin, plan.Ourselves)
 		if plan.Panorama != nil {
 			admin = cmp.Or(admin, plan.Panorama.Ourselves)

@@ -118,6 +118,9 @@ func takenAlong(plan *policy.Plan) string {
 // printPending names the edits by hand that a commit takes along, and what they decide otherwise.
 func (p *Plans) printPending(plan *policy.Plan) {
 	what := plan.TakesAlong()
+	if plan.WouldCut != "" {
+		fmt.Fprintf(p.To, "--commit is refused: %s.\n", display.Harmless(p.Advice(plan.WouldCut)))
+	}
 	if what == "" {
 		return
 	}

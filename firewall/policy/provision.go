@@ -53,6 +53,7 @@ type Step struct {
 	reach  string          // whom it reaches there
 	made   string          // the detail where we take it ourselves; "": as for a person
 	barred bool            // by an object of somebody else's with our name there
+	cuts   string          // what a sensor rule that stands cuts, for a reader
 	later  bool            // it needs what Panorama has yet to push
 }
 
@@ -80,6 +81,9 @@ type Plan struct {
 	EditedByHand []string `json:"edited_by_hand,omitempty"` // at most as many as fit in a text
 	// EditedAbove says what others edited above edits of our administrator's, so that some of EditedByHand may be theirs: which is not told.
 	EditedAbove []string `json:"edited_above,omitempty"` // at most as many as fit in a text
+	// WouldCut says of a sensor rule that we wrote before and that is not in force what it would cut by now, and what to do; "": nothing. A commit of ours is
+	// refused.
+	WouldCut string `json:"would_cut,omitempty"`
 	// PendingDifferences are the kinds of traffic of the virtual system that these decide otherwise than the plan.
 	PendingDifferences      []decision.Difference `json:"pending_differences,omitempty"` // at most MaxDifferences
 	PendingDifferencesTotal int                   `json:"pending_differences_total,omitempty"`
@@ -96,8 +100,60 @@ type Plan struct {
 	Panorama *OnPanorama `json:"panorama,omitempty"`
 
 	byHand   edited // all that EditedByHand names
-	compared bool   // it was read what a commit takes along
-	others   bool   // all that waits are edits of others
+	shared   []sharedEdit
+	compared bool // it was read what a commit takes along
+	others   bool // all that waits are edits of others
+}
+
+// sharedEdit is what somebody else edited, and did not commit, where our administrator did so, too, or a step of the plan would.
+type sharedEdit struct {
+	admin, what string
+	written     bool // ours waits, too
+}
+
+// findShared notes what of the edits that wait is shared. A commit of one administrator alone cannot take along the one without the other.
+func (p *Plan) findShared(f *Facts, adopt bool) {
+	if f.ourselves == "" {
+		return
+	}
+	meets := func(xpath string) (written, planned bool) {
+		for _, e := range f.edits {
+			written = written || e.Admin == f.ourselves && byhand.Meet(e.XPath, xpath)
+		}
+		for _, c := range changesOf(p.Steps, adopt) {
+			for _, e := range c.Edits {
+				at := e.XPath()
+				if n := e.Element(); !e.Deletes() && n != nil && n.Name == "entry" && !strings.HasSuffix(at, "]") {
+					at += xmlapi.EntryNamed(n.Attr("name"))
+				}
+				planned = planned || byhand.Meet(at, xpath)
+			}
+		}
+		return written, planned
+	}
+	for _, e := range f.edits {
+		if e.Admin == "" || e.Admin == f.ourselves {
+			continue
+		}
+		if written, planned := meets(e.XPath); written || planned {
+			p.shared = append(p.shared, sharedEdit{xmlapi.Tidy(e.Admin), byhand.Name(e.XPath), written})
+		}
+	}
+}
+
+// MayWriteAlone gives an error where a commit of ours, once the steps are written, would be refused for what somebody else edited and did not commit.
+func (p Plan) MayWriteAlone(d *xmlapi.Device) error {
+	var edited []string
+	for _, s := range p.shared {
+		if !s.written {
+			edited = append(edited, s.admin+" edited "+s.what)
+		}
+	}
+	if len(edited) == 0 {
+		return nil
+	}
+	return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "nothing was written: " + strings.Join(atMost(edited), ", ") +
+		" and did not commit that, and the plan changes the same, so that a commit of ours alone would be refused. Have it committed or taken back (Config > Revert Changes) there first, then run this again"})
 }
 
 // OthersAlone tells whether edits wait for a commit, and all are known to be of others, so that there is nothing of ours to commit.
@@ -158,6 +214,7 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 	}
 	plan := newPlan(f, after, want, all)
 	plan.FormerMode = formerMode(after, want)
+	plan.findShared(f, want.Adopt)
 	if plan.Panorama = part; !f.mayBePending() {
 		return plan, nil
 	}
@@ -323,6 +380,14 @@ func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectatio
 	}
 	commit := pending.Commit(writes)
 	names, err := commit.Edited(versions...)
+	if i := slices.IndexFunc(p.Steps, func(s Step) bool { return s.cuts != "" }); i >= 0 {
+		s := p.Steps[i]
+		isIt := func(name string) bool { return strings.HasPrefix(name, s.Object+" (") }
+		if slices.ContainsFunc(names, isIt) {
+			p.WouldCut = s.Object + " is not in force yet, and " + s.cuts + ". Do not commit it: delete it (Policies > Security), and run provision --apply, which has the default rules log in its place"
+		}
+		names = slices.DeleteFunc(names, isIt)
+	}
 	if err != nil || len(names) == 0 {
 		return err
 	}
@@ -535,6 +600,9 @@ func (p Plan) Above() string {
 // MayTakeAlong gives an error where a commit of ours would put in force what TakesAlong says.
 func (p Plan) MayTakeAlong(d *xmlapi.Device) error {
 	what := p.TakesAlong()
+	if p.WouldCut != "" {
+		return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "nothing is committed: " + p.WouldCut})
+	}
 	if what == "" {
 		return nil
 	}
@@ -552,8 +620,23 @@ func (p Plan) MayTakeAlong(d *xmlapi.Device) error {
 	if above := p.Above(); above != "" {
 		what += ". " + above
 	}
+	if also := p.editedToo(); also != "" {
+		return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: fmt.Sprintf("nothing is committed: the commit %s (%s). "+
+			"There %s as well and did not commit that: have it committed or taken back (Config > Revert Changes) there first, then run this again", whose, what, also)})
+	}
 	return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: fmt.Sprintf("nothing is committed: the commit %s by hand (%s). "+
 		"What an earlier run of ours wrote with other settings counts as that, too. Commit it first (Commit > Commit Changes Made By), or take it back (Config > Revert Changes), and run this again; or give provision an administrator of its own", whose, what)})
+}
+
+// editedToo says which of what our administrator edited somebody else edited as well; "": nothing.
+func (p Plan) editedToo() string {
+	var also []string
+	for _, s := range p.shared {
+		if s.written {
+			also = append(also, s.admin+" edited "+s.what)
+		}
+	}
+	return strings.Join(atMost(also), ", ")
 }
 
 // byPerson is what is to be done where it cannot be read what a commit takes along.

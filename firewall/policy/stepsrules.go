@@ -303,6 +303,7 @@ func (p *provisioner) sensorRule(profile string) {
 		var f findings
 		if p.cutsOwn(&f, deciding); len(f.warns) > 0 {
 			p.person("security rule "+quoteAll([]string{n}), strings.Join(f.warns, "; ")+". "+strings.Join(f.remedies, " "))
+			p.steps[len(p.steps)-1].cuts = strings.Join(f.warns, "; ")
 			f = findings{}
 		}
 		if p.allowsBelow(&f, deciding); len(f.fails) > 0 {
