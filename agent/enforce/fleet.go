@@ -246,7 +246,7 @@ func (o *Options) newList(fw config.Firewall, names firewall.Names, device *xmla
 // devices of their own: no block waits for them.
 func (o *Options) newWatchers(fw config.Firewall, e *Enforcer) ([]*Watcher, error) {
 	var all []*Watcher
-	for _, member := range e.devices {
+	for i, member := range e.devices {
 		device, err := member.Clone()
 		if err != nil {
 			return nil, err
@@ -256,7 +256,9 @@ func (o *Options) newWatchers(fw config.Firewall, e *Enforcer) ([]*Watcher, erro
 			timer: o.Timer, wakeup: loop.NewWakeup(), commit: loop.NewWakeup(),
 			want: func(ctx context.Context) policy.Expectation {
 				released, _ := releasedLately(ctx, o.Store(), o.Now()) // without it, more is warned of
-				return o.Expected.of(o.Config, fw, notBefore(e.desired().Entries, o.Started), released, o.Now())
+				want := o.Expected.of(o.Config, fw, notBefore(e.desired().Entries, o.Started), released, o.Now())
+				want.OthersKey = i > 0 && fw.APIKey != ""
+				return want
 			},
 			note: func(ctx context.Context, at time.Time, fault string) error {
 				st := o.Store()

@@ -57,9 +57,11 @@ func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]poli
 		if err != nil {
 			return nil, err
 		}
-		for _, device := range members {
+		for i, device := range members {
 			defer device.Close()
-			looks = append(looks, look{device, opts.Expected.of(cfg, fw, entries, released, time.Now()), fw.InternetZones})
+			want := opts.Expected.of(cfg, fw, entries, released, time.Now())
+			want.OthersKey = i > 0 && fw.APIKey != ""
+			looks = append(looks, look{device, want, fw.InternetZones})
 		}
 	}
 	if len(looks) == 0 {

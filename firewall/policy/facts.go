@@ -52,6 +52,7 @@ type Expectation struct {
 
 	// Peer is the other member of its pair; nil: it is in none, or the other has an entry of its own. A plan asks it for its serial number.
 	Peer         *xmlapi.Device
+	OthersKey    bool      // the API key was made on the other member of its pair, which may be the only one that takes it
 	Admin        string    // as whom we edit and commit; "": who logs in, or whom the firewall tells
 	MayProvision bool      // we may write the configuration, so that the right to is needed and remedies offer it
 	Now          time.Time // zero: the device's clock

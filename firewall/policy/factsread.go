@@ -155,13 +155,16 @@ func (f *Facts) readCandidate(ctx context.Context, d *xmlapi.Device, want Expect
 	}
 }
 
-// readZone reads the time zone of the firewall's clock.
+// readZone reads the time zone of the firewall's clock: the firewall's own setting, or that of its template.
 func (f *Facts) readZone(ctx context.Context, d *xmlapi.Device) {
 	zone, err := f.whole.Child("devices").FirstEntry().At("deviceconfig", "system", "timezone"), error(nil)
 	if f.whole == nil {
 		zone, err = d.Show(ctx, "read the time zone", xmlapi.SystemPath+"/system/timezone")
 	}
 	f.zone = learn("", err)
+	if zone == nil {
+		zone = f.template.value.Child("devices").FirstEntry().At("deviceconfig", "system", "timezone")
+	}
 	if zone != nil {
 		f.zone.value = zone.Text
 	}

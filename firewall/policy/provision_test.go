@@ -438,6 +438,34 @@ func TestTheSensorCutsNothingThatIsInForce(t *testing.T) {
 	}
 }
 
+// Where the line has come to another zone, our own rules are mended, for they are ours: as we make them, but for the zone. What somebody narrowed
+// there is his.
+func TestOurRulesFollowTheLineToAnotherZone(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = withoutCleanup() })
+	l.want.InternetZones = []string{"untrust"}
+	l.apply(l.plan(), false)
+	l.commit()
+	l.want.InternetZones = []string{"dmz"}
+	steps := l.plan()
+	if rules := slices.DeleteFunc(slices.Clone(steps), func(s Step) bool { return !strings.HasPrefix(s.Object, `security rule "active-defense-block`) }); len(rules) != 2 || rules[0].Foreign || rules[1].Foreign {
+		t.Fatalf("the plan is %v", steps)
+	}
+	l.apply(steps, false)
+	l.commit()
+	if left := taken(l.plan(), false); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+	if err := errors.Join(l.sim.Config().Edit("boss", "edit", vsys1+rulesPath+"/entry[@name='active-defense-block']/to", "<to><member>untrust</member></to>"), l.sim.Config().Commit("boss")); err != nil {
+		t.Fatal(err)
+	}
+	l.want.InternetZones = []string{"untrust"}
+	for _, s := range l.plan() {
+		if foreign := s.Object == `security rule "active-defense-block"`; strings.HasPrefix(s.Object, `security rule "active-defense-block`) && s.Foreign != foreign {
+			t.Errorf("narrowed by somebody: %v", s)
+		}
+	}
+}
+
 // The sensor rule that an earlier run wrote, and that would cut by now what a colleague committed since, is not committed: the refusal says what it would cut,
 // and to delete it.
 func TestASensorRuleThatWouldCutByNowIsNotCommitted(t *testing.T) {

@@ -252,7 +252,7 @@ func (p ofPanorama) preRule(name, level string) (change panorama.Change, theirs 
 	logs, more := p.remoteLogs(level)
 	edits = append(edits, more...)
 	list, own := panorama.LevelPath(level)+"/pre-rulebase/security/rules", name+p.f.place.Suffixes()[0]
-	entry := p.dropRule(own, "drops the sources blocked by Active Defense", []string{source}, logs)
+	entry := p.dropRule(own, describesBlock, []string{source}, logs)
 	entry.Children = append(entry.Children, p.f.place.Target())
 	stands := false
 	for _, r := range slices.Concat(p.p.rules, p.p.inactive) {

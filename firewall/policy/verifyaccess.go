@@ -27,6 +27,11 @@ func (v accessChecks) api(f *findings) {
 		f.fail("Set target of this firewall to its serial number, as this Panorama lists it under Panorama > Managed Devices > Summary, and see that it is connected there. CLI of Panorama: show devices connected", "%s", cause(err))
 		return
 	}
+	if xmlapi.Kind(err) == xmlapi.KindAuth && v.want.OthersKey {
+		f.fail("Set username and password_file of this firewall in place of its API key: that is the other member's, and no new key of one is sure to be valid on both; "+
+			"with a password each member makes a key of its own.", "%s", cause(err))
+		return
+	}
 	f.fail(map[string]string{
 		xmlapi.KindUnreachable: "Check url, the route to the management interface, and Device > Setup > Interfaces > Management > Permitted IP Addresses and HTTPS.",
 		xmlapi.KindTimeout:     "Check url and whether the management plane is busy (show system resources); increase timeout if needed.",
