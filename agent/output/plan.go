@@ -178,7 +178,7 @@ func (p *Plans) writes(plan *policy.Plan) string {
 		does = "commits on the firewall, " + does
 	case then > 0:
 		does += fmt.Sprintf(", writes %d more to the firewall and commits there", then)
-	default:
+	case plan.Standby == "":
 		does += ", and commits on the firewall"
 	}
 	return fmt.Sprintf("of %d, --apply writes %d to the candidate configuration of Panorama and %d to the firewall's; --commit then %s.", len(plan.Steps), onPanorama, here, does)

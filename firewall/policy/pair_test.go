@@ -53,7 +53,6 @@ func (l *panoramaLab) targets(name string) (serials []string) {
 // A rule that Panorama has for a member of a pair is for both, as far as somebody tells the serial number of the other: the firewall, Panorama, or the
 // other itself. Where nobody does, that is said.
 func TestARuleOnPanoramaIsForBothMembersOfAPair(t *testing.T) {
-	const one, both = "target devices " + serial, "target devices [ " + serial + " " + sister + " ]"
 	for _, c := range []struct {
 		what         string
 		direct, peer bool

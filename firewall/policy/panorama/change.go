@@ -261,7 +261,7 @@ func (p Place) Notes(changes []Change, typed bool) (notes []string) {
 	}
 	if p.Peer != "" && !typed && slices.ContainsFunc(changes, p.InGroups) {
 		notes = append(notes, "The rules are for both members of the pair, "+strings.Join(p.Members(), " and ")+"; --commit pushes to "+p.Serial+" alone: "+p.Peer+
-			" has them by provision of its own entry (firewalls[].target), or once you push there.")
+			" follows by provision of its own entry (firewalls[].target), or once you push there.")
 	}
 	said := "look there before you push (Commit > Push to Devices)."
 	if p.Told {
