@@ -116,17 +116,22 @@ type API struct {
 }
 
 const (
-	mostBusy = 64
-	mostLive = 32
+	mostBusy    = 64
+	mostLive    = 32
+	mostReading = 2 // of each seat; all together leave half of the store's connections to others
+	// readPatience is for how long one waits for its turn to read.
+	readPatience = 10 * time.Second
 )
 
 // A seat is of whom a place is.
 type seat struct{ local, operator bool }
 
 // places are those of one seat.
-type places struct{ busy, live chan struct{} }
+type places struct{ busy, live, reading chan struct{} }
 
-func newPlaces() places { return places{make(chan struct{}, mostBusy), make(chan struct{}, mostLive)} }
+func newPlaces() places {
+	return places{make(chan struct{}, mostBusy), make(chan struct{}, mostLive), make(chan struct{}, mostReading)}
+}
 
 // places gives those of a request.
 func (a *API) places(route *route, who Caller) chan struct{} {
