@@ -100,9 +100,9 @@ func (a *API) serve(route *route, w http.ResponseWriter, r *http.Request) {
 		select {
 		case places <- struct{}{}:
 			defer func() { <-places }()
-			err = a.inTurn(route, c)
+			err = inTurn(a, route, c)
 		default:
-			err = a.crowded("%d requests are being answered", cap(places))
+			err = crowded(a, "%d requests are being answered", cap(places))
 		}
 	}
 	if err != nil {
@@ -112,7 +112,7 @@ func (a *API) serve(route *route, w http.ResponseWriter, r *http.Request) {
 
 // inTurn answers, where the store is read meanwhile, in turn with others who do so: a client that reads slowly keeps one of the store's
 // connections, of which batches need some.
-func (a *API) inTurn(route *route, c *call) error {
+func inTurn(a *API, route *route, c *call) error {
 	if !route.reads {
 		return a.answer(route, c)
 	}
@@ -124,11 +124,12 @@ func (a *API) inTurn(route *route, c *call) error {
 		defer func() { <-reading }()
 		return a.answer(route, c)
 	case <-ctx.Done():
-		return a.crowded("%d searches and lists are being read", cap(reading))
+		return crowded(a, "%d searches and lists are being read", cap(reading))
 	}
 }
 
-func (a *API) crowded(format string, n int) error {
+// crowded refuses one more of what there are so many of.
+func crowded(a *API, format string, n int) error {
 	a.refused.WithLabelValues(whyCrowded).Inc()
 	return faultf(http.StatusServiceUnavailable, format+", and no more are taken; try again in a moment", n)
 }
