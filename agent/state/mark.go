@@ -186,28 +186,11 @@ func NewMarker(dir, agent string, st *store.Store, c *clock.Clock, log zerolog.L
 // Check refuses a database that is behind the mark, and goes on to refuse it, however far it comes, until it is the one that was or a
 // person accepts it. It reads the file each time: an operator who means to go on with this database has it deleted (see [Accept]).
 func (m *Marker) Check(ctx context.Context) error {
-	known, err := readMark(m.path)
+	known, now, err := m.judge(ctx)
 	if err != nil {
 		return err
 	}
-	least, latest, again := known.least(m.latestPath())
-	now, holds, err := m.look(ctx, least.Trail)
-	if err != nil {
-		return err
-	}
-	id := m.store.Place().Identity
-	holds = holds && !known.elsewhere(id)
-	switch {
-	case known.Accepted && known.Identity != id && (known.Identity != "" || now.Version > 0):
-		return fmt.Errorf("%w: it is not the one that was accepted (%s); the list stays as last saved, and the firewalls are not changed", ErrBehind, m.path)
-	case now.behind(least) || !holds:
-		if least.Refused = !known.Accepted; least.Refused {
-			least.Boot, least.Of, least.Was = "", time.Time{}, time.Time{}
-			m.kept = known
-			m.keep(least)
-		}
-		return fmt.Errorf("%w; the list stays as last saved, and the firewalls are not changed", m.tooOld(now, least))
-	}
+	_, latest, again := known.least(m.latestPath())
 	if !again && known.Agent != "" && latest.Boot != "" && now.behind(latest) {
 		m.log.Warn().Int64("version", now.Version).Int64("was", latest.Version).Msg("this host was started again, and the database lacks what was committed last before that, as a power cut may cost it: " +
 			"the log lines of that are read again; do again what was blocked, accepted or removed by hand in the last minute before")
@@ -222,6 +205,39 @@ func (m *Marker) Check(ctx context.Context) error {
 		m.keep(mark{Agent: m.agent, Seen: now.Seen}) // from now on the other file counts
 	}
 	return nil
+}
+
+// Before is the refusing half of Check, for a database that is not to be written to before it is taken (see store.Options.Before).
+func (m *Marker) Before(ctx context.Context) error {
+	_, _, err := m.judge(ctx)
+	return err
+}
+
+// judge gives what is known of the database and how far it is, or why it is refused, and notes that.
+func (m *Marker) judge(ctx context.Context) (known, now mark, err error) {
+	known, err = readMark(m.path)
+	if err != nil {
+		return known, now, err
+	}
+	least, _, _ := known.least(m.latestPath())
+	now, holds, err := m.look(ctx, least.Trail)
+	if err != nil {
+		return known, now, err
+	}
+	id := m.store.Place().Identity
+	holds = holds && !known.elsewhere(id)
+	switch {
+	case known.Accepted && known.Identity != id && (known.Identity != "" || now.Version > 0):
+		return known, now, fmt.Errorf("%w: it is not the one that was accepted (%s); the list stays as last saved, and the firewalls are not changed", ErrBehind, m.path)
+	case now.behind(least) || !holds:
+		if least.Refused = !known.Accepted; least.Refused {
+			least.Boot, least.Of, least.Was = "", time.Time{}, time.Time{}
+			m.kept = known
+			m.keep(least)
+		}
+		return known, now, fmt.Errorf("%w; the list stays as last saved, and the firewalls are not changed", m.tooOld(now, least))
+	}
+	return known, now, nil
 }
 
 // saw notes how far the database is: who uses it finds no other one in its place from now on.
