@@ -153,9 +153,9 @@ func (h *health) trouble() (t trouble.Trouble, is bool) {
 	return trouble.Trouble{Since: h.since, What: "store: reading has stopped: " + err.Error(), Remedy: lostRemedy}, true
 }
 
-// stateDir gives the file in state_dir whose writing has not ended for long, since when, and for how many seconds; "" and 0: there is none.
-func (a *Agent) stateDir(now time.Time) (path string, since time.Time, waited float64) {
-	if path, since = durable.Unanswered(a.cfg.StateDir); path == "" || now.Sub(since) < slow {
+// unanswered gives the file in a folder whose writing has not ended for long, since when, and for how many seconds; "" and 0: there is none.
+func unanswered(dir string, now time.Time) (path string, since time.Time, waited float64) {
+	if path, since = durable.Unanswered(dir); path == "" || now.Sub(since) < slow {
 		return "", time.Time{}, 0
 	}
 	return path, since, now.Sub(since).Seconds()

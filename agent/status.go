@@ -124,7 +124,7 @@ func (a *Agent) Status() Status {
 	s.Ours = a.oursStatus()
 	s.Firewalls, s.Policies = a.fleet.Status()
 	s.Notices = a.notices.Status()
-	_, _, s.Unwritten = a.stateDir(now)
+	_, _, s.Unwritten = unanswered(a.cfg.StateDir, now)
 	s.Troubles = a.troubles(&s, &read)
 	for _, c := range read.Crowds {
 		s.Resting, s.Queued = s.Resting+c.Resting, s.Queued+c.Waiting
@@ -152,7 +152,7 @@ func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 	if t, lost := a.health.trouble(); lost {
 		away = []trouble.Trouble{t}
 	}
-	path, unwritten, _ := a.stateDir(s.Now)
+	path, unwritten, _ := unanswered(a.cfg.StateDir, s.Now)
 	all := slices.Concat(away, trouble.StateDir(path, unwritten, s.Now), trouble.Inputs(read), trouble.Crowds(read.Crowds), trouble.Releases(why, since, s.Now), trouble.Members(s.Members, s.Now),
 		trouble.Networks(&s.Detect, s.Ours.Known, s.Ours.Asked, a.started, s.Now), trouble.Firewalls(s.Firewalls, s.Now), trouble.Policies(s.Policies), trouble.Notices(s.Notices, s.Now),
 		trouble.Reload(s.Configuration.RefusedAt, s.Configuration.LoadedAt, s.Configuration.Faults, refused != nil && refused.here))

@@ -73,8 +73,10 @@ const longestHead = 4 << 10
 func (s *Set) copyOf(st *Stream, path string, o *opened) (*file, int64, error) {
 	twin := s.known.original(path, o)
 	switch {
+	case twin == nil && path == st.path:
+		return nil, st.files.copiedBack(o), nil
 	case twin == nil:
-		return nil, st.copiedBack(path, o), nil
+		return nil, 0, nil
 	case !twin.done && twin.stream == st && path == st.path:
 		if twin.deleted() && twin.offset <= o.size && sameBefore(twin.h, o.h, twin.offset) {
 			return twin, 0, nil
@@ -114,19 +116,6 @@ func (s *Set) copyOf(st *Stream, path string, o *opened) (*file, int64, error) {
 		return nil, 0, nil
 	}
 	return nil, twin.offset, nil
-}
-
-// copiedBack gives where what was opened at the path goes on behind a file that was renamed and is shorter than a fingerprint: it
-// begins with all of that. 0: it does not.
-func (st *Stream) copiedBack(path string, o *opened) int64 {
-	for _, list := range [...][]*file{st.files.queue, st.files.late} {
-		for _, f := range list {
-			if size := f.sizeNow(); f.h != nil && f.key != o.key && !f.deleted() && path == st.path && size > 0 && size <= o.size && f.alikeUpTo(o) == size {
-				return lineBefore(o.h, size)
-			}
-		}
-	}
-	return 0
 }
 
 // certainly tells whether so much in common with a file of the same path shows a copy, which no head does that all files have.

@@ -253,7 +253,7 @@ func (s *Set) stampOf(path string, before map[string]*folder) time.Time {
 
 // revive goes on with finished files that grew: somebody still had them open.
 func (s *Set) revive() {
-	s.lookBelow()
+	lookBelow(s)
 	for _, d := range s.folders.byPath {
 		for _, e := range d.entries {
 			if !e.regular() {
@@ -271,7 +271,7 @@ func (s *Set) revive() {
 }
 
 // lookBelow lists the folders below those of files that were let go and lie there no more: they may have been renamed into one.
-func (s *Set) lookBelow() {
+func lookBelow(s *Set) {
 	var there map[inode]bool
 	for _, f := range s.known.files {
 		if !f.done || !f.rested {
