@@ -106,6 +106,8 @@ func (m *Marker) lookOnce(ctx context.Context) (back bool) {
 	lost := m.lost()
 	if m.unsaid {
 		m.keepRefused()
+	} else if !m.refused {
+		m.keepOwed()
 	}
 	switch {
 	case m.refused:

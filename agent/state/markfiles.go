@@ -2,6 +2,7 @@ package state
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"time"
@@ -19,6 +20,7 @@ type markFiles struct {
 	kept   mark // what MarkFile holds, as far as it was written by this run
 	latest mark // what LatestFile holds
 	failed bool // writing either
+	owed   mark // what MarkFile is to hold, and could not be given; the zero mark: it holds kept
 }
 
 func newMarkFiles(dir string, log zerolog.Logger) markFiles {
@@ -30,13 +32,13 @@ func (m *markFiles) latestPath() string { return filepath.Join(filepath.Dir(m.pa
 // keepLatest writes how far the database is now, if that has changed. It need not outlive a power cut, after which it does not count.
 func (m *markFiles) keepLatest(now mark) {
 	now.Of, now.Was = m.kept.Seen, time.Time{}
-	m.writeLatest(now)
+	_ = m.writeLatest(now) // the next look tries again
 }
 
-func (m *markFiles) writeLatest(now mark) {
+func (m *markFiles) writeLatest(now mark) error {
 	now.Boot = bootID()
 	if same := m.latest; now.Boot == "" || same.Version == now.Version && same.Batch == now.Batch && same.Trail == now.Trail && same.Of.Equal(now.Of) && same.Was.Equal(now.Was) {
-		return
+		return nil
 	}
 	data, err := json.Marshal(now)
 	if err == nil {
@@ -46,17 +48,22 @@ func (m *markFiles) writeLatest(now mark) {
 		m.latest = now
 	}
 	m.complain(err)
+	return err
 }
 
 // keep writes the mark if it has changed. A failure costs only that a replaced database may go unnoticed.
 func (m *markFiles) keep(now mark) {
 	if now == m.kept {
+		m.owed = mark{}
 		return
 	}
+	m.owed = now
 	if m.latest.Boot != "" { // first, so that it counts beside either
 		both := m.latest
 		both.Of, both.Was = now.Seen, m.kept.Seen
-		m.writeLatest(both)
+		if errors.Is(m.writeLatest(both), durable.ErrUnanswered) {
+			return // or what is left behind is MarkFile, to which the other does not belong
+		}
 	}
 	data, err := json.Marshal(now)
 	if err == nil {
@@ -66,9 +73,23 @@ func (m *markFiles) keep(now mark) {
 	if err != nil {
 		return
 	}
+	m.owed = mark{}
 	if m.kept = now; m.latest.Boot != "" {
 		m.keepLatest(m.latest)
 	}
+}
+
+// keepOwed keeps what could not be, unless a person has accepted a database since: what was left behind on a disk that hung may have been
+// written meanwhile, and LatestFile belongs to neither.
+func (m *markFiles) keepOwed() {
+	if m.owed == (mark{}) {
+		return
+	}
+	if known, err := readMark(m.path); err == nil && known.Accepted {
+		m.owed = mark{}
+		return
+	}
+	m.keep(m.owed)
 }
 
 // complain says the first of several failures to write.
