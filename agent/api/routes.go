@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"activedefense/detect"
 	"activedefense/store"
 )
 
@@ -243,6 +245,19 @@ func (a *API) changing() (*store.Store, error) {
 		}
 	}
 	return a.reading()
+}
+
+// blocking is the store, and what may never be blocked, for what blocks.
+func (a *API) blocking(ctx context.Context) (*store.Store, *detect.Guard, error) {
+	st, err := a.changing()
+	if err != nil {
+		return nil, nil, err
+	}
+	known, err := a.opts.Known(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return st, known.Guard, nil
 }
 
 // changed says that the blacklist was changed.
