@@ -48,7 +48,7 @@ func (w *world) as(socket string, uid, group uint32, args ...string) (output str
 		w.t.Fatal(err)
 	}
 	cmd := exec.Command(program, append([]string{"--config", w.config}, args...)...)
-	cmd.Env = append(os.Environ(), beCommand+"=1", "ACTIVEDEFENSE_ADMIN__SOCKET="+socket)
+	cmd.Env = commandEnviron(socket)
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid, Groups: []uint32{group}}}
 	var out bytes.Buffer

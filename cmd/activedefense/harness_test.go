@@ -237,8 +237,14 @@ func (w *world) command(args ...string) *exec.Cmd {
 		w.socket = filepath.Join(dir, "s")
 	}
 	cmd := exec.Command(os.Args[0], append([]string{"--config", w.config}, args...)...)
-	cmd.Env = append(append(os.Environ(), beCommand+"=1", "ACTIVEDEFENSE_ADMIN__SOCKET="+w.socket), w.environ...)
+	cmd.Env = append(commandEnviron(w.socket), w.environ...)
 	return cmd
+}
+
+// commandEnviron has this program be the command, whose daemon is at a socket. Under the race detector a process would wait a second at its
+// end for what other goroutines still do (go.dev/doc/articles/race_detector, atexit_sleep_ms).
+func commandEnviron(socket string) []string {
+	return append(os.Environ(), beCommand+"=1", "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"), "ACTIVEDEFENSE_ADMIN__SOCKET="+socket)
 }
 
 // whereItIs has the daemon be where it is without admin.socket: in state_dir.
