@@ -36,6 +36,9 @@ func (a *API) provision(c *call) error {
 	if err := c.ask(&ask); err != nil {
 		return err
 	}
+	if ask.Apply || ask.Commit {
+		a.opts.Log.Info().Str("by", c.by()).Str("firewall", ask.Firewall).Bool("apply", ask.Apply).Bool("commit", ask.Commit).Bool("adopt", ask.Adopt).Bool("remove", ask.Remove).Msg("provision is asked for")
+	}
 	out := c.newList("plans")
 	opts := enforce.ProvisionOptions{Firewall: ask.Firewall, Apply: ask.Apply, Commit: ask.Commit, Adopt: ask.Adopt, Remove: ask.Remove,
 		Version: a.opts.Version, Expected: a.opts.Expected,
