@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"activedefense/agent/display"
-	"activedefense/agent/geo"
 	"activedefense/agent/line"
 	"activedefense/config"
 	"activedefense/detect"
@@ -110,7 +109,9 @@ func explainLine(a *API, c *call) error {
 	if err != nil && !cut {
 		return faultf(http.StatusUnprocessableEntity, "the line cannot be parsed: %w", err)
 	}
-	line.Locate(&ev, geo.Open(cfg.Geo.File, a.opts.Now).Countries())
+	if a.opts.Countries != nil {
+		line.Locate(&ev, a.opts.Countries())
+	}
 	ev.Judge()
 	out := LineAnswer{ExplainedLine: explainedOf(&ev)}
 	note := func(err error) {
