@@ -31,7 +31,7 @@ type Provisioned struct {
 
 // provision plans with the daemon's own keys, and does what it is told to; its answer comes plan by plan. A firewall that fails costs the
 // others nothing; what failed is the answer's error.
-func (a *API) provision(c *call) error {
+func provision(a *API, c *call) error {
 	var ask Provisioning
 	if err := c.ask(&ask); err != nil {
 		return err
