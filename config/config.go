@@ -51,6 +51,7 @@ type Input struct {
 	Location *time.Location // what Timezone stands for; never nil
 	MaxFiles int            // followed at once, those with news first; 1 to 1000000
 	FromEnd  bool           // a file never seen before is read from its end (start: end)
+	Device   string         // what its records call the device; empty: what the line says, else the file
 	// SilentAfter is for how long there must have been no line for that to be told; 0: never.
 	SilentAfter time.Duration
 }

@@ -76,6 +76,7 @@ func TestFaults(t *testing.T) {
 		{"input format", "inputs: [{path: /a, format: xml}]", "inputs[0].format", "not one of auto, kv, csv"},
 		{"cef", "inputs: [{path: /a, format: cef}]", "inputs[0].format", `"cef" is not available in this version; use auto or kv or csv`},
 		{"leef", "inputs: [{path: /a, format: leef}]", "inputs[0].format", "not available in this version"},
+		{"device with a line break", `inputs: [{path: /a, device: "a\nb"}]`, "inputs[0].device", "is not a valid name"},
 		{"silence too short", "inputs: [{path: /a, silent_after: 1ms}]", "inputs[0].silent_after", "at least 1s"},
 		{"silence too long", "inputs: [{path: /a, silent_after: 400d}]", "inputs[0].silent_after", "at most 365d"},
 		{"zone", "inputs: [{path: /a, timezone: Europe/Amsterdm}]", "inputs[0].timezone", "IANA name"},

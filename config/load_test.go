@@ -67,6 +67,7 @@ func TestValid(t *testing.T) {
 		"one port on two addresses": {"edl: {listen: '192.0.2.1:8443'}\nadmin: {listen: '127.0.0.1:8443'}",
 			func(c *Config) bool { return c.Admin.Listen == "127.0.0.1:8443" }},
 		"no silence is told": {"inputs: [{path: /a/x.log, silent_after: 0}]", func(c *Config) bool { return c.Inputs[0].SilentAfter == 0 }},
+		"device":             {"inputs: [{path: /a/x.log, device: Branch 7}]", func(c *Config) bool { return c.Inputs[0].Device == "Branch 7" }},
 		"silence":            {"inputs: [{path: /a/x.log, silent_after: 3h}]", func(c *Config) bool { return c.Inputs[0].SilentAfter == 3*time.Hour }},
 		"zone and end": {"inputs: [{path: /a/./x.log, timezone: Europe/Amsterdam, start: end}]", func(c *Config) bool {
 			in := c.Inputs[0]

@@ -47,6 +47,7 @@ var schema = []field{
 	{"inputs[].format", text, "auto"},
 	{"inputs[].timezone", text, "Local"},
 	{"inputs[].start", text, "beginning"},
+	{"inputs[].device", text, ""},
 	{"inputs[].max_files", integer, 10000},
 	{"inputs[].silent_after", duration, "15m"},
 	{"networks.own", list, []string{}},
