@@ -66,6 +66,7 @@ var (
 	descFetches    = desc("list_fetches_total", "Fetches of the list answered completely.")
 	descTurnedAway = desc("list_turned_away_total", "Fetches that did not get the list, by reason: unready, refused, crowded, withheld, distrusted, misnamed.", "why")
 	descUp         = desc("firewall_up", "1 when the firewall answers and the last reconcile succeeded, or it is on standby; absent before its first answer.", "firewall")
+	descMaintained = desc("firewall_maintenance", "1 for a firewall in maintenance, which is left alone and has none of the other metrics of firewalls.", "firewall")
 	descStandby    = desc("firewall_standby", "1 for the passive member of an HA pair that does not accept tags.", "firewall")
 	descTags       = desc("firewall_tags", "Addresses of Active Defense that are on the firewall.", "firewall")
 	descDesired    = desc("firewall_desired", "Addresses that should be on the firewall.", "firewall")
@@ -213,6 +214,10 @@ func collectNotices(s *Status, gauge, count func(d *prometheus.Desc, v float64, 
 
 // collectFirewall sends what is known of one firewall.
 func collectFirewall(f *enforce.Status, gauge func(d *prometheus.Desc, v float64, labels ...string)) {
+	gauge(descMaintained, oneIf(f.State == enforce.StateMaintenance), f.Name)
+	if f.State == enforce.StateMaintenance {
+		return
+	}
 	if f.State != enforce.StateUnknown {
 		gauge(descUp, oneIf(f.Up), f.Name)
 	}

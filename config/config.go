@@ -10,6 +10,9 @@ package config
 
 import (
 	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -153,4 +156,19 @@ type Firewall struct {
 	Sensor             string        // log or drop: what provision makes so that scans are logged
 	Panorama           string        // plan or apply: what provision does about what only the firewall's Panorama can change; apply only with Target
 	SyslogAddress      string        // where the firewall sends its logs, host or host:port; empty: not checked
+	Maintenance        bool          // it is left alone: nothing is sent to it, and nothing is told of it
+}
+
+// LeftAlone tells whether a name or address is that of a firewall in maintenance: its own, or that of its management interface.
+func (c *Config) LeftAlone(name string) bool {
+	return slices.ContainsFunc(c.Firewalls, func(f Firewall) bool {
+		host := func(text string) string {
+			u, err := url.Parse(text)
+			if err != nil {
+				return ""
+			}
+			return u.Hostname()
+		}
+		return f.Maintenance && name != "" && (strings.EqualFold(name, f.Name) || name == host(f.PeerURL) || f.Target == "" && name == host(f.URL))
+	})
 }

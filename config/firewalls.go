@@ -67,6 +67,9 @@ func (s section) firewall() Firewall {
 		s.fault("panorama", "apply needs the firewall to be reached through its Panorama: set url to the Panorama's management address and target to the firewall's serial number, or use plan")
 	}
 	f.SyslogAddress = s.hostOrListen("syslog_address")
+	if f.Maintenance = s.boolean("maintenance"); f.Maintenance {
+		s.l.warn(s.at+"maintenance", "is true: nothing is sent to this firewall, so nobody is newly blocked or released there, and nothing is told of it; set it to false when the work on it is over")
+	}
 	return f
 }
 

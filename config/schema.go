@@ -150,6 +150,7 @@ var schema = []field{
 	{"firewalls[].sensor", text, "log"},
 	{"firewalls[].panorama", text, "plan"},
 	{"firewalls[].syslog_address", text, ""},
+	{"firewalls[].maintenance", boolean, false},
 	{"firewalls[].timeout", duration, "30s"},
 	{"notify.mail.server", text, ""},
 	{"notify.mail.tls", text, "starttls"},

@@ -80,6 +80,12 @@ func New(o Options) (*Fleet, error) {
 	open := newDevices(o.Version, o.Calls, o.Now)
 	fleet := &Fleet{}
 	for _, fw := range o.Config.Firewalls {
+		if fw.Maintenance {
+			for _, name := range namesOf(fw) {
+				fleet.Enforcers = append(fleet.Enforcers, o.resting(fw, name))
+			}
+			continue
+		}
 		members, err := open.pair(fw)
 		if err != nil {
 			return nil, err
@@ -118,8 +124,12 @@ func New(o Options) (*Fleet, error) {
 func (f *Fleet) Continue(firewalls []Status, policies []PolicyStatus) {
 	for _, e := range f.Enforcers {
 		for _, s := range firewalls {
-			if s.Name == e.name {
+			switch {
+			case s.Name != e.name:
+			case !e.resting:
 				e.before = s
+			case s.State == StateMaintenance:
+				e.state.Since = s.Since
 			}
 		}
 	}
@@ -177,12 +187,23 @@ func (f *Fleet) Status() (firewalls []Status, policies []PolicyStatus) {
 func Names(cfg *config.Config) []string {
 	var names []string
 	for _, fw := range cfg.Firewalls {
-		names = append(names, fw.Name)
-		if fw.PeerURL != "" && fw.Mode != firewall.ModeGroup {
-			names = append(names, peerName(fw))
-		}
+		names = append(names, namesOf(fw)...)
 	}
 	return names
+}
+
+func namesOf(fw config.Firewall) []string {
+	if fw.PeerURL == "" || fw.Mode == firewall.ModeGroup {
+		return []string{fw.Name}
+	}
+	return []string{fw.Name, peerName(fw)}
+}
+
+// resting makes what stands for a firewall in maintenance: nothing is sent to it, and what is noted of it stays as it is.
+func (o *Options) resting(fw config.Firewall, name string) *Enforcer {
+	e := newEnforcer(name, o.Logger)
+	e.resting, e.state.State, e.state.Mode, e.state.Since = true, StateMaintenance, fw.Mode, o.Started
+	return e
 }
 
 // peerName is that of the other member of a pair.

@@ -24,6 +24,8 @@ const (
 	StateUp      = "up"
 	StateDown    = "down"    // it does not answer, or the last pass failed
 	StateStandby = "standby" // the passive member of a pair, which takes no tags until it is active
+	// StateMaintenance is of one that is left alone, as firewalls[].maintenance says.
+	StateMaintenance = "maintenance"
 )
 
 // A pulse asks a firewall now and then whether it is there: a pass that has nothing to do makes no call for minutes. It has devices of

@@ -14,7 +14,7 @@ import (
 type Status struct {
 	Name             string     `json:"name"`
 	Mode             string     `json:"mode"`
-	State            string     `json:"state"`             // StateUp, StateDown, StateStandby, or StateUnknown before its first answer
+	State            string     `json:"state"`             // StateUp, StateDown, StateStandby, StateMaintenance, or StateUnknown before its first answer
 	Since            time.Time  `json:"since"`             // when that began; of an unknown one, when the agent did
 	Up               bool       `json:"up"`                // it is up or stands by: it answers, and the last pass succeeded
 	Standby          bool       `json:"standby,omitempty"` // a passive member of a pair, which takes no tags until it is active

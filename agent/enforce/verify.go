@@ -30,7 +30,7 @@ type VerifyOptions struct {
 
 // Verify looks at the policies of the firewalls of a configuration, side by side, beside a running agent or without one, and
 // whether they say which addresses are ours.
-// The checks come in the order of the configuration.
+// The checks come in the order of the configuration; those in maintenance, which are not asked, come last.
 func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]policy.Check, error) {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
@@ -49,8 +49,13 @@ func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]poli
 		zones  []string
 	}
 	var looks []look
+	var leftOut []policy.Check
 	for _, fw := range cfg.Firewalls {
 		if opts.Firewall != "" && !strings.EqualFold(fw.Name, opts.Firewall) {
+			continue
+		}
+		if fw.Maintenance {
+			leftOut = append(leftOut, policy.Check{Firewall: fw.Name, Check: checkMaintenance, Result: policy.ResultWarn, Detail: leftAlone, Remedy: "Set firewalls[].maintenance of it to false and reload when the work on it is over."})
 			continue
 		}
 		members, err := open.pair(fw)
@@ -63,6 +68,9 @@ func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]poli
 		}
 	}
 	if len(looks) == 0 {
+		if len(leftOut) > 0 {
+			return leftOut, nil
+		}
 		return nil, unknownFirewall(cfg, opts.Firewall)
 	}
 	results, answers := make([][]policy.Check, len(looks)), make([]named, len(looks))
@@ -87,8 +95,14 @@ func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]poli
 		}
 		results[i] = append(results[i], checkOurs(l.device.Name(), asked, known, cfg.Networks.Own))
 	}
-	return slices.Concat(results...), err
+	return append(slices.Concat(results...), leftOut...), err
 }
+
+// checkMaintenance stands for all checks of a firewall that is left alone, and leftAlone says so.
+const (
+	checkMaintenance = "maintenance"
+	leftAlone        = "left out: it is in maintenance (firewalls[].maintenance), and nothing is sent to it"
+)
 
 // ErrUnknownFirewall is a name that the configuration does not have.
 var ErrUnknownFirewall = errors.New("no such firewall")

@@ -122,7 +122,7 @@ func (v *view) firewalls() *section {
 		tags += f.Tags
 	}
 	s.sum = fmt.Sprintf("%s: %s; %s", display.Plural(len(v.Firewalls), "firewall"),
-		counted(states, enforce.StateDown, enforce.StateUnknown, enforce.StateStandby, enforce.StateUp), display.Plural(tags, "address")+" held")
+		counted(states, enforce.StateDown, enforce.StateUnknown, enforce.StateMaintenance, enforce.StateStandby, enforce.StateUp), display.Plural(tags, "address")+" held")
 	if v.opts.All {
 		s.sum += "; HOLDS: what it holds of ours, OF: what it is to hold, SEEN: when it was last read and held that"
 	}

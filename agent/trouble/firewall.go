@@ -55,7 +55,7 @@ func down(s *enforce.Status, now time.Time) (t Trouble, is bool) {
 	since := s.Since
 	what := fmt.Sprintf("firewall-down: %s cannot be brought level", s.Name)
 	switch {
-	case s.Up || s.Committing:
+	case s.Up || s.Committing || s.State == enforce.StateMaintenance:
 		return t, false
 	case s.State == enforce.StateUnknown && s.ErrorSince == nil:
 		return t, false // it has not been asked yet

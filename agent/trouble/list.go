@@ -46,12 +46,12 @@ func Reload(refused *time.Time, loaded time.Time, faults []string, here bool) []
 func List(list *edl.Status, cfg *config.Config, started, now time.Time) (troubles []Trouble) {
 	const remedy = "Look on the firewall whether it reaches edl.url and trusts its certificate: request system external-list refresh type ip name NAME, then show jobs all; what has been switched off is forgotten after a week"
 	for _, c := range list.Clients {
-		if c.Stopped {
+		if c.Stopped && !cfg.LeftAlone(c.Addr.String()) {
 			troubles = append(troubles, Trouble{Of: c.Addr.String(), Since: c.LastFetch,
 				What: fmt.Sprintf("list-unfetched: %s fetched the list regularly and has stopped; if it is a firewall, it goes on with its last copy", c.Addr), Remedy: remedy})
 		}
 	}
-	byList := slices.ContainsFunc(cfg.Firewalls, func(fw config.Firewall) bool { return fw.Mode == firewall.ModeList })
+	byList := slices.ContainsFunc(cfg.Firewalls, func(fw config.Firewall) bool { return fw.Mode == firewall.ModeList && !fw.Maintenance })
 	if byList && list.Loaded && list.Fetches == 0 && now.Sub(started) >= unfetchedAfter {
 		troubles = append(troubles, Trouble{Since: started, What: "list-unfetched: nobody has fetched the list since the start, and a firewall of mode edl blocks by nothing else", Remedy: remedy})
 	}

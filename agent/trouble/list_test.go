@@ -44,6 +44,7 @@ func TestAListThatIsNotFetchedIsATrouble(t *testing.T) {
 	started := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	byList := &config.Config{Firewalls: []config.Firewall{{Mode: "dynamic-tag"}, {Mode: "edl"}}}
 	byTag := &config.Config{Firewalls: []config.Firewall{{Mode: "dynamic-tag"}}}
+	rests := &config.Config{Firewalls: []config.Firewall{{URL: "https://192.0.2.1:4443", Mode: "edl", Maintenance: true}}}
 	one := edl.Client{Addr: netip.MustParseAddr("192.0.2.1"), LastFetch: started.Add(time.Hour), Stopped: true}
 	for _, c := range []struct {
 		name  string
@@ -55,6 +56,9 @@ func TestAListThatIsNotFetchedIsATrouble(t *testing.T) {
 	}{
 		{"it is fetched", byList, edl.Status{Loaded: true, Fetches: 9, Clients: []edl.Client{{Addr: one.Addr}}}, time.Hour, time.Time{}, ""},
 		{"one has stopped", byList, edl.Status{Loaded: true, Fetches: 9, Clients: []edl.Client{one, {}}}, time.Hour, one.LastFetch, "list-unfetched: 192.0.2.1 fetched"},
+		{"one has stopped that is in maintenance", rests, edl.Status{Loaded: true, Fetches: 9, Clients: []edl.Client{one}}, time.Hour, time.Time{}, ""},
+		{"another has stopped", rests, edl.Status{Loaded: true, Fetches: 9, Clients: []edl.Client{{Addr: one.Addr.Next(), Stopped: true}}}, time.Hour, time.Time{}, "list-unfetched: 192.0.2.2"},
+		{"nobody came, and the only one is in maintenance", rests, edl.Status{Loaded: true}, time.Hour, time.Time{}, ""},
 		{"nobody came", byList, edl.Status{Loaded: true}, 15 * time.Minute, started, "list-unfetched: nobody"},
 		{"nobody came yet", byList, edl.Status{Loaded: true}, 14 * time.Minute, time.Time{}, ""},
 		{"nobody has to", byTag, edl.Status{Loaded: true}, time.Hour, time.Time{}, ""},

@@ -81,6 +81,7 @@ func TestAFirewallThatIsAwayIsATrouble(t *testing.T) {
 		{"down", enforce.Status{State: enforce.StateDown, Since: failed, Error: "no answer"}, "2m0s firewall-down: fw1 cannot be brought level: no answer"},
 		{"a moment ago", enforce.Status{State: enforce.StateDown, Since: ago(59 * time.Second), Error: "no answer"}, ""},
 		{"our commit runs", enforce.Status{State: enforce.StateDown, Since: failed, Committing: true}, ""},
+		{"in maintenance", enforce.Status{State: enforce.StateMaintenance, Since: failed}, ""},
 		{"never asked", enforce.Status{State: enforce.StateUnknown, Since: failed}, ""},
 		{"never answered", enforce.Status{State: enforce.StateUnknown, Since: ago(time.Hour), ErrorSince: &failed, Error: "no route"}, "2m0s firewall-down: fw1 has not answered since the start: no route"},
 		{"brake", enforce.Status{Up: true, Brake: "100 of 200"}, "unknown brake: firewall fw1: 100 of 200"},
