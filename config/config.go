@@ -137,6 +137,8 @@ type Firewall struct {
 	Target             string // serial number of the firewall behind the Panorama; empty: URL is the firewall itself
 	APIKey             Secret
 	APIKeyFile         string // where APIKey came from; empty if it was given directly
+	PeerAPIKey         Secret // of the firewall at PeerURL, where it has one of its own; empty: APIKey
+	PeerAPIKeyFile     string // where PeerAPIKey came from
 	Username           string
 	Password           Secret
 	PasswordFile       string        // where Password came from; empty if it was given directly

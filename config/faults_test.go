@@ -143,6 +143,8 @@ func TestFaults(t *testing.T) {
 		{"list as password", firewallWith("username: u\npassword: [hush-1]"), "firewalls[0].password", "put it in quotes"},
 		{"key with spaces", firewallWith("api_key: hush-1 hush-2"), "firewalls[0].api_key", "one word"},
 		{"key where its file belongs", firewallWith("api_key_file: hush-1"), "firewalls[0].api_key_file", "cannot be read: no such file"},
+		{"key of a peer without a peer", firewallWith(login + "\npeer_api_key_file: /x"), "firewalls[0].peer_api_key_file", "peer_url, which is missing"},
+		{"key of a peer beside a login", firewallWith("url: https://192.0.2.1\nusername: u\npassword: hush-1\npeer_url: https://192.0.2.2\npeer_api_key_file: /x"), "firewalls[0].peer_api_key_file", "cannot be combined with username"},
 		{"vsys", firewallWith(login + "\nvsys: vsys0"), "firewalls[0].vsys", "use vsys1"},
 		{"vsys name", firewallWith(login + "\nvsys: Customers"), "firewalls[0].vsys", "use vsys1"},
 		{"mode", firewallWith(login + "\nmode: tags"), "firewalls[0].mode", "not one of dynamic-tag"},

@@ -132,6 +132,7 @@ var schema = []field{
 	{"firewalls[].peer_url", text, ""},
 	{"firewalls[].target", text, ""},
 	{"firewalls[].api_key_file", text, ""},
+	{"firewalls[].peer_api_key_file", text, ""},
 	{"firewalls[].api_key", secret, ""},
 	{"firewalls[].username", text, ""},
 	{"firewalls[].password_file", text, ""},

@@ -51,6 +51,7 @@ type Enforcer struct {
 	name     string
 	devices  []*xmlapi.Device
 	paired   bool // devices are of a pair of high availability
+	ways     []*access
 	resting  bool // in maintenance: there are no devices, and nothing else either
 	keeper   keeper
 	fallback *fallback       // nil: no list is served, or it is the mode itself

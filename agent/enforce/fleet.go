@@ -56,6 +56,8 @@ type Options struct {
 	Lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 	// Timer is what the loops wait with; nil: loop.NewTimer.
 	Timer func(time.Duration) loop.Timer
+
+	ways map[string]*access // by the name of the member
 }
 
 // Fleet is the enforcers, watchers and askers of all firewalls of a configuration.
@@ -78,6 +80,7 @@ func New(o Options) (*Fleet, error) {
 		o.Lookup = net.DefaultResolver.LookupNetIP
 	}
 	open := newDevices(o.Version, o.Calls, o.Now)
+	o.ways = open.ways
 	fleet := &Fleet{}
 	for _, fw := range o.Config.Firewalls {
 		if fw.Maintenance {
@@ -214,6 +217,11 @@ func (o *Options) newEnforcer(fw config.Firewall, members ...*xmlapi.Device) (*E
 	e := newEnforcer(name, o.Logger.With().Str("firewall", name).Logger())
 	e.devices, e.paired, e.state.Mode, e.desired = members, fw.PeerURL != "", fw.Mode, o.Enforced
 	e.now, e.timer, e.calls, e.state.Since = o.Now, o.Timer, o.Calls, o.Started
+	for _, m := range members {
+		if way := o.ways[m.Name()]; way != nil {
+			e.ways = append(e.ways, way)
+		}
+	}
 	names := firewall.NamesFor(fw.Tag)
 	var err error
 	switch fw.Mode {
@@ -272,12 +280,13 @@ func (o *Options) newWatchers(fw config.Firewall, e *Enforcer) ([]*Watcher, erro
 		if err != nil {
 			return nil, err
 		}
+		way := o.ways[member.Name()]
 		w := &Watcher{
-			name: device.Name(), state: e.Status, device: device, log: o.Logger.With().Str("firewall", device.Name()).Logger(), now: o.Now,
+			way: way, name: device.Name(), state: e.Status, device: device, log: o.Logger.With().Str("firewall", device.Name()).Logger(), now: o.Now,
 			timer: o.Timer, wakeup: loop.NewWakeup(), commit: loop.NewWakeup(),
 			want: func(ctx context.Context) policy.Expectation {
 				released, _ := releasedLately(ctx, o.Store(), o.Now()) // without it, more is warned of
-				return o.Expected.of(o.Config, fw, notBefore(e.desired().Entries, o.Started), released, o.Now())
+				return way.of(o.Expected.of(o.Config, fw, notBefore(e.desired().Entries, o.Started), released, o.Now()))
 			},
 			note: func(ctx context.Context, at time.Time, fault string) error {
 				st := o.Store()

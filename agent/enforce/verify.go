@@ -64,7 +64,7 @@ func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]poli
 		}
 		for _, device := range members {
 			defer device.Close()
-			looks = append(looks, look{device, opts.Expected.of(cfg, fw, entries, released, time.Now()), fw.InternetZones})
+			looks = append(looks, look{device, open.ways[device.Name()].of(opts.Expected.of(cfg, fw, entries, released, time.Now())), fw.InternetZones})
 		}
 	}
 	if len(looks) == 0 {

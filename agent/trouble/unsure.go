@@ -49,6 +49,10 @@ func (s *Seen) Unsure(key string) bool {
 		if slices.ContainsFunc(s.Heard, func(h silence.Status) bool { return h.Pattern == of && h.Spared > 0 }) {
 			return true
 		}
+	case "key-expiry", "certificate":
+		if s.unseen(kind, of) {
+			return true
+		}
 	case "verify-failed":
 		i := slices.IndexFunc(s.Policies, func(p enforce.PolicyStatus) bool { return p.Firewall == of })
 		return i >= 0 && s.Policies[i].State == enforce.StateUnknown
@@ -72,5 +76,14 @@ func (s *Seen) resting(name string) bool {
 	name = strings.TrimSuffix(name, " (peer)")
 	return slices.ContainsFunc(s.Firewalls, func(f enforce.Status) bool {
 		return f.State == enforce.StateMaintenance && strings.TrimSuffix(f.Name, " (peer)") == name
+	})
+}
+
+// unseen tells of a firewall whether its key's end, or its certificate, is not known.
+func (s *Seen) unseen(kind, name string) bool {
+	return slices.ContainsFunc(s.Firewalls, func(f enforce.Status) bool {
+		return slices.ContainsFunc(f.Access, func(a enforce.Access) bool {
+			return a.Firewall == name && (kind == "key-expiry" && a.Key == enforce.KeyUnknown || kind == "certificate" && a.CertificateEnds == nil)
+		})
 	})
 }

@@ -69,8 +69,9 @@ func parseUptime(text string) time.Duration {
 
 // A Certificate is what the firewall, or the Panorama before it, last showed. The zero value: nothing was seen yet.
 type Certificate struct {
-	Ends time.Time // of the first that ends of those that it is trusted by; of an unverified one, of itself
-	Name string    // of that one: its common name, else its whole subject
+	// Begins and Ends are of the first that ends of those that it is trusted by; of one that was not verified, its own.
+	Begins, Ends time.Time
+	Name         string // of that one: its common name, else its whole subject
 }
 
 // CertificateOf gives the certificate as it was when the last connection was made.
@@ -97,7 +98,7 @@ func (c *connection) see(state tls.ConnectionState) error {
 		}
 		first := slices.MinFunc(chain, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) })
 		if best == nil || first.NotAfter.After(best.Ends) {
-			best = &Certificate{first.NotAfter, cmp.Or(first.Subject.CommonName, first.Subject.String())}
+			best = &Certificate{first.NotBefore, first.NotAfter, cmp.Or(first.Subject.CommonName, first.Subject.String())}
 		}
 	}
 	c.shown.Store(best)
