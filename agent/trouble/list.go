@@ -8,6 +8,7 @@ import (
 	"activedefense/agent/edl"
 	"activedefense/config"
 	"activedefense/firewall"
+	"activedefense/firewall/policy"
 )
 
 // unfetchedAfter is when a list that nobody has fetched since the start is a trouble: three turns of the shortest interval that
@@ -19,6 +20,8 @@ const (
 	notServedAfter = time.Minute
 	// expiresSoon is when a certificate of one's own should have been renewed; the agent's are renewed long before.
 	expiresSoon = 14 * 24 * time.Hour
+	// caEndsSoon is when it is told that the agent's CA ends, for a new one is to be imported on every firewall.
+	caEndsSoon = 60 * 24 * time.Hour
 )
 
 // Reload is what a person should see to about a reload that was refused, for its faults or, with the configuration valid, since it cannot
@@ -87,6 +90,10 @@ func certificate(list *edl.Status, now time.Time) (troubles []Trouble) {
 		}
 		troubles = append(troubles, Trouble{Of: "asked", Since: list.Asked[0].First, What: fmt.Sprintf("certificate: that of the list lacks what clients ask for, and one that checks the name does not take the list: %s; its names: %s", some(who), held),
 			Remedy: anew + ", or have the clients use one that it has. Strangers are kept away by edl.allow. It is told until two hours after the last such client"})
+	}
+	if ends := list.CAEnds; !ends.IsZero() && ends.Sub(now) < caEndsSoon {
+		troubles = append(troubles, Trouble{Of: "ca", Since: ends.Add(-caEndsSoon), What: "certificate: the CA of the list, " + list.CAFile + ", ends at " + ends.Format(time.RFC3339) + ", and the list's certificate with it: firewalls go on with their last copies then",
+			Remedy: policy.RenewCA})
 	}
 	switch left := list.CertNotAfter.Sub(now); {
 	case list.CertError != "":

@@ -74,6 +74,8 @@ func TestAListThatIsNotFetchedIsATrouble(t *testing.T) {
 			`certificate: that of the list lacks what clients ask for, and one that checks the name does not take the list: 192.0.2.1 for other.example; 192.0.2.2 for "\x1b"; its names: none`},
 		{"the certificate ends", byTag, edl.Status{Loaded: true, CertNotAfter: started.Add(10 * 24 * time.Hour)}, time.Hour, started.Add(-4 * 24 * time.Hour), "certificate: that of the list ends at 2026-03-11"},
 		{"the certificate is issued for days", byTag, edl.Status{Loaded: true, CertNotBefore: started.Add(time.Minute), CertNotAfter: started.Add(10 * 24 * time.Hour)}, time.Hour, started.Add(time.Minute), "certificate: that of the list ends at 2026-03-11"},
+		{"the CA ends", byTag, edl.Status{Loaded: true, CAFile: "/s/ca.crt", CAEnds: started.Add(59 * 24 * time.Hour)}, time.Hour, started.Add(-24 * time.Hour), "certificate: the CA of the list, /s/ca.crt, ends at 2026-04-29"},
+		{"the CA does not end", byTag, edl.Status{Loaded: true, CAFile: "/s/ca.crt", CAEnds: started.Add(61 * 24 * time.Hour)}, time.Hour, time.Time{}, ""},
 		{"the certificate does not end", byTag, edl.Status{Loaded: true, CertNotAfter: started.Add(15 * 24 * time.Hour)}, time.Hour, time.Time{}, ""},
 	} {
 		got := List(&c.list, c.cfg, started, started.Add(c.up))
