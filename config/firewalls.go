@@ -198,7 +198,7 @@ func (s section) credentials(f *Firewall) {
 	case user:
 		s.fault("peer_api_key_file", "cannot be combined with username, which logs in on both; leave it out, or use api_key_file")
 	default:
-		f.PeerAPIKey = s.keyIn("peer_api_key_file")
+		f.PeerAPIKey = keyIn(s, "peer_api_key_file")
 	}
 }
 
@@ -234,7 +234,7 @@ func checkKey(text string) error {
 }
 
 // keyIn reads the file with a key that a key of the configuration names.
-func (s section) keyIn(key string) Secret {
+func keyIn(s section, key string) Secret {
 	v := strings.TrimSpace(string(s.privateFile(key)))
 	if err := checkKey(v); err != nil {
 		s.fault(key, "%v", err)
@@ -244,7 +244,7 @@ func (s section) keyIn(key string) Secret {
 
 func (s section) apiKey(f *Firewall) {
 	if f.APIKeyFile = s.text("api_key_file"); f.APIKeyFile != "" {
-		f.APIKey = s.keyIn("api_key_file")
+		f.APIKey = keyIn(s, "api_key_file")
 		return
 	}
 	s.warnWritten("api_key")

@@ -43,34 +43,25 @@ func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]poli
 		return nil, err
 	}
 	open := newDevices(opts.Version, NewCalls(), time.Now)
-	type look struct {
-		device *xmlapi.Device
-		want   policy.Expectation
-		zones  []string
-	}
 	var looks []look
 	var leftOut []policy.Check
 	for _, fw := range cfg.Firewalls {
-		if opts.Firewall != "" && !strings.EqualFold(fw.Name, opts.Firewall) {
-			continue
-		}
-		if fw.Maintenance {
+		switch {
+		case opts.Firewall != "" && !strings.EqualFold(fw.Name, opts.Firewall):
+		case fw.Maintenance:
 			leftOut = append(leftOut, policy.Check{Firewall: fw.Name, Check: checkMaintenance, Result: policy.ResultWarn, Detail: leftAlone, Remedy: "Set firewalls[].maintenance of it to false and reload when the work on it is over."})
-			continue
-		}
-		members, err := open.pair(fw)
-		if err != nil {
-			return nil, err
-		}
-		for _, device := range members {
-			defer device.Close()
-			looks = append(looks, look{device, open.ways[device.Name()].of(opts.Expected.of(cfg, fw, entries, released, time.Now())), fw.InternetZones})
+		default:
+			members, err := open.pair(fw)
+			if err != nil {
+				return nil, err
+			}
+			for _, device := range members {
+				defer device.Close()
+				looks = append(looks, look{device, open.ways[device.Name()].of(opts.Expected.of(cfg, fw, entries, released, time.Now())), fw.InternetZones})
+			}
 		}
 	}
-	if len(looks) == 0 {
-		if len(leftOut) > 0 {
-			return leftOut, nil
-		}
+	if len(looks)+len(leftOut) == 0 {
 		return nil, unknownFirewall(cfg, opts.Firewall)
 	}
 	results, answers := make([][]policy.Check, len(looks)), make([]named, len(looks))
@@ -96,6 +87,13 @@ func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]poli
 		results[i] = append(results[i], checkOurs(l.device.Name(), asked, known, cfg.Networks.Own))
 	}
 	return append(slices.Concat(results...), leftOut...), err
+}
+
+// A look is at one member of an entry.
+type look struct {
+	device *xmlapi.Device
+	want   policy.Expectation
+	zones  []string // that face the internet, as the configuration says
 }
 
 // checkMaintenance stands for all checks of a firewall that is left alone, and leftAlone says so.

@@ -58,7 +58,7 @@ func SoonSince(from, end time.Time) time.Time { return end.Add(-min(soonest, end
 
 // RenewKey is what a person does about a key that ends.
 func RenewKey(file string) string {
-	return "Make another one before that: activedefense keygen --force " + file + " with the url and user of before, as the daemon's user or with its file given to that user; the daemon uses it at once. " +
+	return "Make another one before that: activedefense keygen --force " + file + " with the url and user of before; the daemon uses it at once. " +
 		"How long keys last is set under Device > Setup > Management > Authentication Settings > API Key Lifetime."
 }
 

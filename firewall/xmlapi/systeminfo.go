@@ -2,11 +2,14 @@ package xmlapi
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/xml"
 	"fmt"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -103,4 +106,26 @@ func (c *connection) see(state tls.ConnectionState) error {
 	}
 	c.shown.Store(best)
 	return nil
+}
+
+// shownWithin bounds asking for a certificate.
+const shownWithin = 15 * time.Second
+
+// Shown gives the certificates that a firewall shows to whoever connects, its own first, and the host that it is reached at. None of them is
+// verified, and no call is made.
+func Shown(ctx context.Context, address string) (chain []*x509.Certificate, host string, err error) {
+	host, port, err := splitURL(address)
+	if err != nil {
+		return nil, "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, shownWithin)
+	defer cancel()
+	host = strings.Trim(host, "[]")
+	d := tls.Dialer{Config: &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, ServerName: host}}
+	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.FormatUint(uint64(cmp.Or(port, 443)), 10)))
+	if err != nil {
+		return nil, host, fmt.Errorf("connect to %s: %w", host, failed(ctx, ctx, err))
+	}
+	defer conn.Close()
+	return conn.(*tls.Conn).ConnectionState().PeerCertificates, host, nil
 }
