@@ -42,7 +42,7 @@ func TestAKeyThatThePeerRefusesIsNotMendedByANewOne(t *testing.T) {
 	panosim.Pair(one, other, panosim.PairOptions{})
 	l.cfg.Firewalls[0].PeerURL, l.cfg.Firewalls[0].CA = other.URL(), slices.Concat(one.CA(), other.CA())
 	checks, err := Verify(t.Context(), l.cfg, VerifyOptions{Expected: l.opts.Expected})
-	if c := found(checks, "pair (peer)", policy.CheckAPI); err != nil || c.Result != policy.ResultFail || !strings.HasPrefix(c.Remedy, "Set username and password_file") || strings.Contains(c.Remedy, "keygen") {
+	if c := found(checks, "pair (peer)", policy.CheckAPI); err != nil || c.Result != policy.ResultFail || !strings.Contains(c.Remedy, "for peer_api_key_file: the key is the other member's") || !strings.Contains(c.Remedy, "username and password_file") {
 		t.Errorf("%+v, %v", c, err)
 	}
 }
