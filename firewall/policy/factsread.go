@@ -60,7 +60,7 @@ func (f *Facts) readPushed(ctx context.Context, d *xmlapi.Device) {
 // readPair finds out of which pair of high availability the firewall is a member, where Panorama has rules for it, or may get some. It gives the device
 // that has the configuration of the firewall itself: of a passive member, to be closed, the active one, from which the pair synchronises it, as far as
 // that can be asked over the same Panorama; else d.
-func (f *Facts) readPair(ctx context.Context, d *xmlapi.Device, want Expectation) (own *xmlapi.Device, err error) {
+func readPair(ctx context.Context, f *Facts, d *xmlapi.Device, want Expectation) (own *xmlapi.Device, err error) {
 	if !d.ThroughPanorama() && len(f.pushed()) == 0 {
 		return d, nil
 	}
@@ -75,7 +75,7 @@ func (f *Facts) readPair(ctx context.Context, d *xmlapi.Device, want Expectation
 	}
 	f.pending, f.edits = learn(false, nil), nil // nothing is committed on it
 	const looked = "This member of the HA pair is %s: what is written on the firewall itself was looked for on %s"
-	active, err := f.readActive(ctx, d)
+	active, err := readActive(ctx, f, d)
 	if err != nil {
 		f.standby = fmt.Sprintf(looked+", for the active one could not be asked: %s", f.pair.State, "this one", cause(err))
 		return d, ctx.Err()
@@ -88,7 +88,7 @@ func (f *Facts) readPair(ctx context.Context, d *xmlapi.Device, want Expectation
 }
 
 // readActive takes the configuration of the firewall itself from the active member of the pair.
-func (f *Facts) readActive(ctx context.Context, d *xmlapi.Device) (active *xmlapi.Device, err error) {
+func readActive(ctx context.Context, f *Facts, d *xmlapi.Device) (active *xmlapi.Device, err error) {
 	if f.pair.Peer == "" {
 		return nil, errors.New("its serial number is not told")
 	}
@@ -100,7 +100,7 @@ func (f *Facts) readActive(ctx context.Context, d *xmlapi.Device) (active *xmlap
 	}
 	of := *f
 	if err == nil {
-		err = of.readOwn(ctx, active)
+		err = readOwn(ctx, &of, active)
 	}
 	if err != nil {
 		active.Close()
@@ -111,7 +111,7 @@ func (f *Facts) readActive(ctx context.Context, d *xmlapi.Device) (active *xmlap
 }
 
 // readOwn reads the candidate configuration of the virtual system, and what is shared.
-func (f *Facts) readOwn(ctx context.Context, d *xmlapi.Device) error {
+func readOwn(ctx context.Context, f *Facts, d *xmlapi.Device) error {
 	f.own = learn(d.Get(ctx, "read the candidate configuration of the virtual system", xmlapi.VSysPath(f.VSys)))
 	f.shared = learn(d.Get(ctx, "read the shared candidate configuration", xmlapi.SharedPath))
 	if f.own.err == nil && f.own.value == nil {
@@ -122,7 +122,7 @@ func (f *Facts) readOwn(ctx context.Context, d *xmlapi.Device) error {
 
 // forActive puts what is missing on a passive member itself into one step for a person; adopt: what is somebody else's, too, of which the plan of the
 // active member tells otherwise.
-func (f *Facts) forActive(steps []Step, adopt bool) (out []Step) {
+func forActive(f *Facts, steps []Step, adopt bool) (out []Step) {
 	if !f.pair.Passive() {
 		return steps
 	}

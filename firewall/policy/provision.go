@@ -191,13 +191,8 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 		return Plan{}, fmt.Errorf("%s: no plan is offered: it would not do what it is made for, which is a fault of Active Defense. "+
 			"Nothing was changed; configure the firewall as verify says, and report this: %s", f.Firewall, faults)
 	}
-	steps = f.forActive(steps, want.Adopt)
-	if slices.ContainsFunc(steps, Step.imports) {
-		if err := mayImport(ctx, d); err != nil {
-			steps = slices.Insert(steps, 0, Step{Firewall: f.Firewall, Action: ActionPerson, Object: ObjectRole,
-				Detail: fmt.Sprintf(enableRight, "Import") + " Without it our CA cannot be imported, and nothing is written: " + cause(err)})
-		}
-	}
+	steps = forActive(f, steps, want.Adopt)
+	steps = withRole(ctx, d, steps)
 	steps, part, err := panoramaPart(f, after, want, steps)
 	all := f.eachOnPanorama(steps)
 	if err == nil {
@@ -206,11 +201,8 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 	if err != nil {
 		return Plan{}, err
 	}
-	if f.pair.Passive() {
-		after = new(*f)
-		if err := after.push(all); err != nil {
-			return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
-		}
+	if after, err = passiveAfter(f, after, all); err != nil {
+		return Plan{}, err
 	}
 	plan := newPlan(f, after, want, all)
 	plan.FormerMode = formerMode(after, want)
@@ -231,6 +223,30 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 		steps, _, _, err := planned(f, want)
 		return steps, steps, nil, err
 	})
+}
+
+// withRole puts before steps that import a file, where our administrator may not, that he has to be allowed to.
+func withRole(ctx context.Context, d *xmlapi.Device, steps []Step) []Step {
+	if !slices.ContainsFunc(steps, Step.imports) {
+		return steps
+	}
+	if err := mayImport(ctx, d); err != nil {
+		return slices.Insert(steps, 0, Step{Firewall: d.Name(), Action: ActionPerson, Object: ObjectRole,
+			Detail: fmt.Sprintf(enableRight, "Import") + " Without it our CA cannot be imported, and nothing is written: " + cause(err)})
+	}
+	return steps
+}
+
+// passiveAfter gives what the steps lead to, as far as they are taken on a passive member of a pair: what Panorama pushes. Of any other that is after.
+func passiveAfter(f, after *Facts, steps []Step) (*Facts, error) {
+	if !f.pair.Passive() {
+		return after, nil
+	}
+	out := *f
+	if err := out.push(steps); err != nil {
+		return nil, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
+	}
+	return &out, nil
 }
 
 // formerMode says what of ours on a firewall its mode does not use; "": nothing.
@@ -380,15 +396,7 @@ func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectatio
 	}
 	commit := pending.Commit(writes)
 	names, err := commit.Edited(versions...)
-	if i := slices.IndexFunc(p.Steps, func(s Step) bool { return s.cuts != "" }); i >= 0 {
-		s := p.Steps[i]
-		isIt := func(name string) bool { return strings.HasPrefix(name, s.Object+" (") }
-		if slices.ContainsFunc(names, isIt) {
-			p.WouldCut = s.Object + " is not in force yet, and " + s.cuts + ". Do not commit it: delete it (Policies > Security), and run provision --apply, which has the default rules log in its place"
-		}
-		names = slices.DeleteFunc(names, isIt)
-	}
-	if err != nil || len(names) == 0 {
+	if names = p.withoutCutting(names); err != nil || len(names) == 0 {
 		return err
 	}
 	p.byHand = edited{names: names}
@@ -402,6 +410,22 @@ func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectatio
 		p.PendingDifferences, p.PendingDifferencesTotal = bounded(differences(f.in(ours), f.in(then), want))
 	}
 	return err
+}
+
+// withoutCutting notes of a sensor rule that is among what a commit takes along, and that would cut by now, what that is. It gives the rest.
+func (p *Plan) withoutCutting(names []string) []string {
+	i := slices.IndexFunc(p.Steps, func(s Step) bool { return s.cuts != "" })
+	if i < 0 {
+		return names
+	}
+	s := p.Steps[i]
+	return slices.DeleteFunc(names, func(name string) bool {
+		isIt := strings.HasPrefix(name, s.Object+" (")
+		if isIt {
+			p.WouldCut = s.Object + " is not in force yet, and " + s.cuts + ". Do not commit it: delete it (Policies > Security), and run provision --apply, which has the default rules log in its place"
+		}
+		return isIt
+	})
 }
 
 // withoutAdminTag leaves out of edits the tag that finding out as whom we act has made and taken away: it never had another name.
@@ -709,7 +733,7 @@ func undone(before, left []Step) bool {
 func plannedFacts(ctx context.Context, d *xmlapi.Device, want Expectation) (f *Facts, own *xmlapi.Device, err error) {
 	own = d
 	if f, err = candidateFacts(ctx, d, want); err == nil {
-		own, err = f.readPair(ctx, d, want)
+		own, err = readPair(ctx, f, d, want)
 	}
 	if err == nil {
 		err = f.readPlace(ctx, d, want)
@@ -727,7 +751,7 @@ func candidateFacts(ctx context.Context, d *xmlapi.Device, want Expectation) (*F
 	}
 	f := &Facts{Firewall: d.Name(), VSys: d.VSys(), throughPanorama: d.ThroughPanorama()}
 	f.info, f.version = learn(d.Info(), nil), d.Version()
-	if err := f.readOwn(ctx, d); err != nil {
+	if err := readOwn(ctx, f, d); err != nil {
 		return nil, err
 	}
 	f.pending = learn(pendingChanges(ctx, d)) // not told: it stays unsaid

@@ -50,7 +50,7 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if err := f.readElsewhere(ctx, d, device, now); err != nil {
 		return Plan{}, err
 	}
-	steps := f.forActive(removal(f, want, adopt, device), adopt)
+	steps := forActive(f, removal(f, want, adopt, device), adopt)
 	after, err := f.without(steps, adopt)
 	if err != nil {
 		return Plan{}, err
