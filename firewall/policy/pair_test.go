@@ -119,6 +119,13 @@ func TestAPassiveMemberGetsWhatPanoramaHasForIt(t *testing.T) {
 	if here, there, _ := plan.Writes(true); here != 0 || there == 0 || !strings.Contains(plan.Standby, "passive") || !strings.Contains(plan.Standby, serial) {
 		t.Errorf("%d steps are for it, %d for Panorama: %s", here, there, plan.Standby)
 	}
+	// What stands on the active one is not asked for, committed or not.
+	if _, err := Take(t.Context(), l.device, l.whole().Steps, false); err != nil {
+		t.Fatal(err)
+	}
+	if plan = passive.whole(); slices.ContainsFunc(plan.Steps, func(s Step) bool { return s.Object == ObjectPair && strings.Contains(s.Detail, "address group") }) || !strings.HasSuffix(plan.Standby, ": edits there are not") {
+		t.Errorf("with what is written on the active one: %s: %v", plan.Standby, plan.Steps)
+	}
 	if _, err := l.carryOut(false); err != nil {
 		t.Fatal(err)
 	}
