@@ -4,13 +4,16 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -306,7 +309,7 @@ func TestACopyThereAndBackIsEqual(t *testing.T) {
 	}
 }
 
-// interrupted copies until so many batches were told, both ways, and gives whether it was cut off.
+// interrupted copies until so many batches were told, and gives whether it was cut off.
 func interrupted(t *testing.T, from, to store.Options, after int) bool {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -323,6 +326,44 @@ func interrupted(t *testing.T, from, to store.Options, after int) bool {
 	return err != nil
 }
 
+// childCopies in the environment makes the test program a process that copies, and kills itself when so many batches were told.
+const childCopies = "ACTIVEDEFENSE_TRANSFER_TEST_CHILD"
+
+type copying struct {
+	From, To store.Options
+	After    int
+}
+
+func TestMain(m *testing.M) {
+	if text := os.Getenv(childCopies); text != "" {
+		var c copying
+		err := json.Unmarshal([]byte(text), &c)
+		if err == nil {
+			_, err = Copy(context.Background(), c.From, c.To, Options{Told: func(Progress) {
+				if c.After--; c.After == 0 {
+					syscall.Kill(os.Getpid(), syscall.SIGKILL)
+				}
+			}})
+		}
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// killed copies in a process of its own, which is killed.
+func killed(t *testing.T, c copying) {
+	t.Helper()
+	text, err := json.Marshal(c)
+	must(t, err)
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childCopies+"="+string(text))
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil || cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		t.Fatalf("it was not killed: %v %s", err, out)
+	}
+}
+
 // Wherever a copy ends, it goes on there, nobody takes it for whole meanwhile, and nothing is read twice but the last steps.
 func TestACopyThatWasInterruptedGoesOn(t *testing.T) {
 	t.Parallel()
@@ -332,8 +373,10 @@ func TestACopyThatWasInterruptedGoesOn(t *testing.T) {
 	_, err := Copy(t.Context(), lite, pgOf, Options{})
 	must(t, err)
 	for _, c := range []struct{ from, to store.Options }{{lite, pg}, {pgOf, newSQLite(t)}} {
-		for _, after := range []int{1, 7, len(tables), 1, len(tables)} { // of what is left
-			if !interrupted(t, c.from, c.to, after) {
+		for i, after := range []int{1, 7, len(tables), 1, len(tables)} { // of what is left
+			if i%2 == 1 {
+				killed(t, copying{c.from, c.to, after})
+			} else if !interrupted(t, c.from, c.to, after) {
 				t.Fatal("it was not interrupted")
 			}
 			if st, err := store.Open(t.Context(), c.to); !errors.Is(err, store.ErrUnfinished) || store.Transient(err) {
