@@ -81,7 +81,7 @@ func copyStore(ctx context.Context, a *app, where string) error {
 			return err
 		}
 	}
-	p := &copyProgress{w: a.stderr, every: 10 * time.Second, begun: time.Now()}
+	p := &copyProgress{w: a.stderr, every: 10 * time.Second, begun: time.Now(), last: time.Now()}
 	if isTerminal(a.stderr) {
 		p.w, p.every, p.again = unguarded(a.stderr), time.Second/4, true
 	}
