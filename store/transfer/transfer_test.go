@@ -304,6 +304,15 @@ func TestACopyThereAndBackIsEqual(t *testing.T) {
 	must(t, err)
 	defer conn.Close(t.Context())
 	must(t, conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_inherits WHERE inhparent = 'records'::regclass`).Scan(&partitions))
+	for i := range tables {
+		var next int
+		if !tables[i].numbered {
+			continue
+		}
+		if err := conn.QueryRow(t.Context(), `SELECT nextval(pg_get_serial_sequence($1, 'id'))`, tables[i].name).Scan(&next); err != nil || next != 41 {
+			t.Errorf("the next of %s is %d: %v", tables[i].name, next, err)
+		}
+	}
 	if partitions != 6 { // three days of records, today among them, two ahead, and the one of the rest
 		t.Errorf("%d partitions", partitions)
 	}
