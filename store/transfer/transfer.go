@@ -181,6 +181,9 @@ func (c *copier) copyTable(ctx context.Context, r *reader, t *table) error {
 		}
 		return w.add(ctx, row, at)
 	})
+	if err == nil && w.mark.Rows != all {
+		err = fmt.Errorf("%w: %d rows were read of %d; remove the copy, and make another one", ErrDifferent, w.mark.Rows, all)
+	}
 	if err == nil {
 		err = w.end(ctx)
 	}

@@ -318,29 +318,34 @@ func TestACopyThereAndBackIsEqual(t *testing.T) {
 	}
 }
 
-// interrupted copies until so many batches were told, and gives whether it was cut off.
-func interrupted(t *testing.T, from, to store.Options, after int) bool {
+// interrupted copies until this is told of a table.
+func interrupted(t *testing.T, c copying) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	n := 0
-	_, err := Copy(ctx, from, to, Options{Told: func(p Progress) {
-		if n++; n == after {
+	_, err := Copy(ctx, c.From, c.To, Options{Told: func(p Progress) {
+		if c.here(p) {
 			cancel()
 		}
 	}})
-	if err != nil && ctx.Err() == nil {
-		t.Fatal(err)
+	if err == nil || ctx.Err() == nil {
+		t.Fatal("it was not interrupted:", err)
 	}
-	return err != nil
 }
 
-// childCopies in the environment makes the test program a process that copies, and kills itself when so many batches were told.
+// childCopies in the environment makes the test program a process that copies, and kills itself when this is told of a table.
 const childCopies = "ACTIVEDEFENSE_TRANSFER_TEST_CHILD"
 
 type copying struct {
 	From, To store.Options
-	After    int
+	Table    string
+	Rows     int64
+	Checking bool
+}
+
+// here tells whether that is told.
+func (c *copying) here(p Progress) bool {
+	return p.Table == c.Table && p.Rows >= c.Rows && p.Checking == c.Checking
 }
 
 func TestMain(m *testing.M) {
@@ -348,8 +353,8 @@ func TestMain(m *testing.M) {
 		var c copying
 		err := json.Unmarshal([]byte(text), &c)
 		if err == nil {
-			_, err = Copy(context.Background(), c.From, c.To, Options{Told: func(Progress) {
-				if c.After--; c.After == 0 {
+			_, err = Copy(context.Background(), c.From, c.To, Options{Told: func(p Progress) {
+				if c.here(p) {
 					syscall.Kill(os.Getpid(), syscall.SIGKILL)
 				}
 			}})
@@ -373,6 +378,15 @@ func killed(t *testing.T, c copying) {
 	}
 }
 
+// keptIn is what a copy that is not finished says of itself.
+func keptIn(t *testing.T, o store.Options) (string, map[string]mark, bool, error) {
+	t.Helper()
+	db, err := store.OpenBare(t.Context(), o)
+	must(t, err)
+	defer db.Close()
+	return kept(t.Context(), db)
+}
+
 // Wherever a copy ends, it goes on there, nobody takes it for whole meanwhile, and nothing is read twice but the last steps.
 func TestACopyThatWasInterruptedGoesOn(t *testing.T) {
 	t.Parallel()
@@ -382,31 +396,35 @@ func TestACopyThatWasInterruptedGoesOn(t *testing.T) {
 	_, err := Copy(t.Context(), lite, pgOf, Options{})
 	must(t, err)
 	for _, c := range []struct{ from, to store.Options }{{lite, pg}, {pgOf, newSQLite(t)}} {
-		for i, after := range []int{1, 7, len(tables), 1, len(tables)} { // of what is left
-			if i%2 == 1 {
-				killed(t, copying{c.from, c.to, after})
-			} else if !interrupted(t, c.from, c.to, after) {
-				t.Fatal("it was not interrupted")
+		for i, at := range []copying{{Table: "agents"}, {Table: "blacklist"}, {Table: "records", Rows: 10_000}, {Table: "records", Rows: 20_000}} {
+			if at.From, at.To = c.from, c.to; i%2 == 1 {
+				killed(t, at)
+			} else {
+				interrupted(t, at)
 			}
 			if st, err := store.Open(t.Context(), c.to); !errors.Is(err, store.ErrUnfinished) || store.Transient(err) {
 				t.Fatalf("opened with %v, %v", st, err)
 			}
 		}
 		resumed, first := 0, Progress{}
-		_, err := Copy(t.Context(), c.from, c.to, Options{
-			Resumed: func(anew bool) {
-				if resumed++; anew {
-					t.Error("it begins anew")
-				}
-			},
-			Told: func(p Progress) {
-				if first.Table == "" {
-					first = p
-				}
-			},
-		})
+		told := func(p Progress) {
+			if first.Table == "" {
+				first = p
+			}
+		}
+		goesOn := func(anew bool) {
+			if resumed++; anew {
+				t.Error("it begins anew")
+			}
+		}
+		_, marks, _, err := keptIn(t, c.to)
 		must(t, err)
-		if resumed != 1 || first.Table != "records" && !first.Checking || first.Rows <= batchRows && !first.Checking {
+		if m := marks["records"]; m.Rows != 20_000 || m.Whole {
+			t.Errorf("it was interrupted at %+v", m)
+		}
+		_, err = Copy(t.Context(), c.from, c.to, Options{Resumed: goesOn, Told: told})
+		must(t, err)
+		if resumed != 1 || first.Table != "records" || first.Rows != 25_000 {
 			t.Errorf("resumed %d times, first with %+v", resumed, first)
 		}
 		back := c.to
@@ -426,9 +444,7 @@ func TestWhatChangesMeanwhileIsTold(t *testing.T) {
 	t.Parallel()
 	change := "UPDATE counters SET value = value + 1 WHERE name = 'blacklist'"
 	lite, pg := makeSource(t, 100), newPostgres(t)
-	if !interrupted(t, lite, pg, len(tables)) {
-		t.Fatal("it was not interrupted")
-	}
+	interrupted(t, copying{From: lite, To: pg, Table: "agents", Checking: true})
 	execute(t, lite, change, "DELETE FROM records WHERE id < 50")
 	var anew []bool
 	_, err := Copy(t.Context(), lite, pg, Options{Resumed: func(is bool) { anew = append(anew, is) }, Told: func(p Progress) {
