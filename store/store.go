@@ -117,12 +117,15 @@ const CopyTable = "unfinished_copy"
 
 // finished tells why a database is of no use yet: it is a copy of which a part is missing.
 func (d *database) finished(ctx context.Context) error {
-	return d.look(ctx, "look whether the database is whole", func(ctx context.Context, tx *sql.Tx) error {
-		if n, err := d.count(ctx, tx, CopyTable); err != nil || n == 0 {
-			return err
-		}
-		return ErrUnfinished
+	n := 0
+	err := d.look(ctx, "look whether the database is whole", func(ctx context.Context, tx *sql.Tx) (err error) {
+		n, err = d.count(ctx, tx, CopyTable)
+		return err
 	})
+	if err == nil && n > 0 {
+		return ErrUnfinished
+	}
+	return err
 }
 
 // count is how many tables are called so: one or none.

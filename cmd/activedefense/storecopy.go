@@ -101,7 +101,21 @@ func copyStore(ctx context.Context, a *app, where string) error {
 	case err != nil:
 		return err
 	}
+	if err := moved(ctx, cfg.StateDir, to); err != nil {
+		return fmt.Errorf("the copy is whole, but what state_dir knows of the former database does not hold for it: %w; activedefense store accept will say that it does", err)
+	}
 	return a.sayCopied(result, from, to, time.Since(p.begun))
+}
+
+// moved has the daemon take the copy for the database that it was made of.
+func moved(ctx context.Context, dir string, to store.Options) error {
+	to.Instance = store.CommandLine
+	st, err := store.Open(ctx, to)
+	if err != nil {
+		return err
+	}
+	defer st.Close() // only read
+	return state.Moved(ctx, dir, st)
 }
 
 func kindOf(o store.Options) string {

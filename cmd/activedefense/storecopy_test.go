@@ -42,6 +42,7 @@ func TestADaemonMovesToAnotherDatabaseAndBack(t *testing.T) {
 	listed := jsonLines[explain.BlacklistEntry](w, "blacklist", "list")
 	d.stop()
 
+	w.expectRun(0, "is taken", "store", "accept") // of the former one, which its copy is bound to then
 	w.expectRun(2, "neither the URL", "store", "copy", "--to", filepath.Join(w.dir, "store.db"))
 	w.expectRun(2, "is SQLite too", "store", "copy", "--to", "sqlite:")
 	file := filepath.Join(w.dir, "store.url")
