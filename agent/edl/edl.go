@@ -72,12 +72,14 @@ type Server struct {
 	limits  limits
 	certs   *certificates
 	caFile  string // "" with CertFile
+	caEnds  time.Time
 	clients clients
 	gate    gateCounts
 	distrusted,
 	unready atomic.Uint64
 
-	current atomic.Pointer[snapshot] // nil: not loaded. What readers see; never changed once it is here
+	current atomic.Pointer[snapshot] // nil: not loaded. What readers see by list; never changed once it is here
+	behind  atomic.Pointer[behind]   // nil: there is no pause
 
 	// publishing orders Publish, LoadLastGood and the taking of what is saved.
 	publishing sync.Mutex

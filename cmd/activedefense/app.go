@@ -17,8 +17,10 @@ import (
 
 	"activedefense/agent"
 	"activedefense/agent/display"
+	"activedefense/agent/output"
 	"activedefense/agent/own"
 	"activedefense/agent/state"
+	"activedefense/agent/systemd"
 	"activedefense/config"
 	"activedefense/store"
 )
@@ -246,20 +248,23 @@ func (a *app) forBlock() (*config.Config, error) {
 	return cfg, nil
 }
 
-// known is what is ours and what may never be blocked, what the firewalls said among it where there is a store, of which also, if it is
-// not nil, asks something else. A command that needs nothing else of the store goes on without.
-func (a *app) known(ctx context.Context, cfg *config.Config, also func(*store.Store)) *own.Known {
-	var st *store.Store
-	if _, err := os.Stat(filepath.Join(cfg.StateDir, agent.DatabaseFile)); cfg.Store.URL != "" || !errors.Is(err, fs.ErrNotExist) {
-		var err error
-		if st, err = state.OpenBeside(ctx, cfg.StateDir, string(cfg.Store.URL)); err != nil {
-			fmt.Fprintf(a.stderr, "warning: what the firewalls said of themselves is not known here, and counts for nothing: %v\n", err)
-		} else {
-			defer st.Close()
-			if also != nil {
-				also(st)
-			}
-		}
+// beside opens the store, if there is one, for what goes on without; nil: there is none.
+func (a *app) beside(ctx context.Context, cfg *config.Config) (*store.Store, error) {
+	if _, err := os.Stat(filepath.Join(cfg.StateDir, agent.DatabaseFile)); cfg.Store.URL == "" && errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return state.OpenBeside(ctx, cfg.StateDir, string(cfg.Store.URL))
+}
+
+// known is what is ours and what may never be blocked, what the firewalls said among it where there is a store. A command that needs
+// nothing else of the store goes on without.
+func (a *app) known(ctx context.Context, cfg *config.Config) *own.Known {
+	st, err := a.beside(ctx, cfg)
+	switch {
+	case err != nil:
+		fmt.Fprintf(a.stderr, "warning: what the firewalls said of themselves is not known here, and counts for nothing: %v\n", err)
+	case st != nil:
+		defer st.Close()
 	}
 	known, err := agent.Known(ctx, cfg, st)
 	if err != nil {
@@ -280,7 +285,7 @@ func (a *app) logger(cfg *config.Config) zerolog.Logger {
 		switch {
 		case isTerminal(a.stderr):
 			format = "console"
-		case readByJournal(a.stderr, a.environ):
+		case systemd.ReadByJournal(unguarded(a.stderr), a.environ):
 			format = "journal"
 		}
 	}
@@ -288,22 +293,24 @@ func (a *app) logger(cfg *config.Config) zerolog.Logger {
 	switch format {
 	case "console":
 		// It quotes what a field holds; the colours are its own.
-		out = zerolog.ConsoleWriter{Out: unguarded(a.stderr), TimeFormat: time.DateTime, NoColor: !isTerminal(a.stderr), FormatMessage: harmlessMessage}
+		out = zerolog.ConsoleWriter{Out: unguarded(a.stderr), TimeFormat: time.DateTime, NoColor: !isTerminal(a.stderr), FormatMessage: display.HarmlessMessage}
 	case "journal":
-		out = zerolog.SyncWriter(newJournal(a.stderr))
+		out = zerolog.SyncWriter(systemd.NewJournal(a.stderr))
 	}
 	return zerolog.New(out).Level(level).With().Timestamp().Logger()
 }
 
-// harmlessMessage is the text of a log line's message; nil: it has none.
-func harmlessMessage(message any) string {
-	text, _ := message.(string)
-	return display.Harmless(text)
-}
+// printJSON writes one object on one line.
+func (a *app) printJSON(v any) error { return output.JSON(a.stdout, v) }
+
+// plural, grouped and span are how display writes these.
+func plural[T int | int64 | uint64](n T, what string) string { return display.Plural(n, what) }
+func grouped[T int | int64 | uint64](n T) string             { return display.Grouped(n) }
+func span(d time.Duration) string                            { return display.Span(d) }
 
 // unguarded is the writer behind a guard, or the writer itself.
 func unguarded(w io.Writer) io.Writer {
-	if p, ok := w.(*behindProgress); ok {
+	if p, ok := w.(*output.BehindProgress); ok {
 		w = p.Writer
 	}
 	if g, ok := w.(*display.Guard); ok {
@@ -316,4 +323,12 @@ func unguarded(w io.Writer) io.Writer {
 func isTerminal(w io.Writer) bool {
 	f, ok := unguarded(w).(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// sizeOf is how many columns and lines a terminal has; 0 if it is none.
+func sizeOf(w io.Writer) (width, height int) {
+	if f, ok := unguarded(w).(*os.File); ok {
+		width, height, _ = term.GetSize(int(f.Fd()))
+	}
+	return width, height
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"os/user"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"activedefense/agent"
 	"activedefense/agent/api"
@@ -103,6 +105,16 @@ func (a *app) ask(ctx context.Context, to use, load func() (*config.Config, erro
 	return here(agent.Served(cfg, version, st, nil)), func() { st.Close() }, nil
 }
 
+// instead gives the daemon to be asked where this user may not read the configuration, or the files that it names unless it is read without
+// them; nil: he may, or it is otherwise faulty, or no daemon runs.
+func (a *app) instead(ctx context.Context, o config.Options) (*running, error) {
+	o.Path, o.Environ = a.path(), a.environ
+	if _, _, err := config.Load(o); !config.Denied(err) {
+		return nil, nil
+	}
+	return a.running(ctx)
+}
+
 // here asks the API in this process, as who is at the keyboard.
 func here(served *api.API) *api.Client {
 	return served.Here(api.Caller{Name: operator(), Role: api.Operator})
@@ -128,4 +140,33 @@ func operator() string {
 		return store.ByOperator
 	}
 	return u.Username
+}
+
+// parsePrefix reads an address or a network.
+func parsePrefix(s string) (netip.Prefix, error) {
+	p, err := api.ParsePrefix(s)
+	return p, asked(err)
+}
+
+// parsePrefixes reads several.
+func parsePrefixes(args []string) ([]netip.Prefix, error) {
+	prefixes, err := api.ParsePrefixes(args)
+	return prefixes, asked(err)
+}
+
+// parseTime reads the time of a flag; see [api.ParseTime].
+func parseTime(flag, text string, now time.Time) (time.Time, error) {
+	t, err := api.ParseTime(flag, text, now)
+	return t, asked(err)
+}
+
+// eachOf does something with each; what fails keeps no other from it.
+func eachOf(args []string, do func(string) error) error {
+	var faults []error
+	for _, arg := range args {
+		if err := do(arg); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return errors.Join(faults...)
 }
