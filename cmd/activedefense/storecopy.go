@@ -73,7 +73,7 @@ func copyStore(ctx context.Context, a *app, where string) error {
 		return err
 	}
 	defer release() // the process ends
-	if err := a.alone(ctx, cfg, from, instance, to.URL == ""); err != nil {
+	if err := alone(ctx, a, cfg, from, instance, to.URL == ""); err != nil {
 		return err
 	}
 	if to.URL == "" {
@@ -104,7 +104,7 @@ func copyStore(ctx context.Context, a *app, where string) error {
 	if err := moved(ctx, cfg.StateDir, to); err != nil {
 		return fmt.Errorf("the copy is whole, but what state_dir knows of the former database does not hold for it: %w; activedefense store accept will say that it does", err)
 	}
-	return a.sayCopied(result, from, to, time.Since(p.begun))
+	return sayCopied(a, result, from, to, time.Since(p.begun))
 }
 
 // moved has the daemon take the copy for the database that it was made of.
@@ -174,7 +174,7 @@ func urlIn(path string) (string, error) {
 
 // alone makes sure that the database is one that the daemon would take, and that nobody else is at work on it. toSQLite: nobody else may
 // belong to it, for such a file is one agent's.
-func (a *app) alone(ctx context.Context, cfg *config.Config, from store.Options, instance string, toSQLite bool) error {
+func alone(ctx context.Context, a *app, cfg *config.Config, from store.Options, instance string, toSQLite bool) error {
 	st, err := a.open(ctx, cfg, changes)
 	if err != nil {
 		return err
@@ -263,7 +263,7 @@ func (p *copyProgress) end() {
 }
 
 // sayCopied says what was copied, and what is to be done to go on with it.
-func (a *app) sayCopied(r *transfer.Result, from, to store.Options, took time.Duration) error {
+func sayCopied(a *app, r *transfer.Result, from, to store.Options, took time.Duration) error {
 	t, all := display.NewTable(a.stdout, "TABLE", "ROWS", "SUM OF SHA-256"), int64(0)
 	for _, one := range r.Tables {
 		if a.json {
