@@ -111,7 +111,10 @@ func (s *Settings) inputs() (lines []string) {
 			lines = append(lines, fmt.Sprintf("  # %s is not the whole path of a file", quoted(l.Path)))
 		case !slices.Contains(paths, l.Path):
 			paths = append(paths, l.Path)
-			lines = append(lines, "  - path: "+quoted(l.Path)+"   # of "+quoted(l.Name))
+			lines = append(lines, "  - path: "+quoted(l.Path))
+			if name := strings.TrimSpace(l.Name); isDevice(name) {
+				lines = append(lines, "    device: "+quoted(name)) // what it calls it in its records
+			}
 		}
 	}
 	return lines
@@ -145,6 +148,11 @@ func (s *Settings) mail() (lines []string) {
 	}
 	return append(lines, "    from: "+quoted(m.User), "    to: ["+strings.Join(to, ", ")+"]",
 		"    # username: "+quoted(m.User)+"   # with the password, which stays where it is, in a file that the daemon's user alone may read:", "    # password_file: /etc/activedefense/mail.password")
+}
+
+// isDevice tells whether a name can be that of a device here.
+func isDevice(name string) bool {
+	return name != "" && len(name) <= 63 && !strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
 func isMail(text string) bool {

@@ -169,7 +169,7 @@ func (s *Source) Settings(ctx context.Context) (out Settings, err error) {
 		return out, err
 	}
 	var l Logfile
-	if err = s.each(ctx, `SELECT $1, $2, $3 FROM $T ORDER BY $1, $2`, "Syslog_logfile", []string{"name", "path", "type"}, []any{&l.Name, &l.Path, &l.Type}, func() { out.Logfiles = append(out.Logfiles, l) }); err != nil {
+	if err = s.each(ctx, `SELECT $1, $2, $3 FROM $T ORDER BY $4`, "Syslog_logfile", []string{"name", "path", "type", "id"}, []any{&l.Name, &l.Path, &l.Type}, func() { out.Logfiles = append(out.Logfiles, l) }); err != nil {
 		return out, err
 	}
 	var m Mail

@@ -141,9 +141,9 @@ func TestTheSettingsAreAConfiguration(t *testing.T) {
 		t.Errorf("a password stands in it:\n%s", text)
 	}
 	got := fmt.Sprint(cfg.Store.KeepRecords, cfg.Blacklist.ReleaseAfter, cfg.Detect.PortScan.Ports, cfg.Detect.PortScan.Window, cfg.Detect.HostSweep.Window, cfg.Detect.Vulnerability.Severity,
-		len(cfg.Inputs), cfg.Inputs[0].Path, cfg.Inputs[1].Path, cfg.Notify.Mail.Server, cfg.Notify.Mail.From, cfg.Notify.Mail.To, cfg.Notify.Mail.TLS)
+		len(cfg.Inputs), cfg.Inputs[0].Path, cfg.Inputs[0].Device, cfg.Inputs[1].Path, cfg.Inputs[1].Device, cfg.Notify.Mail.Server, cfg.Notify.Mail.From, cfg.Notify.Mail.To, cfg.Notify.Mail.TLS)
 	want := fmt.Sprint(90*24*time.Hour, 30*24*time.Hour, 15, 8*time.Minute, time.Duration(0), "high",
-		2, `/var/log/Firewall/LAB-FW-01.log`, `/var/log/with "quotes": #1.log`, "mail.example.org:25", "fw@example.org", []string{"soc@example.org"}, "starttls")
+		2, `/var/log/Firewall/LAB-FW-01.log`, "LAB-FW-01", `/var/log/with "quotes": #1.log`, "", "mail.example.org:25", "fw@example.org", []string{"soc@example.org"}, "starttls")
 	if got != want {
 		t.Errorf("got  %s\nwant %s\n%s", got, want, text)
 	}

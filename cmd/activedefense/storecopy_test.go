@@ -74,6 +74,16 @@ func TestADaemonMovesToAnotherDatabaseAndBack(t *testing.T) {
 	}
 	goesOn(2 * third)
 
+	_, stderr, _ := w.run("store", "backup", filepath.Join(w.dir, "backup.db"))
+	_, command, _ := strings.Cut(stderr, "backs it up itself: ")
+	dump := exec.Command("sh", "-c", command)
+	dump.Dir = w.dir
+	if out, err := dump.CombinedOutput(); err != nil || !strings.HasPrefix(command, "pg_dump ") {
+		t.Errorf("%s: %v: %s", stderr, err, out)
+	}
+	if head, err := os.ReadFile(filepath.Join(w.dir, "activedefense.dump")); err != nil || !strings.HasPrefix(string(head), "PGDMP") {
+		t.Error("it is no dump:", err)
+	}
 	w.expectRun(1, "rows in its table", "store", "copy", "--to", "sqlite:") // the former one is there
 	former := filepath.Join(w.dir, "state", agent.DatabaseFile)
 	if err := os.Rename(former, former+".former"); err != nil {
