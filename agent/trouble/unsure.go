@@ -36,7 +36,7 @@ func (s *Seen) Unsure(key string) bool {
 		return true
 	}
 	switch kind {
-	case "store", "reload-refused":
+	case "store", "state_dir", "reload-refused":
 		return false
 	case "firewall-down", "capacity", "refused", "strays", "brake":
 		if i := slices.IndexFunc(s.Firewalls, func(f enforce.Status) bool { return f.Name == of }); i >= 0 {
