@@ -83,7 +83,7 @@ func (a *access) status() Access {
 	}
 	fault, since, _ := a.file.state()
 	s.KeyFile = a.file.path
-	if made := a.file.written(); !made.IsZero() {
+	if made := a.file.written(); !made.IsZero() && a.refused.IsZero() { // else the key in use is another one
 		s.KeyMade = &made
 		if s.Key == KeyLimited {
 			ends := made.Add(a.life)
@@ -137,7 +137,9 @@ func (a *access) look(log zerolog.Logger) bool {
 func (a *access) of(want policy.Expectation) policy.Expectation {
 	want.OthersKey = a.others
 	if want.KeyRenewed = a.login; a.file != nil {
-		want.KeyFile, want.KeyMade = a.file.path, a.file.written()
+		if want.KeyFile = a.file.path; !xmlapi.KeyRefused(a.device) {
+			want.KeyMade = a.file.written()
+		}
 	}
 	return want
 }
