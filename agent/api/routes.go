@@ -42,6 +42,7 @@ var routes = []route{
 	{method: "DELETE", path: "allow/{entry}", role: Operator, params: "reason", handle: (*API).disallow},
 	{method: "GET", path: "records", role: Viewer, params: recordParams, handle: (*API).searchRecords},
 	{method: "GET", path: "history", role: Viewer, params: "address since limit", handle: (*API).listHistory},
+	{method: "GET", path: "report", role: Viewer, params: "since format", handle: (*API).report},
 	{method: "GET", path: "status", role: Viewer, handle: (*API).status},
 	{method: "GET", path: "members", role: Viewer, handle: (*API).listMembers},
 	{method: "DELETE", path: "members/{name}", role: Operator, handle: (*API).forgetMember},
