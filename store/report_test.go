@@ -30,6 +30,11 @@ func TestBlocksAreCounted(t *testing.T) {
 		_, err := s.Release(ctx, early.Address, "anna", "a customer", at.Add(-time.Hour))
 		must(t, err)
 		commit(t, s, &Batch{Blocks: []Block{again, unknown, held, observed, counted("2001:db8:1::/64", "host-sweep", "Norway", 22, at, 5)}})
+		dismissed := counted("203.0.113.9", "login", "Norway", 22, at, 1)
+		dismissed.State = Observed
+		commit(t, s, &Batch{Blocks: []Block{dismissed}})
+		_, err = s.Release(ctx, dismissed.Address, "anna", "no block that ends", at)
+		must(t, err)
 		_, err = s.Release(ctx, unknown.Address, ByDetector, "no activity", at.Add(time.Minute))
 		must(t, err)
 
@@ -76,14 +81,6 @@ func TestTheStatesOfFirewalls(t *testing.T) {
 			t.Helper()
 			must(t, s.NoteStates(ctx, at.Add(after), gap, []FirewallState{{Firewall: firewall, State: state}}))
 		}
-		note(0, "b", "up")
-		note(time.Minute, "b", "up")
-		note(2*time.Minute, "b", "down")
-		note(2*time.Minute, "a", "up")
-		note(3*time.Minute, "b", "down")
-		note(10*time.Minute, "b", "down") // nobody looked for seven minutes
-		note(8*time.Minute, "b", "down")  // the clock was set back
-		note(11*time.Minute, "b", "up")
 		list := func(since, until time.Duration) (list []string) {
 			t.Helper()
 			must(t, s.States(ctx, at.Add(since), at.Add(until), func(f *FirewallState) error {
@@ -92,6 +89,15 @@ func TestTheStatesOfFirewalls(t *testing.T) {
 			}))
 			return list
 		}
+		note(0, "b", "up")
+		note(time.Minute, "b", "up")
+		note(2*time.Minute, "b", "down")
+		note(2*time.Minute, "a", "up")
+		note(3*time.Minute, "b", "down")
+		note(10*time.Minute, "b", "down") // nobody looked for seven minutes
+		note(8*time.Minute, "b", "down")  // the clock was set back
+		equal(t, "the states with the clock set back", list(9*time.Minute, time.Hour), "[b down 10m0s-10m0s]")
+		note(11*time.Minute, "b", "up")
 		equal(t, "the states", list(0, time.Hour), "[a up 2m0s-2m0s b up 0s-2m0s b down 2m0s-3m0s b down 10m0s-11m0s b up 11m0s-11m0s]")
 		equal(t, "those of a while", list(4*time.Minute, 11*time.Minute), "[b down 10m0s-11m0s]")
 		note(2*keepStates, "b", "up")

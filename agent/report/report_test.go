@@ -223,14 +223,17 @@ func TestOutages(t *testing.T) {
 	for _, s := range []struct {
 		firewall, state string
 		began, until    int
-	}{{"a", "down", -50, 100}, {"a", "up", 100, 200}, {"a", "down", 200, 250}, {"a", "down", 250, 400}, {"a", "up", 400, 401}, {"a", "down", 401, 401}, {"b", "down", 900, 1000}, {"c", "up", 0, 999}, {"c", "down", 999, 1001}} {
+	}{{"a", "down", -50, 100}, {"a", "up", 100, 200}, {"a", "down", 200, 250}, {"a", "down", 250, 400}, {"a", "up", 400, 401}, {"a", "down", 401, 401}, {"b", "down", 900, 1000}, {"c", "up", 0, 999}, {"c", "down", 999, 1001}, {"d", "down", -5, 10}, {"d", "down", 20, 30}, {"d", "up", 30, 1000}} {
 		m.State(&store.FirewallState{Firewall: s.firewall, State: s.state, Began: at(s.began), Until: at(s.until)})
 	}
 	got := ""
 	for _, a := range m.Report().Availability {
 		got += fmt.Sprintf("%s %d %.0f %s; ", a.Firewall, a.Outages, a.Longest, a.available())
 	}
-	if want := "a 3 200 25.2 %; b 1 100 0.0 %; c 1 1 99.9 %; "; got != want {
+	if want := "a 3 200 25.2 %; b 1 100 0.0 %; c 1 1 99.9 %; d 2 10 98.0 %; "; got != want {
 		t.Errorf("%s instead of %s", got, want)
+	}
+	if percent(0.99999) != "99.9 %" || percent(1) != "100.0 %" {
+		t.Error("what was missing is rounded away")
 	}
 }

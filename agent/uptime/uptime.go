@@ -21,7 +21,7 @@ const (
 )
 
 const (
-	lookEvery  = 5 * time.Second
+	lookEvery  = time.Second
 	noteEvery  = time.Minute
 	unseenFrom = 90 * time.Second // between two notes: it is not known how it was
 	patience   = 10 * time.Second
