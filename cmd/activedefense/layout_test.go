@@ -16,7 +16,7 @@ import (
 // allowed is the direction of imports: which packages of ours each folder may import, tests apart.
 // What is not listed imports nothing of ours.
 var allowed = map[string][]string{
-	"cmd/activedefense": {"agent", "agent/api", "agent/exchange", "agent/durable", "agent/display", "agent/enforce", "agent/explain", "agent/geo", "agent/line", "agent/members", "agent/notify", "agent/own", "agent/report", "agent/screen", "agent/state", "config", "detect", "detect/panos", "firewall/decision", "firewall/policy", "store"},
+	"cmd/activedefense": {"agent", "agent/api", "agent/exchange", "agent/durable", "agent/display", "agent/enforce", "agent/explain", "agent/geo", "agent/line", "agent/members", "agent/notify", "agent/own", "agent/report", "agent/screen", "agent/state", "agent/watch", "config", "detect", "detect/panos", "firewall/decision", "firewall/policy", "store"},
 	"agent":             {"agent/allow", "agent/api", "agent/clock", "agent/display", "agent/durable", "agent/edl", "agent/enforce", "agent/geo", "agent/labels", "agent/line", "agent/listing", "agent/loop", "agent/members", "agent/notify", "agent/own", "agent/release", "agent/silence", "agent/state", "agent/teardown", "agent/tell", "agent/trouble", "agent/uptime", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
 	"agent/allow":       {"agent/loop", "agent/own", "detect", "store"},
 	"agent/api":         {"agent/allow", "agent/display", "agent/enforce", "agent/exchange", "agent/explain", "agent/labels", "agent/line", "agent/loop", "agent/members", "agent/own", "agent/report", "agent/state", "config", "detect", "firewall/policy", "store"},
@@ -37,6 +37,7 @@ var allowed = map[string][]string{
 	"agent/release":     {"agent/trouble", "firewall", "store"},
 	"agent/screen":      {"agent", "agent/display", "agent/enforce", "agent/line", "agent/members", "agent/notify", "firewall/policy"},
 	"agent/trouble":     {"agent/edl", "agent/enforce", "agent/line", "agent/members", "agent/notify", "agent/silence", "config", "firewall", "firewall/policy"},
+	"agent/watch":       {"agent", "agent/api", "agent/display", "agent/explain", "agent/loop"},
 	"agent/uptime":      {"agent/enforce", "firewall/policy", "store"},
 	"detect":            {"detect/arena", "detect/memory"},
 	"detect/memory":     {"detect/arena"},
