@@ -73,8 +73,8 @@ const (
 // reportTypes are the formats of a report.
 var reportTypes = map[string]string{"json": "application/json", "text": "text/plain; charset=utf-8", "csv": "text/csv; charset=utf-8", "html": "text/html; charset=utf-8"}
 
-// report accounts for what was done from then until now.
-func (a *API) report(c *call) error {
+// makeReport accounts for what was done from then until now.
+func makeReport(a *API, c *call) error {
 	now, format := a.opts.Now(), cmp.Or(c.query.Get("format"), "json")
 	if reportTypes[format] == "" {
 		return Usagef("format %q: the formats are json, %s", format, strings.Join(report.Formats, ", "))
@@ -152,7 +152,7 @@ type AcceptedStore struct {
 }
 
 // acceptStore has the agent go on with the database that is there now.
-func (a *API) acceptStore(c *call) error {
+func acceptStore(a *API, c *call) error {
 	if a.opts.Open == nil || a.opts.Sound == nil {
 		return noAgent()
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -25,10 +26,11 @@ type route struct {
 	handle       func(*API, *call) error
 	local        bool // over the socket alone
 	live         bool // it lasts: it takes a place among those that follow events
+	reads        bool // it is written while the store is read: it takes a place among those that hold one of the store's connections
 }
 
 var routes = []route{
-	{method: "GET", path: "blacklist", role: Viewer, params: "q rule state device since limit", handle: (*API).listBlacklist},
+	{method: "GET", path: "blacklist", role: Viewer, params: "q rule state device since limit", handle: (*API).listBlacklist, reads: true},
 	{method: "POST", path: "blacklist", role: Operator, handle: (*API).addBlock},
 	{method: "DELETE", path: "blacklist", role: Operator, handle: (*API).removeBlocks},
 	{method: "POST", path: "blacklist/import", role: Operator, handle: (*API).importBlocks},
@@ -37,18 +39,18 @@ var routes = []route{
 	{method: "POST", path: "blacklist/accept", role: Operator, handle: (*API).accept},
 	{method: "POST", path: "blacklist/pause", role: Operator, handle: (*API).pause},
 	{method: "POST", path: "blacklist/resume", role: Operator, handle: (*API).resume},
-	{method: "GET", path: "allow", role: Viewer, handle: (*API).listAllowed},
+	{method: "GET", path: "allow", role: Viewer, handle: (*API).listAllowed, reads: true},
 	{method: "POST", path: "allow", role: Operator, handle: (*API).allow},
 	{method: "DELETE", path: "allow/{entry}", role: Operator, params: "reason", handle: (*API).disallow},
-	{method: "GET", path: "records", role: Viewer, params: recordParams, handle: (*API).searchRecords},
-	{method: "GET", path: "history", role: Viewer, params: "address since limit", handle: (*API).listHistory},
-	{method: "GET", path: "report", role: Viewer, params: "since format", handle: (*API).report},
+	{method: "GET", path: "records", role: Viewer, params: recordParams, handle: (*API).searchRecords, reads: true},
+	{method: "GET", path: "history", role: Viewer, params: "address since limit", handle: (*API).listHistory, reads: true},
+	{method: "GET", path: "report", role: Viewer, params: "since format", handle: makeReport, reads: true},
 	{method: "GET", path: "status", role: Viewer, handle: (*API).status},
 	{method: "GET", path: "members", role: Viewer, handle: (*API).listMembers},
 	{method: "DELETE", path: "members/{name}", role: Operator, handle: (*API).forgetMember},
 	{method: "GET", path: "events", role: Viewer, live: true, handle: (*API).events},
 	{method: "POST", path: "reload", role: Operator, handle: (*API).reload},
-	{method: "POST", path: "store/accept", role: Operator, handle: (*API).acceptStore},
+	{method: "POST", path: "store/accept", role: Operator, handle: acceptStore},
 	{method: "POST", path: "provision", role: Operator, local: true, handle: (*API).provision},
 	{method: "POST", path: "verify", role: Operator, handle: (*API).verify},
 }
@@ -99,15 +101,37 @@ func (a *API) serve(route *route, w http.ResponseWriter, r *http.Request) {
 		select {
 		case places <- struct{}{}:
 			defer func() { <-places }()
-			err = a.answer(route, c)
+			err = a.inTurn(route, c)
 		default:
-			a.refused.WithLabelValues(whyCrowded).Inc()
-			err = faultf(http.StatusServiceUnavailable, "%d requests are being answered, and no more are taken; try again in a moment", cap(places))
+			err = a.crowded("%d requests are being answered", cap(places))
 		}
 	}
 	if err != nil {
 		refuse(w, err)
 	}
+}
+
+// inTurn answers, where the store is read meanwhile, in turn with others who do so: a client that reads slowly keeps one of the store's
+// connections, of which batches need some.
+func (a *API) inTurn(route *route, c *call) error {
+	if !route.reads {
+		return a.answer(route, c)
+	}
+	reading := a.seats[seat{c.caller.Local, c.caller.Role == Operator}].reading
+	ctx, cancel := context.WithTimeout(c.r.Context(), readPatience)
+	defer cancel()
+	select {
+	case reading <- struct{}{}:
+		defer func() { <-reading }()
+		return a.answer(route, c)
+	case <-ctx.Done():
+		return a.crowded("%d searches and lists are being read", cap(reading))
+	}
+}
+
+func (a *API) crowded(format string, n int) error {
+	a.refused.WithLabelValues(whyCrowded).Inc()
+	return faultf(http.StatusServiceUnavailable, format+", and no more are taken; try again in a moment", n)
 }
 
 // admit tells why a request may not be made; nil: it may.

@@ -33,7 +33,7 @@ measure and value; sections are period, total, rule, country, port, firewall, da
 			if a.json && c.Flags().Changed("format") {
 				return usageErrorf("--json and --format %s: give one of them", format)
 			}
-			return a.report(c.Context(), since, format)
+			return printReport(c.Context(), a, since, format)
 		},
 	}
 	cmd.Flags().StringVar(&since, "since", api.DefaultReport, "from when on: a `DURATION` such as 24h or 30d back, a date, or RFC 3339")
@@ -41,7 +41,7 @@ measure and value; sections are period, total, rule, country, port, firewall, da
 	return cmd
 }
 
-func (a *app) report(ctx context.Context, since, format string) error {
+func printReport(ctx context.Context, a *app, since, format string) error {
 	from, err := parseTime("--since", since, time.Now())
 	if err != nil {
 		return err

@@ -25,11 +25,11 @@ with the reason for each, how firewalls and inputs are, and which sources, count
 address is blocked, with its log lines; / searches; p pauses the screen; ? names all keys. A daemon that goes away is said to, and
 asked again until it is back. Without colour: NO_COLOR=1. For anything but a terminal there are status --watch and GET /api/v1/events.`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return a.watch(c.Context()) },
+		RunE: func(c *cobra.Command, _ []string) error { return watchDaemon(c.Context(), a) },
 	}
 }
 
-func (a *app) watch(ctx context.Context) error {
+func watchDaemon(ctx context.Context, a *app) error {
 	in, inIs := a.stdin.(*os.File)
 	out, outIs := unguarded(a.stdout).(*os.File)
 	switch {
@@ -37,8 +37,8 @@ func (a *app) watch(ctx context.Context) error {
 		return usageErrorf("watch is a screen and has no --json: activedefense status --json --watch, or GET /api/v1/events")
 	case !inIs || !outIs || !term.IsTerminal(int(in.Fd())) || !term.IsTerminal(int(out.Fd())):
 		return usageErrorf("watch needs a terminal: activedefense status --watch writes to anything")
-	case slices.Contains([]string{"", "dumb"}, a.variable("TERM")):
-		return usageErrorf("watch needs a terminal on which it can place the cursor, and TERM is %q: activedefense status --watch", a.variable("TERM"))
+	case slices.Contains([]string{"", "dumb"}, variable(a.environ, "TERM")):
+		return usageErrorf("watch needs a terminal on which it can place the cursor, and TERM is %q: activedefense status --watch", variable(a.environ, "TERM"))
 	}
 	daemon, err := a.running(ctx)
 	if err != nil {
@@ -48,13 +48,13 @@ func (a *app) watch(ctx context.Context) error {
 		return errNoDaemon
 	}
 	o := watch.Options{At: daemon.At, Zone: time.Local, Advice: a.advice, Explain: func(address string) tea.Msg {
-		return watch.Explained{Address: address, Text: a.shown(ctx, address)}
+		return watch.Explained{Address: address, Text: shown(ctx, a, address)}
 	}}
-	return watch.Run(ctx, daemon.Client, o, in, out, a.environ, a.variable("NO_COLOR") != "")
+	return watch.Run(ctx, daemon.Client, o, in, out, a.environ, variable(a.environ, "NO_COLOR") != "")
 }
 
 // shown is what blacklist show says of an address.
-func (a *app) shown(ctx context.Context, address string) string {
+func shown(ctx context.Context, a *app, address string) string {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	var said bytes.Buffer
@@ -68,8 +68,8 @@ func (a *app) shown(ctx context.Context, address string) string {
 }
 
 // variable is the value of an environment variable; "" where it is not set.
-func (a *app) variable(name string) string {
-	for _, one := range slices.Backward(a.environ) {
+func variable(environ []string, name string) string {
+	for _, one := range slices.Backward(environ) {
 		if value, is := strings.CutPrefix(one, name+"="); is {
 			return value
 		}
