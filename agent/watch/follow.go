@@ -123,6 +123,17 @@ func askStatus(ctx context.Context, c *api.Client, send func(tea.Msg)) error {
 	}
 }
 
+// pass sends on what has come, all that has at once: in a flood of blocks the screen is not drawn for each.
+func pass(happened <-chan tea.Msg, send func(tea.Msg)) {
+	for first := range happened {
+		all := Several{first}
+		for n := len(happened); n > 0; n-- {
+			all = append(all, <-happened)
+		}
+		send(all)
+	}
+}
+
 // Run shows what happens at a daemon until somebody quits or ctx ends. in and out are a terminal, of which environ says what it can do.
 func Run(ctx context.Context, c *api.Client, o Options, in, out *os.File, environ []string, noColour bool) error {
 	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithInput(in), tea.WithOutput(out), tea.WithEnvironment(environ), tea.WithoutSignalHandler()}
@@ -132,7 +143,12 @@ func Run(ctx context.Context, c *api.Client, o Options, in, out *os.File, enviro
 	program := tea.NewProgram(New(o, 0, 0), options...)
 	following, stop := context.WithCancel(ctx)
 	var others sync.WaitGroup
-	others.Go(func() { Follow(following, c, program.Send) })
+	happened := make(chan tea.Msg, mostRows)
+	others.Go(func() {
+		defer close(happened)
+		Follow(following, c, func(m tea.Msg) { happened <- m })
+	})
+	others.Go(func() { pass(happened, program.Send) })
 	others.Go(func() {
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()

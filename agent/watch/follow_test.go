@@ -196,3 +196,17 @@ func TestADaemonThatTellsNothing(t *testing.T) {
 		}
 	}
 }
+
+// What comes in a flood is passed on together, in its order, and nothing is lost.
+func TestAFloodIsPassedOnTogether(t *testing.T) {
+	happened := make(chan tea.Msg, 100)
+	for i := range 100 {
+		happened <- Rate(i)
+	}
+	close(happened)
+	m, sent := screenOf(80, 24), 0
+	pass(happened, func(all tea.Msg) { sent++; m.happens(all) })
+	if sent != 1 || len(m.live.rates) != 100 || m.live.rates[99] != 99 {
+		t.Errorf("sent %d times: %v", sent, m.live.rates)
+	}
+}

@@ -41,6 +41,8 @@ type (
 		Name  string
 		Entry explain.BlacklistEntry
 	}
+	// Several are messages in their order.
+	Several []tea.Msg
 	// Explained is what is known of an address.
 	Explained struct{ Address, Text string }
 )
@@ -73,7 +75,7 @@ type news struct {
 	now    time.Time
 	status *agent.Status
 	rates  []float64
-	rows   []row // the newest first
+	rows   []*row // the newest first
 	lost   error // why the daemon does not answer; nil: it does
 	since  time.Time
 	heard  bool // it has answered once
@@ -134,6 +136,10 @@ func (m *Model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 		if extra := len(n.rates) - mostRates; extra > 0 {
 			n.rates = slices.Clone(n.rates[extra:])
 		}
+	case Several:
+		for _, one := range msg {
+			m.Update(one)
+		}
 	case Event:
 		n.add(newRow(msg.Entry))
 	case Explained:
@@ -149,8 +155,8 @@ func (m *Model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 	return m, nil
 }
 
-func newRow(e explain.BlacklistEntry) row {
-	r := row{BlacklistEntry: e, what: e.State, at: e.BlockedAt}
+func newRow(e explain.BlacklistEntry) *row {
+	r := &row{BlacklistEntry: e, what: e.State, at: e.BlockedAt}
 	if e.ReleasedAt != nil {
 		r.at = *e.ReleasedAt
 	}
@@ -158,12 +164,12 @@ func newRow(e explain.BlacklistEntry) row {
 }
 
 // add puts a row on top, in place of what was known of the same entry.
-func (n *news) add(r row) {
-	rows := make([]row, 1, min(len(n.rows)+1, mostRows))
+func (n *news) add(r *row) {
+	rows := make([]*row, 1, min(len(n.rows)+1, mostRows))
 	rows[0] = r
-	for i := range n.rows {
-		if n.rows[i].key() != r.key() && len(rows) < mostRows {
-			rows = append(rows, n.rows[i])
+	for _, other := range n.rows {
+		if other.key() != r.key() && len(rows) < mostRows {
+			rows = append(rows, other)
 		}
 	}
 	n.rows = rows
@@ -295,10 +301,12 @@ func (m *Model) rows() (rows []*row) {
 	n := m.shown()
 	wanted := strings.ToLower(strings.TrimSpace(m.search))
 	network, isNetwork := prefixOf(wanted)
-	for i := range n.rows {
-		r := &n.rows[i]
+	if wanted == "" {
+		return n.rows
+	}
+	for _, r := range n.rows {
 		at, _ := prefixOf(r.Address)
-		if wanted == "" || isNetwork && at.IsValid() && network.Overlaps(at) || strings.Contains(r.text(), wanted) {
+		if isNetwork && at.IsValid() && network.Overlaps(at) || strings.Contains(r.text(), wanted) {
 			rows = append(rows, r)
 		}
 	}

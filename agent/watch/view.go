@@ -265,10 +265,10 @@ type tally struct {
 }
 
 // tallied counts rows, the most first; what has no value is left out.
-func tallied(rows []row, of func(*row) (string, int64)) (list []tally) {
+func tallied(rows []*row, of func(*row) (string, int64)) (list []tally) {
 	counts := make(map[string]int64)
-	for i := range rows {
-		if name, n := of(&rows[i]); name != "" {
+	for _, r := range rows {
+		if name, n := of(r); name != "" {
 			counts[name] += n
 		}
 	}
