@@ -76,7 +76,7 @@ type news struct {
 	status *agent.Status
 	rates  []float64
 	rows   []*row // the newest first
-	lost   error // why the daemon does not answer; nil: it does
+	lost   error  // why the daemon does not answer; nil: it does
 	since  time.Time
 	heard  bool // it has answered once
 }

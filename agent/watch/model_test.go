@@ -118,10 +118,16 @@ func TestTheScreens(t *testing.T) {
 		width, height int
 		do            func(*Model)
 	}{
-		"80x24":        {80, 24, func(*Model) {}},
-		"120x40":       {120, 40, func(*Model) {}},
-		"40x10":        {40, 10, func(*Model) {}},
-		"80x24-gone":   {80, 24, gone},
+		"80x24":      {80, 24, func(*Model) {}},
+		"120x40":     {120, 40, func(*Model) {}},
+		"40x10":      {40, 10, func(*Model) {}},
+		"80x24-gone": {80, 24, gone},
+		"80x24-gone-well": {80, 24, func(m *Model) {
+			calm := *m.live.status
+			calm.Troubles = nil
+			m.happens(State{&calm})
+			gone(m)
+		}},
 		"80x24-search": {80, 24, func(m *Model) { m.presses("/", "n", "o", "r", "w", "enter", "down", "p") }},
 		"80x24-detail": {80, 24, func(m *Model) { m.presses("enter", "down") }},
 		"80x24-help":   {80, 24, func(m *Model) { m.presses("?") }},

@@ -112,7 +112,7 @@ func apart(left, right string, width int) string {
 func (m *Model) reading(n *news) string {
 	switch {
 	case n.lost != nil:
-		return red.Render(fmt.Sprintf("NO ANSWER for %s: %s; asking again", display.Span(n.now.Sub(n.since)), harmless(n.lost.Error())))
+		return red.Render(fmt.Sprintf("NO ANSWER for %s, below is what was known before; asking again: %s", display.Span(n.now.Sub(n.since)), harmless(n.lost.Error())))
 	case !n.heard:
 		return "asking the daemon"
 	case len(n.rates) == 0:
@@ -145,6 +145,9 @@ func (m *Model) troubles(n *news) (lines []string) {
 		return nil
 	}
 	all := n.status.Troubles
+	if len(all) == 0 && n.lost != nil {
+		return nil // whether there are any now, nobody knows
+	}
 	if len(all) == 0 {
 		return []string{green.Render("no troubles")}
 	}
