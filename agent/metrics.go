@@ -33,6 +33,7 @@ var (
 	descReady      = desc("ready", "1 when the list is loaded, the inputs are open and the store is written to.")
 	descStoreUp    = desc("store_up", "1 while the store is available.")
 	descNoAnswer   = desc("store_no_answer_seconds", "How long a call of the store has not been answered that should have been, from 5 s on; else 0.")
+	descUnwritten  = desc("state_dir_no_answer_seconds", "How long the disk has not answered a write in state_dir, from 5 s on; else 0.")
 	descStoreSize  = desc("store_size_bytes", "Size of the database, looked at every minute: of SQLite its file less what is free in it, of PostgreSQL the tables of the records.")
 	descCommitted  = desc("store_last_commit_timestamp_seconds", "When what was read was last stored; absent before that.")
 	descLines      = desc("lines_total", "Lines read, by file and outcome: record, ignored, bad.", "file", "outcome")
@@ -166,6 +167,7 @@ func collectProgram(s *Status, gauge func(d *prometheus.Desc, v float64, labels 
 	gauge(descReady, oneIf(s.Ready))
 	gauge(descStoreUp, oneIf(s.Store.OK))
 	gauge(descNoAnswer, s.Store.NoAnswer)
+	gauge(descUnwritten, s.Unwritten)
 	if s.Store.Size != nil {
 		gauge(descStoreSize, float64(*s.Store.Size))
 	}
@@ -243,9 +245,9 @@ func collectFirewall(f *enforce.Status, gauge func(d *prometheus.Desc, v float64
 	}
 }
 
-// label writes a file's name, which may be any bytes, as a label, which must be UTF-8: no two names become one.
+// label writes a file's name, which may be any bytes, as a label, which must be UTF-8 and drives no terminal: no two names become one.
 func label(name string) string {
-	if utf8.ValidString(name) {
+	if utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return r == '\\' || !strconv.IsPrint(r) }) {
 		return name
 	}
 	return strings.Trim(strconv.Quote(name), `"`)

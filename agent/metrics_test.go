@@ -16,7 +16,8 @@ import (
 // A label must be UTF-8, and a collector that cannot make a metric takes the whole program with it.
 func TestAFileNameThatIsNoTextIsNoFaultOfTheMetrics(t *testing.T) {
 	status := Status{NotShown: 500}
-	for _, path := range []string{"/var/log/Firewall/\xff.log", "/var/log/Firewall/\xfe.log", "/var/log/Firewall/ä \"b\".log"} {
+	for _, path := range []string{"/var/log/Firewall/\xff.log", "/var/log/Firewall/\xfe.log", "/var/log/Firewall/ä \"b\".log",
+		"/l/\x1b[2J\u202e\n", `/l/\x1b[2J\u202e\n`} {
 		status.Inputs = append(status.Inputs, line.InputStatus{Path: path})
 	}
 	families, err := newMetrics(func() Status { return status }).Gather()
@@ -36,7 +37,7 @@ func TestAFileNameThatIsNoTextIsNoFaultOfTheMetrics(t *testing.T) {
 			}
 		}
 	}
-	if got, want := strings.Join(files, " "), `/var/log/Firewall/\xfe.log /var/log/Firewall/\xff.log /var/log/Firewall/ä "b".log`; got != want {
+	if got, want := strings.Join(files, " "), `/l/\\x1b[2J\\u202e\\n /l/\x1b[2J\u202e\n /var/log/Firewall/\xfe.log /var/log/Firewall/\xff.log /var/log/Firewall/ä "b".log`; got != want {
 		t.Errorf("files %s", got)
 	}
 }

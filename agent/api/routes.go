@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"activedefense/detect"
 	"activedefense/store"
 )
 
@@ -43,16 +44,18 @@ var routes = []route{
 	{method: "POST", path: "allow", role: Operator, handle: (*API).allow},
 	{method: "DELETE", path: "allow/{entry}", role: Operator, params: "reason", handle: (*API).disallow},
 	{method: "GET", path: "records", role: Viewer, params: recordParams, handle: (*API).searchRecords, reads: true},
-	{method: "GET", path: "history", role: Viewer, params: "address since limit", handle: (*API).listHistory, reads: true},
+	{method: "GET", path: "history", role: Viewer, params: "address since limit", handle: listHistory, reads: true},
 	{method: "GET", path: "report", role: Viewer, params: "since format", handle: makeReport, reads: true},
+	{method: "GET", path: "explain", role: Viewer, params: "line", handle: explainLine},
 	{method: "GET", path: "status", role: Viewer, handle: (*API).status},
 	{method: "GET", path: "members", role: Viewer, handle: (*API).listMembers},
 	{method: "DELETE", path: "members/{name}", role: Operator, handle: (*API).forgetMember},
 	{method: "GET", path: "events", role: Viewer, live: true, handle: (*API).events},
 	{method: "POST", path: "reload", role: Operator, handle: (*API).reload},
 	{method: "POST", path: "store/accept", role: Operator, handle: acceptStore},
-	{method: "POST", path: "provision", role: Operator, local: true, handle: (*API).provision},
-	{method: "POST", path: "verify", role: Operator, handle: (*API).verify},
+	{method: "POST", path: "notify/test", role: Operator, handle: testNotify},
+	{method: "POST", path: "provision", role: Operator, local: true, handle: provision},
+	{method: "POST", path: "verify", role: Operator, handle: verify},
 }
 
 // maxBody bounds the body of a request: some ten thousand addresses.
@@ -101,9 +104,9 @@ func (a *API) serve(route *route, w http.ResponseWriter, r *http.Request) {
 		select {
 		case places <- struct{}{}:
 			defer func() { <-places }()
-			err = a.inTurn(route, c)
+			err = inTurn(a, route, c)
 		default:
-			err = a.crowded("%d requests are being answered", cap(places))
+			err = crowded(a, "%d requests are being answered", cap(places))
 		}
 	}
 	if err != nil {
@@ -113,7 +116,7 @@ func (a *API) serve(route *route, w http.ResponseWriter, r *http.Request) {
 
 // inTurn answers, where the store is read meanwhile, in turn with others who do so: a client that reads slowly keeps one of the store's
 // connections, of which batches need some.
-func (a *API) inTurn(route *route, c *call) error {
+func inTurn(a *API, route *route, c *call) error {
 	if !route.reads {
 		return a.answer(route, c)
 	}
@@ -125,11 +128,12 @@ func (a *API) inTurn(route *route, c *call) error {
 		defer func() { <-reading }()
 		return a.answer(route, c)
 	case <-ctx.Done():
-		return a.crowded("%d searches and lists are being read", cap(reading))
+		return crowded(a, "%d searches and lists are being read", cap(reading))
 	}
 }
 
-func (a *API) crowded(format string, n int) error {
+// crowded refuses one more of what there are so many of.
+func crowded(a *API, format string, n int) error {
 	a.refused.WithLabelValues(whyCrowded).Inc()
 	return faultf(http.StatusServiceUnavailable, format+", and no more are taken; try again in a moment", n)
 }
@@ -268,6 +272,19 @@ func (a *API) changing() (*store.Store, error) {
 		}
 	}
 	return a.reading()
+}
+
+// blocking is the store, and what may never be blocked, for what blocks.
+func (a *API) blocking(ctx context.Context) (*store.Store, *detect.Guard, error) {
+	st, err := a.changing()
+	if err != nil {
+		return nil, nil, err
+	}
+	known, err := a.opts.Known(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return st, known.Guard, nil
 }
 
 // changed says that the blacklist was changed.

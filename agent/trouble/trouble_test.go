@@ -59,12 +59,16 @@ func TestNewsAreToldOnce(t *testing.T) {
 	silent := Trouble{Of: "/l", What: "input-silent: no line from 1 of 2"}
 	more := Trouble{Of: "/l", What: "input-silent: no line from 2 of 2"}
 	store := Trouble{What: "store: away"}
+	hangs := StateDir("/state/database.json", ago(7*time.Second), noon)
+	if text := hangs[0].What; !strings.Contains(text, "write of /state/database.json for 7s") || StateDir("", noon, noon) != nil {
+		t.Error(text)
+	}
 	var got []string
-	for _, all := range [][]Trouble{{store}, {silent, store}, {more}, {}, {silent}} {
+	for _, all := range [][]Trouble{{store}, {silent, store}, {more}, {}, {silent}, {silent, hangs[0]}, {silent}} {
 		begun, over := n.Of(all)
 		got = append(got, fmt.Sprint(len(begun), len(over)))
 	}
-	if want := "[0 0 1 0 0 0 0 1 1 0]"; fmt.Sprint(got) != want {
+	if want := "[0 0 1 0 0 0 0 1 1 0 1 0 0 1]"; fmt.Sprint(got) != want {
 		t.Errorf("%v, want %s", got, want)
 	}
 }

@@ -29,7 +29,7 @@ func (s *Seen) Unsure(key string) bool {
 	kind, of, _ := strings.Cut(key, "|")
 	up := s.Now.Sub(s.Started)
 	switch kind {
-	case "store", "reload-refused":
+	case "store", "state_dir", "reload-refused":
 		return false
 	case "firewall-down", "capacity", "refused", "strays", "brake":
 		if i := slices.IndexFunc(s.Firewalls, func(f enforce.Status) bool { return f.Name == of }); i >= 0 {
