@@ -104,6 +104,7 @@ func (a *Agent) Status() Status {
 		s.Store.Kind, s.Store.Host, s.Store.Database, s.Store.Identity = st.Kind(), at.Host, at.Database, at.Identity
 	}
 	read := a.stats.Status(now)
+	silence.Spare(read.Heard, a.cfg.LeftAlone)
 	s.Files, s.Unstored = read.Files, read.Unstored
 	s.Inputs, s.NotShown, s.BadLines, s.Heard = append(s.Inputs, read.Inputs...), read.NotShown, read.BadLines, append([]silence.Status{}, read.Heard...)
 	s.Stored, s.Rate, s.Detect, s.Store.LastCommit = read.Stored, read.Rate, read.Detect, read.LastCommit
@@ -141,7 +142,7 @@ func (a *Agent) Status() Status {
 // look is what a person should see to now, and what was seen since the start.
 func look(a *Agent) ([]trouble.Trouble, trouble.Seen) {
 	s := a.Status()
-	return s.Troubles, trouble.Seen{Started: a.started, Now: s.Now, Reading: a.reading.Load(), Detect: s.Detect, Firewalls: s.Firewalls, Policies: s.Policies, List: s.List}
+	return s.Troubles, trouble.Seen{Started: a.started, Now: s.Now, Reading: a.reading.Load(), Detect: s.Detect, Firewalls: s.Firewalls, Policies: s.Policies, List: s.List, Heard: s.Heard, LeftAlone: a.cfg.LeftAlone}
 }
 
 // troubles is what a person should see to, the worst first.
