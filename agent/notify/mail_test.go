@@ -461,8 +461,14 @@ func TestPace(t *testing.T) {
 	if !slices.Equal(left, want) {
 		t.Errorf("they left at %v", left)
 	}
-	if wait := p.wait(at.Add(-1000 * time.Hour)); wait != time.Hour {
+	back := at.Add(-1000 * time.Hour) // the clock was ahead, and is set right
+	if wait := p.wait(back); wait != time.Hour {
 		t.Errorf("with a clock that was set back it waits %v", wait)
+	}
+	for _, c := range []struct{ ahead, wait time.Duration }{{time.Minute, 59 * time.Minute}, {time.Hour, 0}} {
+		if wait := p.wait(back.Add(c.ahead)); wait != c.wait {
+			t.Errorf("%v after it was set back it waits %v, not %v", c.ahead, wait, c.wait)
+		}
 	}
 	p.restore("nonsense")
 }
