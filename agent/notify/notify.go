@@ -109,14 +109,31 @@ func receiversOf(o Options) (all []*receiver, err error) {
 // Any tells whether there is anybody to tell.
 func (n *Notifier) Any() bool { return len(n.receivers) > 0 }
 
-// Attach has the notices of a store delivered, which is to stay open until Run has ended. A receiver that it does not know gets what comes from now on.
+// Attach has the notices of a store delivered, which is to stay open until Run has ended. A receiver that it does not know gets what waits for one of its kind that
+// the configuration no longer names, as it may be the same one at its right address; without such a one, what comes from now on.
 func (n *Notifier) Attach(ctx context.Context, st *store.Store) error {
 	var keys []string
+	names := make(map[string]string)
 	for _, r := range n.receivers {
-		keys = append(keys, r.key)
+		keys, names[r.key] = append(keys, r.key), r.name
 	}
-	if err := st.SetReceivers(ctx, keys); err != nil {
+	gone, err := st.SetReceivers(ctx, keys)
+	if err != nil {
 		return err
+	}
+	for _, g := range gone {
+		kind, _, _ := strings.Cut(g.Name, " ")
+		var by []string
+		for _, key := range g.By {
+			by = append(by, names[key])
+		}
+		switch {
+		case g.Waiting == 0:
+		case len(by) == 0:
+			n.log.Warn().Str("receiver", kind).Int64("waiting", g.Waiting).Msg("the configuration no longer names a receiver, nor another of its kind instead: what waited for it is dropped")
+		default:
+			n.log.Info().Str("receiver", kind).Int64("waiting", g.Waiting).Strs("to", by).Msg("the configuration names another receiver instead of one: what waited for that goes to it")
+		}
 	}
 	n.store.Store(st)
 	return nil

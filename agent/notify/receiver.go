@@ -176,7 +176,7 @@ func (r *receiver) count(ctx context.Context) {
 // look reads what the store has for it, at most so many, and notes how many there are. What it had without the store, or what could not be noted, is left out.
 func (r *receiver) look(ctx context.Context, most int) (q store.Queue, ok bool) {
 	err := r.notifier.within(ctx, func(ctx context.Context, st *store.Store) (err error) {
-		q, err = st.Undelivered(ctx, r.key, r.events, most)
+		q, err = st.Undelivered(ctx, r.key, r.events, 0, most)
 		return err
 	})
 	if err != nil {

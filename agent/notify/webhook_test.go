@@ -317,11 +317,40 @@ func TestWhatWaitsIsKnown(t *testing.T) {
 	w.must(err)
 	w.until("that it is noted", func() bool {
 		r.wake.Wake()
-		q, err := w.st.Undelivered(t.Context(), r.key, nil, 10)
+		q, err := w.st.Undelivered(t.Context(), r.key, nil, 0, 10)
 		w.must(err)
 		return q.Waiting == 0
 	})
 	if err := onceEach(h.field("address"), want); err != nil {
 		t.Error(err)
+	}
+}
+
+// What waits for a webhook at a wrong URL goes to the corrected one, and what waits for one that is named no more is said with its number.
+func TestACorrectedURLGetsWhatWaits(t *testing.T) {
+	w := newWorld(t)
+	wrong := newHook(t, func(_ int, rw http.ResponseWriter, _ *http.Request) bool {
+		rw.WriteHeader(http.StatusNotFound)
+		return false
+	})
+	right := newHook(t, nil)
+	w.cfg.Webhooks = []config.Webhook{wrong.config()}
+	n, stop := w.start()
+	want := w.block(4)
+	w.until("that they wait", func() bool { s := state(n, n.receivers[0].name); return s.Failing && s.Waiting == 4 })
+	stop()
+	w.cfg.Webhooks = []config.Webhook{right.config()}
+	n, stop = w.start()
+	w.until("what waited", func() bool { return len(right.field("address")) == 4 })
+	if err := onceEach(right.field("address"), want); err != nil {
+		t.Error(err)
+	}
+	w.until("that it is noted", func() bool { return state(n, n.receivers[0].name).Waiting == 0 })
+	stop()
+	w.block(3)
+	w.cfg = config.Notify{Syslog: config.Syslog{Network: "udp", Address: "127.0.0.1:9"}}
+	w.start()
+	if log := w.log.String(); !strings.Contains(log, `"waiting":4,"to":["`+n.receivers[0].name+`"]`) || !strings.Contains(log, `"receiver":"webhook","waiting":3`) || strings.Contains(log, "hush-1") {
+		t.Errorf("the log is %s", log)
 	}
 }
