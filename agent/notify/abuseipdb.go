@@ -56,7 +56,7 @@ func newReporter(c *config.AbuseIPDB, base string, o Options) *reporter {
 }
 
 func (p *reporter) receiver() *receiver {
-	return &receiver{name: "abuseipdb", key: "abuseipdb", events: []string{store.EventBlock}, load: bulkMost, each: bulkMost, send: p.send, test: p.check, state: p.state, restore: p.restore}
+	return &receiver{name: "abuseipdb", key: "abuseipdb", lanes: []lane{{events: []string{store.EventBlock}}}, load: bulkMost, each: bulkMost, send: p.send, test: p.check, state: p.state, restore: p.restore}
 }
 
 func (p *reporter) state() string {

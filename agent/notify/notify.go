@@ -231,6 +231,8 @@ type Status struct {
 	Error     string     `json:"error,omitempty"` // why a call failed last
 	FailedAt  *time.Time `json:"failed_at,omitempty"`
 	LastAt    *time.Time `json:"delivered_at,omitempty"` // when it last took something
+	GivenUp   uint64     `json:"given_up"`               // notices that it refused for good and did not get, since the start
+	GivenUpAt *time.Time `json:"given_up_at,omitempty"`  // the last of them
 }
 
 // Status gives the state of all receivers.
@@ -253,25 +255,32 @@ type Result struct {
 // ErrUnknownReceiver says that the configuration has no such receiver.
 var ErrUnknownReceiver = errors.New("no such receiver")
 
-// Test sends a notice that says that it is a test to each receiver, or to the one of that name, and gives what came of it. AbuseIPDB is asked whether it
+// Test sends a notice that says that it is a test to each receiver, or to the one of that name, or all whose names begin with it (mail, webhook), and gives what came of it. AbuseIPDB is asked whether it
 // takes the key, and told nothing.
 func Test(ctx context.Context, o Options, name string) (results []Result, err error) {
 	all, err := receiversOf(o)
 	if err != nil {
 		return nil, err
 	}
-	all = slices.DeleteFunc(all, func(r *receiver) bool { return r.test == nil })
 	var names []string
 	for _, r := range all {
 		names = append(names, r.name)
 	}
-	if name != "" && !slices.Contains(names, name) {
-		return nil, fmt.Errorf("%w: %s; there are: %s", ErrUnknownReceiver, name, strings.Join(names, ", "))
+	if name != "" {
+		exact := slices.Contains(names, name)
+		all = slices.DeleteFunc(all, func(r *receiver) bool { return r.name != name && (exact || !strings.HasPrefix(r.name, name+"-")) })
+		if len(all) == 0 {
+			return nil, fmt.Errorf("%w: %s; there are: %s", ErrUnknownReceiver, name, strings.Join(names, ", "))
+		}
 	}
 	notice := testNotice(o.Name, o.Now())
+	mailed := make(map[string]bool)
 	for _, r := range all {
-		if name != "" && r.name != name {
-			continue
+		if kind, address, _ := strings.Cut(r.key, " "); strings.HasPrefix(kind, "mail") {
+			if mailed[address] { // of an address, one test is enough
+				continue
+			}
+			mailed[address] = true
 		}
 		result := Result{Receiver: r.name}
 		call, cancel := context.WithTimeout(ctx, callLimit)

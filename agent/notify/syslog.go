@@ -41,7 +41,7 @@ func newSyslog(o Options) (*receiver, error) {
 		name = "-"
 	}
 	s := &siem{Syslog: c, host: header(name, 255), tls: &tls.Config{ServerName: host, RootCAs: roots, MinVersion: tls.VersionTLS12}}
-	return &receiver{name: "syslog", key: "syslog " + c.Network + " " + c.Address, events: c.Events, load: 500, each: 100, send: s.send,
+	return &receiver{name: "syslog", key: "syslog " + c.Network + " " + c.Address, lanes: []lane{{events: c.Events}}, load: 500, each: 100, send: s.send,
 		test: func(ctx context.Context, n store.Notice) error {
 			_, err := s.send(ctx, []store.Notice{n})
 			s.close()
