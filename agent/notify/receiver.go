@@ -348,7 +348,7 @@ func (r *receiver) call(ctx context.Context, notices []store.Notice) (done int, 
 func (r *receiver) giveUp(n *store.Notice, err error) {
 	now := r.notifier.now()
 	r.notifier.log.Error().Str("receiver", r.name).Str("id", n.ID).Str("event", n.Event).Str("address", n.Address).Str("error", said(err)).
-		Msg("a notice is given up: the receiver refuses it, also without what strangers wrote, and takes others")
+		Msg("a notice is given up: the receiver refuses it for good")
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tries = 0
