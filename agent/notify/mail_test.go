@@ -516,7 +516,7 @@ func TestANoticeThatAFilterRefusesSilencesNoOther(t *testing.T) {
 	}
 }
 
-// A server that takes no large mails gets smaller ones.
+// A server that takes no large mails gets smaller ones, and large ones again when it takes them.
 func TestAMailThatIsTooLargeIsSentInParts(t *testing.T) {
 	t.Parallel()
 	w, ca := newWorld(t), newAuthority(t)
@@ -539,8 +539,28 @@ func TestAMailThatIsTooLargeIsSentInParts(t *testing.T) {
 		}
 		return len(got) >= len(want)
 	})
-	if err := onceEach(got, want); err != nil || len(m.all()) < 2 {
-		t.Errorf("in %d mails: %v", len(m.all()), err)
+	parts := len(m.all())
+	if err := onceEach(got, want); err != nil || parts < 2 {
+		t.Errorf("in %d mails: %v", parts, err)
+	}
+	m.mu.Lock()
+	m.most = 0 // it was a quota
+	m.mu.Unlock()
+	want = w.block(4000)
+	w.until("all of the next", func() bool {
+		ahead += time.Minute
+		w.setClock(ahead)
+		for _, r := range n.receivers {
+			r.wake.Wake()
+		}
+		got = nil
+		for _, one := range m.all()[parts:] {
+			got = append(got, one.addresses(t)...)
+		}
+		return len(got) >= len(want)
+	})
+	if err := onceEach(got, want); err != nil || len(m.all())-parts > 3 {
+		t.Errorf("in %d mails: %v", len(m.all())-parts, err)
 	}
 }
 
