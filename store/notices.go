@@ -224,7 +224,7 @@ func (s *Store) replaceReceivers(ctx context.Context, tx *sql.Tx, names []string
 		return nil, err
 	}
 	slices.SortFunc(gone, func(a, b Replaced) int { return strings.Compare(a.Name, b.Name) })
-	return gone, s.forRows(ctx, tx, `INSERT INTO notice_receivers (agent, name, position, state) `, ``, []string{"smallint", "text", "bigint", "text"}, rows, nil)
+	return gone, s.forRows(ctx, tx, `INSERT INTO notice_receivers (agent, name, position, state) `, ` ON CONFLICT (agent, name) DO NOTHING`, []string{"smallint", "text", "bigint", "text"}, rows, nil)
 }
 
 // kindOf is the first word of a receiver's name.

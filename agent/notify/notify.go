@@ -1,6 +1,7 @@
 // Package notify delivers notices from the store's outbox: by mail, to webhooks, to AbuseIPDB and as syslog messages. Each receiver has a goroutine
-// and a place in the outbox of its own, gets what it wants in order, at least once and each time under the same id, and is tried until it takes it:
-// after a second, then after twice as long each time, up to five minutes. None waits for another, and nobody waits for any of them.
+// and a place in the outbox of its own, gets what it wants in order (a webhook: troubles before what is blocked), at least once and each time under the same id, and is
+// tried until it takes it: after a second, then after twice as long each time, up to five minutes. None waits for another, and nobody waits for any of them. What a
+// receiver refuses for what it says is told with less, and given up where it takes everything else.
 //
 // The package writes no notices and decides nothing about them; it knows neither firewalls nor SQL.
 package notify
@@ -226,7 +227,7 @@ type Status struct {
 	Oldest    *time.Time `json:"oldest,omitempty"` // when the first of them was written
 	Delivered uint64     `json:"delivered"`        // since the start
 	Failures  uint64     `json:"failures"`         // calls that failed since the start
-	Failing   bool       `json:"failing"`          // the last call failed, or not everybody took it
+	Failing   bool       `json:"failing"`          // the last call failed
 	Since     *time.Time `json:"failing_since,omitempty"`
 	Error     string     `json:"error,omitempty"` // why a call failed last
 	FailedAt  *time.Time `json:"failed_at,omitempty"`

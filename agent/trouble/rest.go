@@ -98,7 +98,7 @@ func wereGiven(n uint64) string {
 func Notices(receivers []notify.Status, now time.Time) (troubles []Trouble) {
 	for _, r := range receivers {
 		if r.Since != nil && now.Sub(*r.Since) >= untakenAfter {
-			troubles = append(troubles, Trouble{Since: *r.Since, Of: r.Receiver, What: fmt.Sprintf("notices: %s does not take them, or not for everybody, and %d wait: %s", r.Receiver, r.Waiting, r.Error),
+			troubles = append(troubles, Trouble{Since: *r.Since, Of: r.Receiver, What: fmt.Sprintf("notices: %s does not take them, and %d wait: %s", r.Receiver, r.Waiting, r.Error),
 				Remedy: "Nothing is lost, and it is tried again by itself; activedefense notify test " + r.Receiver + " tries it now, from the configuration as it is"})
 		}
 		if r.GivenUpAt != nil && now.Sub(*r.GivenUpAt) < givenUpFor {
