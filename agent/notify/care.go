@@ -101,13 +101,13 @@ func (c *care) came(a *attempt, done, each int, err error) (again, lost bool) {
 	case a.proof: // however few and whatever they say
 		c.shut, c.most, c.size, c.step = true, 0, 0, 0
 	case refused.large && n > 1 && !c.shut:
-		c.most, c.size, c.step = n/2, 0, 0
+		c.halve(n)
 		return true, false
 	case c.proved && c.step == parts+1 && n == 1:
 		*c = care{}
 		return false, true
 	case c.proved && c.step == parts+1:
-		c.most, c.size, c.step = n/2, 0, 0
+		c.halve(n)
 		return true, false
 	case c.shut:
 		c.size, c.step = n, parts+2
@@ -118,6 +118,11 @@ func (c *care) came(a *attempt, done, each int, err error) (again, lost bool) {
 		return true, false
 	}
 	return false, false
+}
+
+// halve has half as many tried. What it took before one was alone proves nothing of that.
+func (c *care) halve(n int) {
+	c.most, c.size, c.step, c.proved = n/2, 0, 0, c.proved && n/2 > 1
 }
 
 // bare is a notice without anything that a stranger may have written.
