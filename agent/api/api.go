@@ -10,6 +10,7 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
 	"net"
 	"net/http"
 	"time"
@@ -60,6 +61,8 @@ type Options struct {
 	Sound func() (identity string, sound bool)
 	// Registering are the firewalls on which the agent registers addresses.
 	Registering func() []string
+	// After is the server of an agent whose place this one's takes: who signed in there stays so. nil: there was none.
+	After *Server
 
 	Log zerolog.Logger
 	Now func() time.Time // nil: time.Now
@@ -106,9 +109,10 @@ func personName(name string) string {
 
 // An API answers. It is safe for concurrent use.
 type API struct {
-	opts   Options
-	mux    *http.ServeMux
-	tokens *tokens
+	opts     Options
+	mux      *http.ServeMux
+	tokens   *tokens
+	sessions *sessions
 	// A place for each request that is being answered, and for each that follows events: over the socket, and over admin.listen, where
 	// whoever is on this host may ask, so that he takes none of theirs.
 	local, listened places
@@ -154,7 +158,10 @@ func New(o Options) *API {
 	for _, why := range []string{whyToken, whyRole, whySite, whyCrowded} {
 		a.refused.WithLabelValues(why)
 	}
-	a.tokens = newTokens(a)
+	a.tokens, a.sessions = newTokens(a), &sessions{all: make(map[[sha256.Size]byte]*session)}
+	if o.After != nil {
+		a.sessions = o.After.api.sessions
+	}
 	for i := range routes {
 		r := &routes[i]
 		a.mux.HandleFunc(r.method+" "+Prefix+r.path, func(w http.ResponseWriter, q *http.Request) { a.serve(r, w, q) })

@@ -28,7 +28,7 @@ type route struct {
 }
 
 var routes = []route{
-	{method: "GET", path: "blacklist", role: Viewer, params: "q rule state device since limit", handle: (*API).listBlacklist},
+	{method: "GET", path: "blacklist", role: Viewer, params: "q rule state device since limit offset", handle: (*API).listBlacklist},
 	{method: "POST", path: "blacklist", role: Operator, handle: (*API).addBlock},
 	{method: "DELETE", path: "blacklist", role: Operator, handle: (*API).removeBlocks},
 	{method: "POST", path: "blacklist/import", role: Operator, handle: (*API).importBlocks},
@@ -112,8 +112,7 @@ func (a *API) serve(route *route, w http.ResponseWriter, r *http.Request) {
 // admit tells why a request may not be made; nil: it may.
 func (a *API) admit(route *route, c *call) error {
 	r := c.r
-	if err := sameSite(r); err != nil {
-		a.refused.WithLabelValues(whySite).Inc()
+	if err := a.sameSite(r); err != nil {
 		return err
 	}
 	if kind := r.Header.Get("Content-Type"); r.Method != http.MethodGet && (kind != "" || r.ContentLength != 0) {
@@ -151,8 +150,17 @@ func (a *API) lacks(route *route, who Caller) error {
 	return faultf(http.StatusForbidden, "the token %s is a %s's, and this takes an %s's: activedefense token add NAME %[3]s", who.Name, who.Role, route.role)
 }
 
-// sameSite refuses what a page of another site has a browser ask. Other programs send neither header.
-func sameSite(r *http.Request) error {
+// sameSite refuses what a page of another site has a browser ask, and counts it.
+func (a *API) sameSite(r *http.Request) error {
+	err := ofThisSite(r)
+	if err != nil {
+		a.refused.WithLabelValues(whySite).Inc()
+	}
+	return err
+}
+
+// ofThisSite tells what shows that a page of another site has a browser ask. Other programs send neither header.
+func ofThisSite(r *http.Request) error {
 	if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
 		return faultf(http.StatusForbidden, "the request comes from a page of another site")
 	}
