@@ -159,7 +159,7 @@ func (a *Agent) prepare(ctx context.Context, opts *Options) error {
 	if a.notices, err = notify.New(notify.Options{Config: &cfg.Notify, Name: cfg.Name, Version: a.version, Logger: a.log, Now: a.now}); err != nil {
 		return err
 	}
-	return openAPI(a, opts.RuntimeDir)
+	return openAPI(a, opts.After, opts.RuntimeDir)
 }
 
 // mayBlock tells what may be blocked as far as a guard knows when it is asked.

@@ -10,7 +10,6 @@ package api
 
 import (
 	"context"
-	"crypto/sha256"
 	"net"
 	"net/http"
 	"time"
@@ -109,10 +108,12 @@ func personName(name string) string {
 
 // An API answers. It is safe for concurrent use.
 type API struct {
-	opts     Options
-	mux      *http.ServeMux
-	tokens   *tokens
-	sessions *sessions
+	// Sessions are those of browsers, for the page.
+	Sessions *Sessions
+
+	opts   Options
+	mux    *http.ServeMux
+	tokens *tokens
 	// A place for each request that is being answered, and for each that follows events: over the socket, and over admin.listen, where
 	// whoever is on this host may ask, so that he takes none of theirs.
 	local, listened places
@@ -158,10 +159,7 @@ func New(o Options) *API {
 	for _, why := range []string{whyToken, whyRole, whySite, whyCrowded} {
 		a.refused.WithLabelValues(why)
 	}
-	a.tokens, a.sessions = newTokens(a), &sessions{all: make(map[[sha256.Size]byte]*session)}
-	if o.After != nil {
-		a.sessions = o.After.api.sessions
-	}
+	a.tokens, a.Sessions = newTokens(a), newSessions(a, o.After)
 	for i := range routes {
 		r := &routes[i]
 		a.mux.HandleFunc(r.method+" "+Prefix+r.path, func(w http.ResponseWriter, q *http.Request) { a.serve(r, w, q) })

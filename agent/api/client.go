@@ -39,11 +39,6 @@ func Dial(socket string) *Client {
 // Here gives a client of an API in this process.
 func (a *API) Here(caller Caller) *Client {
 	caller.Local = true
-	return a.For(caller)
-}
-
-// For gives one for somebody who asked this process, over admin.listen perhaps.
-func (a *API) For(caller Caller) *Client {
 	return &Client{http: &http.Client{Transport: &here{a, caller}}}
 }
 

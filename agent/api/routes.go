@@ -112,7 +112,7 @@ func (a *API) serve(route *route, w http.ResponseWriter, r *http.Request) {
 // admit tells why a request may not be made; nil: it may.
 func (a *API) admit(route *route, c *call) error {
 	r := c.r
-	if err := a.sameSite(r); err != nil {
+	if err := sameSite(a, r); err != nil {
 		return err
 	}
 	if kind := r.Header.Get("Content-Type"); r.Method != http.MethodGet && (kind != "" || r.ContentLength != 0) {
@@ -151,7 +151,7 @@ func (a *API) lacks(route *route, who Caller) error {
 }
 
 // sameSite refuses what a page of another site has a browser ask, and counts it.
-func (a *API) sameSite(r *http.Request) error {
+func sameSite(a *API, r *http.Request) error {
 	err := ofThisSite(r)
 	if err != nil {
 		a.refused.WithLabelValues(whySite).Inc()

@@ -25,10 +25,24 @@ type Session struct {
 	CSRF string // what a form carries that changes something
 }
 
-// sessions are those that there are. What a cookie holds is not kept, but its hash.
-type sessions struct {
+// Sessions are those that there are: who asks with a browser. They are safe for concurrent use.
+type Sessions struct {
+	api  *API
+	kept *kept
+}
+
+// kept is what is known of them, by the hash of what their cookies hold. It lasts over a reload.
+type kept struct {
 	mu  sync.Mutex
 	all map[[sha256.Size]byte]*session
+}
+
+// newSessions goes on with those of the API whose place this one's takes, if any.
+func newSessions(a *API, after *Server) *Sessions {
+	if after != nil {
+		return &Sessions{a, after.api.Sessions.kept}
+	}
+	return &Sessions{a, &kept{all: make(map[[sha256.Size]byte]*session)}}
 }
 
 type session struct {
@@ -38,33 +52,32 @@ type session struct {
 }
 
 // SignIn begins a session for who has a token, and gives its cookie to the browser.
-func (a *API) SignIn(w http.ResponseWriter, r *http.Request, token string) error {
-	sum, _, err := a.tokens.known(r, token)
+func (s *Sessions) SignIn(w http.ResponseWriter, r *http.Request, token string) error {
+	sum, _, err := s.api.tokens.known(r, token)
 	if err != nil {
 		return err
 	}
-	id, now := rand.Text(), a.opts.Now()
-	s := a.sessions
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.all) >= mostSessions {
-		s.dropOldest()
+	id, now, k := rand.Text(), s.api.opts.Now(), s.kept
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.all) >= mostSessions {
+		k.dropOldest()
 	}
-	s.all[sha256.Sum256([]byte(id))] = &session{token: sum, csrf: rand.Text(), used: now}
+	k.all[sha256.Sum256([]byte(id))] = &session{token: sum, csrf: rand.Text(), used: now}
 	http.SetCookie(w, cookie(r, id, 0))
 	return nil
 }
 
 // dropOldest ends the session that was used longest ago.
-func (s *sessions) dropOldest() {
+func (k *kept) dropOldest() {
 	var oldest [sha256.Size]byte
 	var used time.Time
-	for key, one := range s.all {
+	for key, one := range k.all {
 		if used.IsZero() || one.used.Before(used) {
 			oldest, used = key, one.used
 		}
 	}
-	delete(s.all, oldest)
+	delete(k.all, oldest)
 }
 
 // cookie is one that no script sees, and no other site sends.
@@ -73,11 +86,11 @@ func cookie(r *http.Request, id string, age int) *http.Cookie {
 }
 
 // SignOut ends the session of a request, if it has one.
-func (a *API) SignOut(w http.ResponseWriter, r *http.Request) {
+func (s *Sessions) SignOut(w http.ResponseWriter, r *http.Request) {
 	if key, ok := sessionKey(r); ok {
-		a.sessions.mu.Lock()
-		delete(a.sessions.all, key)
-		a.sessions.mu.Unlock()
+		s.kept.mu.Lock()
+		delete(s.kept.all, key)
+		s.kept.mu.Unlock()
 	}
 	http.SetCookie(w, cookie(r, "", -1))
 }
@@ -90,22 +103,22 @@ func sessionKey(r *http.Request) (key [sha256.Size]byte, ok bool) {
 	return sha256.Sum256([]byte(c.Value)), true
 }
 
-// Session gives the session of a request; false: it has none, or none any more.
-func (a *API) Session(r *http.Request) (Session, bool) {
+// Of gives the session of a request; false: it has none, or none any more.
+func (s *Sessions) Of(r *http.Request) (Session, bool) {
 	key, ok := sessionKey(r)
-	if !ok || a.opts.Config.Admin.TokensFile == "" {
+	if !ok || s.api.opts.Config.Admin.TokensFile == "" {
 		return Session{}, false
 	}
-	s, now := a.sessions, a.opts.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	one := s.all[key]
+	k, now := s.kept, s.api.opts.Now()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	one := k.all[key]
 	if one == nil {
 		return Session{}, false
 	}
-	who := a.tokens.who(one.token)
+	who := s.api.tokens.who(one.token)
 	if who.Role == Nobody || now.Sub(one.used) > sessionFor {
-		delete(s.all, key)
+		delete(k.all, key)
 		return Session{}, false
 	}
 	one.used = now
@@ -119,18 +132,23 @@ func (s Session) Carries(csrf string) bool {
 
 // Visitor tells who asks for a page: by a session; where there are no tokens whoever asks on loopback may read. The error is a [Fault],
 // with status 401 for who has to sign in.
-func (a *API) Visitor(r *http.Request) (Session, error) {
-	if s, ok := a.Session(r); ok {
-		return s, nil
+func (s *Sessions) Visitor(r *http.Request) (Session, error) {
+	if one, ok := s.Of(r); ok {
+		return one, nil
 	}
-	caller, err := a.tokens.caller(r, false)
+	caller, err := s.api.tokens.caller(r, false)
 	return Session{Caller: caller}, err
 }
 
 // SameSite refuses what a page of another site has a browser ask; a link on one may be followed.
-func (a *API) SameSite(r *http.Request) error {
+func (s *Sessions) SameSite(r *http.Request) error {
 	if r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document" {
 		return nil
 	}
-	return a.sameSite(r)
+	return sameSite(s.api, r)
+}
+
+// Client asks the API in the name of who asks.
+func (s Session) Client(a *API) *Client {
+	return &Client{http: &http.Client{Transport: &here{a, s.Caller}}}
 }

@@ -16,7 +16,7 @@ import (
 func (s *stage) signIn(token string) *http.Cookie {
 	s.t.Helper()
 	w := httptest.NewRecorder()
-	if err := s.api.SignIn(w, httptest.NewRequest("POST", "/ui/signin", nil), token); err != nil {
+	if err := s.api.Sessions.SignIn(w, httptest.NewRequest("POST", "/ui/signin", nil), token); err != nil {
 		s.t.Fatal(err)
 	}
 	return w.Result().Cookies()[0]
@@ -84,14 +84,14 @@ func TestASessionEnds(t *testing.T) {
 	in := func(a *API, c *http.Cookie) bool {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.AddCookie(c)
-		_, is := a.Session(r)
+		_, is := a.Sessions.Of(r)
 		return is
 	}
 	out, unused, gone := s.signIn("token of anna"), s.signIn("token of anna"), s.signIn("token of reader")
 	r := httptest.NewRequest("POST", "/ui/signout", nil)
 	r.AddCookie(out)
 	w := httptest.NewRecorder()
-	s.api.SignOut(w, r)
+	s.api.Sessions.SignOut(w, r)
 	if c := w.Result().Cookies()[0]; in(s.api, out) || !in(s.api, unused) || c.MaxAge >= 0 || c.Value != "" {
 		t.Errorf("signed out: %v", c)
 	}
@@ -116,19 +116,19 @@ func TestSessionsAreBounded(t *testing.T) {
 	first, second := s.signIn("token of anna"), s.signIn("token of anna")
 	r := httptest.NewRequest("GET", "/", nil)
 	r.AddCookie(first)
-	if _, is := s.api.Session(r); !is {
+	if _, is := s.api.Sessions.Of(r); !is {
 		t.Fatal("it is no session")
 	}
-	for len(s.api.sessions.all) < mostSessions {
+	for len(s.api.Sessions.kept.all) < mostSessions {
 		s.signIn("token of reader")
 	}
 	s.signIn("token of reader")
-	if _, is := s.api.Session(r); !is || len(s.api.sessions.all) != mostSessions {
-		t.Errorf("of %d sessions the one that was used is gone: %v", len(s.api.sessions.all), !is)
+	if _, is := s.api.Sessions.Of(r); !is || len(s.api.Sessions.kept.all) != mostSessions {
+		t.Errorf("of %d sessions the one that was used is gone: %v", len(s.api.Sessions.kept.all), !is)
 	}
 	r = httptest.NewRequest("GET", "/", nil)
 	r.AddCookie(second)
-	if _, is := s.api.Session(r); is {
+	if _, is := s.api.Sessions.Of(r); is {
 		t.Error("the one that nobody used is there")
 	}
 }

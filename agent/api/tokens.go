@@ -71,7 +71,7 @@ func (t *tokens) caller(r *http.Request, reads bool) (Caller, error) {
 		return c, nil
 	}
 	if reads && r.Header.Get("Authorization") == "" {
-		if s, ok := t.api.Session(r); ok {
+		if s, ok := t.api.Sessions.Of(r); ok {
 			return s.Caller, nil
 		}
 	}

@@ -17,7 +17,7 @@ import (
 // What is not listed imports nothing of ours.
 var allowed = map[string][]string{
 	"cmd/activedefense": {"agent", "agent/api", "agent/exchange", "agent/durable", "agent/display", "agent/enforce", "agent/explain", "agent/geo", "agent/line", "agent/members", "agent/notify", "agent/own", "agent/screen", "agent/state", "config", "detect", "detect/panos", "firewall/decision", "firewall/policy", "store"},
-	"agent":             {"agent/allow", "agent/api", "agent/clock", "agent/display", "agent/durable", "agent/edl", "agent/enforce", "agent/geo", "agent/labels", "agent/line", "agent/listing", "agent/loop", "agent/members", "agent/notify", "agent/own", "agent/release", "agent/silence", "agent/state", "agent/teardown", "agent/tell", "agent/trouble", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
+	"agent":             {"agent/allow", "agent/api", "agent/clock", "agent/display", "agent/durable", "agent/edl", "agent/enforce", "agent/geo", "agent/labels", "agent/line", "agent/listing", "agent/loop", "agent/members", "agent/notify", "agent/own", "agent/release", "agent/silence", "agent/state", "agent/teardown", "agent/tell", "agent/trouble", "agent/web", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
 	"agent/allow":       {"agent/loop", "agent/own", "detect", "store"},
 	"agent/api":         {"agent/allow", "agent/display", "agent/enforce", "agent/exchange", "agent/explain", "agent/labels", "agent/line", "agent/loop", "agent/members", "agent/own", "agent/state", "config", "detect", "firewall/policy", "store"},
 	"agent/state":       {"agent/clock", "agent/durable", "agent/loop", "store"},
@@ -36,6 +36,7 @@ var allowed = map[string][]string{
 	"agent/release":     {"agent/trouble", "firewall", "store"},
 	"agent/screen":      {"agent", "agent/display", "agent/enforce", "agent/line", "agent/members", "agent/notify", "firewall/policy"},
 	"agent/trouble":     {"agent/edl", "agent/enforce", "agent/line", "agent/members", "agent/notify", "agent/silence", "config", "firewall", "firewall/policy"},
+	"agent/web":         {"agent/allow", "agent/api", "agent/display", "agent/enforce", "agent/explain", "agent/line", "agent/trouble"},
 	"detect":            {"detect/arena", "detect/memory"},
 	"detect/memory":     {"detect/arena"},
 	"detect/panos":      {"detect"},
