@@ -177,7 +177,7 @@ func (v *visitor) ask(method, path string, form url.Values, header ...string) (i
 	if m := csrfOf.FindSubmatch(text); m != nil {
 		v.csrf = string(m[1])
 	}
-	if got := response.Header.Get("Content-Security-Policy"); got != policy {
+	if got := response.Header.Get("Content-Security-Policy"); got != contentPolicy {
 		t.Errorf("%s %s: the policy is %q", method, path, got)
 	}
 	return response.StatusCode, string(text)

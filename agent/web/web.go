@@ -51,6 +51,20 @@ type route struct {
 var routes = []route{
 	{"GET", "/{$}", api.Viewer, (*Pages).overview},
 	{"GET", "/ui/blocked", api.Viewer, (*Pages).blocked},
+	{"GET", "/ui/address/{address}", api.Viewer, (*Pages).address},
+	{"GET", "/ui/records", api.Viewer, (*Pages).recordSearch},
+	{"GET", "/ui/record", api.Viewer, (*Pages).record},
+	{"GET", "/ui/firewalls", api.Viewer, (*Pages).firewalls},
+	{"GET", "/ui/allow", api.Viewer, (*Pages).allowed},
+	{"GET", "/ui/history", api.Viewer, (*Pages).history},
+	{"POST", "/ui/release", api.Operator, (*Pages).release},
+	{"POST", "/ui/accept", api.Operator, (*Pages).accept},
+	{"POST", "/ui/block", api.Operator, (*Pages).block},
+	{"POST", "/ui/allow", api.Operator, (*Pages).allow},
+	{"POST", "/ui/disallow", api.Operator, (*Pages).disallow},
+	{"POST", "/ui/pause", api.Operator, (*Pages).pause},
+	{"POST", "/ui/resume", api.Operator, (*Pages).resume},
+	{"POST", "/ui/verify", api.Operator, (*Pages).verify},
 	{"GET", "/ui/signin", api.Nobody, (*Pages).signInForm},
 	{"POST", "/ui/signin", api.Nobody, (*Pages).signIn},
 	{"POST", "/ui/signout", api.Viewer, (*Pages).signOut},
@@ -93,13 +107,13 @@ func New(o Options) *Pages {
 	return p
 }
 
-// policy lets a browser do with a page what it needs, and nothing else.
-const policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+// contentPolicy lets a browser do with a page what it needs, and nothing else.
+const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 // ServeHTTP answers with a page.
 func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Content-Security-Policy", policy)
+	h.Set("Content-Security-Policy", contentPolicy)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "same-origin") // with no-referrer, a browser would not say that a form is ours
@@ -128,6 +142,9 @@ type visit struct {
 	form url.Values // of a POST; else the query
 }
 
+// writeWithin bounds the writing of a page: who does not read is not waited for.
+const writeWithin = 30 * time.Second
+
 // maxForm bounds the body of a form.
 const maxForm = 64 << 10
 
@@ -136,6 +153,8 @@ func (p *Pages) serve(route *route, w http.ResponseWriter, r *http.Request) {
 	v := &visit{w: w, r: r}
 	err := p.admit(route, v)
 	if err == nil {
+		// What follows may last: the bound for reading is over.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 		v.api = v.who.Client(p.opts.API)
 		err = route.handle(p, v)
 	}
@@ -234,6 +253,7 @@ func (p *Pages) show(v *visit, status int, name, title string, content any) {
 		http.Error(v.w, "the page cannot be shown: "+display.Harmless(err.Error()), http.StatusInternalServerError)
 		return
 	}
+	_ = http.NewResponseController(v.w).SetWriteDeadline(time.Now().Add(writeWithin))
 	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	v.w.WriteHeader(status)
 	_, _ = v.w.Write(out.Bytes()) // an error means that the client has gone
@@ -241,7 +261,15 @@ func (p *Pages) show(v *visit, status int, name, title string, content any) {
 
 // done is what a page can say was just done. It is named in the address, so that nobody can have the page say anything else.
 var done = map[string]string{
-	"signedout": "You are signed out.",
+	"signedout":  "You are signed out.",
+	"released":   "It is released, and what it did up to now counts no longer.",
+	"accepted":   "It is blocked.",
+	"blocked":    "It is blocked.",
+	"allowed":    "It is on the allow-list.",
+	"lifted":     "It is on the allow-list, and the blocks of it are lifted.",
+	"disallowed": "It is off the allow-list: what it does from now on counts.",
+	"paused":     "Enforcement is paused: everything is taken off the firewalls and the list.",
+	"resumed":    "Enforcement goes on.",
 }
 
 // back answers a form: the page is loaded again.
