@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"activedefense/agent/members"
 	"activedefense/agent/notify"
 	"activedefense/agent/own"
+	"activedefense/agent/pace"
 	"activedefense/agent/release"
 	"activedefense/agent/state"
 	"activedefense/agent/teardown"
@@ -79,7 +81,8 @@ type Agent struct {
 	lookout  *line.Lookout
 	noticed  trouble.Memory
 	notices  *notify.Notifier
-	geo      *geo.File                        // nil when there is none
+	geo      *geo.File // nil when there is none
+	pace     *pace.Pace
 	labels   *labels.Set                      // refreshed by start, then by refreshGuard alone
 	announce loop.Wakeup                      // what may never be blocked may have changed: the others on the database are told
 	members  atomic.Pointer[members.Members]  // nil until the store was reached
@@ -132,7 +135,7 @@ func (a *Agent) prepare(ctx context.Context, opts *Options) error {
 	}
 	a.instance = instance
 	a.teardown.Push("using the state folder", func(context.Context) error { return lock.Close() })
-	a.geo = geo.Open(cfg.Geo.File, a.now)
+	a.geo, a.pace = geo.Open(cfg.Geo.File, a.now), pace.Open(filepath.Join(cfg.StateDir, pace.FileName), a.log)
 	a.labels = a.followLabels()
 	a.own.Spare(own.Listed(a.labels.Lists()))
 	a.own.Look(ctx)

@@ -67,6 +67,7 @@ func openAPI(a, after *Agent, runtimeDir string) (err error) {
 		Enforced:    func() int64 { return a.feed.Load().current.Load().Version },
 		Guarded:     a.takeProtected,
 		Rate:        func() float64 { return a.stats.Rate(a.now()) },
+		Pace:        a.pace.Hours,
 		Reload: func(ctx context.Context) ([]string, time.Time, error) {
 			if a.reload == nil {
 				return nil, time.Time{}, errors.New("this program does not do that")

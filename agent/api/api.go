@@ -22,6 +22,7 @@ import (
 	"activedefense/agent/loop"
 	"activedefense/agent/members"
 	"activedefense/agent/own"
+	"activedefense/agent/pace"
 	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/store"
@@ -48,6 +49,7 @@ type Options struct {
 	Changed  func()                  // the blacklist was changed; nil: nobody waits for that
 	Enforced func() int64            // the version of the blacklist that is in force
 	Rate     func() float64          // lines a second
+	Pace     func() []pace.Hour      // lines by the hour
 	// Guarded takes over what is never blocked from the database now; nil: nobody keeps it.
 	Guarded func(context.Context) error
 	// Lookup resolves names on the allow-list; nil: as this host does.

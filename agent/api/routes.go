@@ -43,6 +43,8 @@ var routes = []route{
 	{method: "GET", path: "records", role: Viewer, params: recordParams, handle: (*API).searchRecords},
 	{method: "GET", path: "history", role: Viewer, params: "address since limit", handle: (*API).listHistory},
 	{method: "GET", path: "status", role: Viewer, handle: (*API).status},
+	{method: "GET", path: "activity", role: Viewer, handle: activity},
+	{method: "GET", path: "settings", role: Viewer, handle: settings},
 	{method: "GET", path: "members", role: Viewer, handle: (*API).listMembers},
 	{method: "DELETE", path: "members/{name}", role: Operator, handle: (*API).forgetMember},
 	{method: "GET", path: "events", role: Viewer, live: true, handle: (*API).events},

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"activedefense/agent/pace"
 	"activedefense/config"
 	"activedefense/store"
 )
@@ -27,7 +28,7 @@ func withTokens(t *testing.T, change func(*Options)) (s *stage, file string) {
 	s = newStage(t, func(o *Options) {
 		file = o.Config.StateDir + "/tokens"
 		writeTokens(t, file, "reader "+config.RoleViewer, "anna "+config.RoleOperator)
-		o.Config.Admin.TokensFile = file
+		o.Config.Admin.TokensFile, o.Pace = file, func() []pace.Hour { return nil }
 		if change != nil {
 			change(o)
 		}

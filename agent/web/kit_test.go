@@ -21,6 +21,7 @@ import (
 	"activedefense/agent/api"
 	"activedefense/agent/labels"
 	"activedefense/agent/own"
+	"activedefense/agent/pace"
 	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/store"
@@ -64,6 +65,7 @@ func newStage(t *testing.T, tokens bool) *stage {
 		Labels:   func(context.Context) (*labels.Set, error) { return labels.New(labels.Options{Now: time.Now}), nil },
 		Settings: detect.Settings{}, Log: zerolog.Nop(), Status: func() any { return *s.status.Load() },
 		Enforced: func() int64 { n, _ := st.Version(context.Background()); return n }, Rate: func() float64 { return 1234 },
+		Pace:  func() []pace.Hour { return nil },
 		Pause: func(context.Context, time.Duration) bool { return true },
 	})
 	server, err := a.Listen(api.ServerOptions{Listen: "127.0.0.1:0", NotReady: func() []string { return nil }, Metrics: http.NotFoundHandler(),

@@ -65,6 +65,7 @@ const newest = "20"
 type overviewed struct {
 	*status
 	Newest []api.Entry
+	Charts []*chart
 }
 
 func (p *Pages) overview(v *visit) error {
@@ -75,6 +76,9 @@ func (p *Pages) overview(v *visit) error {
 	out := &overviewed{status: &s}
 	query := url.Values{"state": {"blocked", "held", "observed"}, "limit": {newest}}
 	if out.Newest, _, err = v.entries(query); err != nil {
+		return err
+	}
+	if out.Charts, err = p.charts(v.r.Context(), v.api); err != nil {
 		return err
 	}
 	p.show(v, http.StatusOK, "overview", "Overview", out)

@@ -39,6 +39,7 @@ type Pages struct {
 	mux       *http.ServeMux
 	templates map[string]*template.Template
 	files     map[string]file
+	activity  activity
 }
 
 // A route is one page, or one form. One more is one more line of the table.
@@ -56,6 +57,7 @@ var routes = []route{
 	{"GET", "/ui/record", api.Viewer, (*Pages).record},
 	{"GET", "/ui/firewalls", api.Viewer, (*Pages).firewalls},
 	{"GET", "/ui/allow", api.Viewer, (*Pages).allowed},
+	{"GET", "/ui/settings", api.Viewer, (*Pages).settings},
 	{"GET", "/ui/history", api.Viewer, (*Pages).history},
 	{"POST", "/ui/release", api.Operator, (*Pages).release},
 	{"POST", "/ui/accept", api.Operator, (*Pages).accept},
