@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -33,7 +35,9 @@ type stage struct {
 	cfg    *config.Config
 	store  *store.Store
 	status atomic.Pointer[map[string]any] // what the agent says of itself
+	api    *api.API
 	url    string
+	cut    func() // ends serving
 }
 
 // newStage serves a page, with tokens or without.
@@ -68,22 +72,31 @@ func newStage(t *testing.T, tokens bool) *stage {
 		Pace:  func() []pace.Hour { return nil },
 		Pause: func(context.Context, time.Duration) bool { return true },
 	})
-	server, err := a.Listen(api.ServerOptions{Listen: "127.0.0.1:0", NotReady: func() []string { return nil }, Metrics: http.NotFoundHandler(),
-		Page: New(Options{API: a, Name: "lab", Tokens: tokens})})
+	s.api = a
+	s.serve()
+	t.Cleanup(func() { s.cut() })
+	return s
+}
+
+// serve serves the page, where it was served before if it was.
+func (s *stage) serve() {
+	s.t.Helper()
+	at := cmp.Or(strings.TrimPrefix(s.url, "http://"), "127.0.0.1:0")
+	server, err := s.api.Listen(api.ServerOptions{Listen: at, NotReady: func() []string { return nil }, Metrics: http.NotFoundHandler(),
+		Page: New(Options{API: s.api, Name: "lab", Tokens: s.cfg.Admin.TokensFile != ""})})
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	s.url = "http://" + server.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- server.Run(ctx) }()
-	t.Cleanup(func() {
+	s.cut = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
-			t.Error(err)
+			s.t.Error(err)
 		}
 	})
-	return s
 }
 
 // say has the agent say something of itself; what is not given is well.

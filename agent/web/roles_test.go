@@ -17,15 +17,15 @@ func filled(r *route) (path string, fields []string) {
 
 // Each page is closed to everybody below its role, and each form to who does not send it from a page of his session.
 func TestEveryPageHasItsRole(t *testing.T) {
+	s, open := newStage(t, true), newStage(t, false)
+	s.put("203.0.113.1/32", store.Blocked)
+	open.put("203.0.113.1/32", store.Blocked)
 	for i := range routes {
 		r := &routes[i]
 		if r.path == "/ui/signin" {
 			continue
 		}
 		t.Run(r.method+" "+r.path, func(t *testing.T) {
-			s, open := newStage(t, true), newStage(t, false)
-			s.put("203.0.113.1/32", store.Blocked)
-			open.put("203.0.113.1/32", store.Blocked)
 			path, fields := filled(r)
 			ask := func(v *visitor, header ...string) int {
 				v.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
