@@ -325,13 +325,14 @@ func (f *feed) publish() {
 func (f *feed) render() {
 	entries := make([]edl.Entry, 0, len(f.entries))
 	for i := range f.entries {
-		if f.paused.Load() {
-			break
-		}
 		e := &f.entries[i]
 		entries = append(entries, edl.Entry{Prefix: e.Prefix, LastSeen: e.LastSeen, Rank: e.Rank})
 	}
 	f.published = f.now()
 	f.membership, f.activity = false, false
+	if f.paused.Load() {
+		f.list.PublishPaused(entries, f.published, f.pause.Load().Until)
+		return
+	}
 	f.list.Publish(entries, f.published)
 }

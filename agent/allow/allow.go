@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,11 +108,19 @@ func Add(ctx context.Context, st *store.Store, lookup own.Lookup, asks []Ask, by
 			added = append(added, list[i])
 		}
 	}
-	if len(added) > 0 {
-		lifted, err = st.Allow(ctx, added, by, now)
+	done := 0
+	for part := range slices.Chunk(added, inOne) {
+		gone, err := st.Allow(ctx, part, by, now)
+		if err != nil {
+			return added[:done], lifted, refused, fmt.Errorf("the first %d of %d are allowed; repeat it: %w", done, len(added), err)
+		}
+		done, lifted = done+len(part), append(lifted, gone...)
 	}
-	return added, lifted, refused, err
+	return added, lifted, refused, nil
 }
+
+// inOne is how many are written in one transaction, which blocks wait for.
+const inOne = 250
 
 // atOnce is how many names are resolved at the same time.
 const atOnce = 16

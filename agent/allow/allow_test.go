@@ -94,7 +94,7 @@ func TestNames(t *testing.T) {
 			if answers["vpn.example.com."] = step.answer; step.answer == nil {
 				delete(answers, "vpn.example.com.")
 			}
-			if err := k.once(ctx); err != nil {
+			if err := k.renew(ctx); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -109,5 +109,52 @@ func TestNames(t *testing.T) {
 		if !slices.Equal(got, step.want) || !strings.Contains(list[0].Trouble, step.says) || step.says == "" && list[0].Trouble != "" {
 			t.Errorf("%s: it has %v, and its trouble is %q", step.what, got, list[0].Trouble)
 		}
+	}
+}
+
+// A resolver that does not answer holds up no end of an allowance, and not the names behind one.
+func TestAResolverThatHangsHoldsUpNoEnd(t *testing.T) {
+	st, err := store.Open(t.Context(), store.Options{Path: filepath.Join(t.TempDir(), "test.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	begin := time.Date(2026, 11, 30, 8, 0, 0, 0, time.UTC)
+	answer := func(context.Context, string, string) ([]netip.Addr, error) {
+		return []netip.Addr{netip.MustParseAddr("20.0.0.9")}, nil
+	}
+	asks := []Ask{{Entry: "20.0.0.1", Until: begin.Add(time.Minute)}}
+	for i := range 2 * atOnce {
+		asks = append(asks, Ask{Entry: fmt.Sprintf("n%d.example.com", i)})
+	}
+	if _, _, refused, err := Add(t.Context(), st, answer, asks, "anna", begin); err != nil || len(refused) > 0 {
+		t.Fatal(refused, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	asked, done := make(chan string, len(asks)), make(chan error, 1)
+	k := &Keeper{Store: st, Now: func() time.Time { return begin.Add(time.Hour) }, Log: zerolog.Nop(), Lookup: func(ctx context.Context, _, name string) ([]netip.Addr, error) {
+		asked <- name
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}
+	go func() { done <- k.Run(ctx) }()
+	for range atOnce {
+		<-asked
+	}
+	for standing := 1; standing > 0; {
+		list, err := st.Allowed(t.Context(), begin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		standing = 0
+		for _, a := range list {
+			if !a.Until.IsZero() {
+				standing++
+			}
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
 	"activedefense/agent/loop"
 	"activedefense/agent/own"
@@ -72,18 +73,25 @@ type Keeper struct {
 // tick is how often the list is looked at: what is over ends within it.
 const tick = time.Second
 
-// Run looks at the list every second until ctx ends.
+// Run looks at the list every second until ctx ends. A resolver that does not answer holds up no end.
 func (k *Keeper) Run(ctx context.Context) error {
-	for loop.Pause(ctx, tick) {
-		// That the store is away is told by those who follow the blacklist.
-		if err := k.once(ctx); err != nil && ctx.Err() == nil {
-			k.Log.Debug().Err(err).Msg("cannot look at the allow-list; retrying")
-		}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, do := range []func(context.Context) error{k.end, k.renew} {
+		group.Go(func() error {
+			for loop.Pause(ctx, tick) {
+				// That the store is away is told by those who follow the blacklist.
+				if err := do(ctx); err != nil && ctx.Err() == nil {
+					k.Log.Debug().Err(err).Msg("cannot look at the allow-list; retrying")
+				}
+			}
+			return nil
+		})
 	}
-	return nil
+	return group.Wait()
 }
 
-func (k *Keeper) once(ctx context.Context) error {
+// end ends what is over.
+func (k *Keeper) end(ctx context.Context) error {
 	if _, err := k.Store.EndPause(ctx, k.Now()); err != nil {
 		return err
 	}
@@ -94,18 +102,23 @@ func (k *Keeper) once(ctx context.Context) error {
 	for i := range ended {
 		k.Log.Info().Str("entry", ended[i].Entry).Msg("no longer allowed: the time it was allowed for is over")
 	}
+	return nil
+}
+
+// renew resolves the names that are due, some at the same time.
+func (k *Keeper) renew(ctx context.Context) error {
 	list, err := k.Store.Allowed(ctx, k.Now())
 	if err != nil {
 		return err
 	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
 	for i := range list {
 		if a := &list[i]; !a.Due.IsZero() && !a.Due.After(k.Now()) {
-			if err := k.refresh(ctx, a); err != nil {
-				return err
-			}
+			group.Go(func() error { return k.refresh(ctx, a) })
 		}
 	}
-	return nil
+	return group.Wait()
 }
 
 // refresh resolves a name again. One that fails, or gives nothing that can be allowed, keeps its addresses.

@@ -116,10 +116,10 @@ type API struct {
 	opts   Options
 	mux    *http.ServeMux
 	tokens *tokens
-	// A place for each request that is being answered, and for each that follows events: over the socket, and over admin.listen, where
-	// whoever is on this host may ask, so that he takes none of theirs.
-	local, listened places
-	refused         *prometheus.CounterVec
+	// A place for each request that is being answered, and for each that follows events, of those who ask in one way and may do as much: who
+	// only looks takes none of those who act, and who comes over admin.listen, as anybody on this host can, none of those at the socket.
+	seats   map[seat]places
+	refused *prometheus.CounterVec
 }
 
 const (
@@ -127,17 +127,17 @@ const (
 	mostLive = 32
 )
 
-// places are those of one way to ask.
+// A seat is of whom a place is.
+type seat struct{ local, operator bool }
+
+// places are those of one seat.
 type places struct{ busy, live chan struct{} }
 
 func newPlaces() places { return places{make(chan struct{}, mostBusy), make(chan struct{}, mostLive)} }
 
 // places gives those of a request.
 func (a *API) places(route *route, who Caller) chan struct{} {
-	p := &a.listened
-	if who.Local {
-		p = &a.local
-	}
+	p := a.seats[seat{who.Local, who.Role == Operator}]
 	if route.live {
 		return p.live
 	}
@@ -155,7 +155,8 @@ func New(o Options) *API {
 	if o.Pause == nil {
 		o.Pause = loop.Pause
 	}
-	a := &API{opts: o, mux: http.NewServeMux(), local: newPlaces(), listened: newPlaces(),
+	a := &API{opts: o, mux: http.NewServeMux(),
+		seats: map[seat]places{{true, true}: newPlaces(), {true, false}: newPlaces(), {false, true}: newPlaces(), {false, false}: newPlaces()},
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "activedefense_api_refused_total",
 			Help: "Requests to the API that were refused, by reason: token, role, site, crowded."}, []string{"why"})}
 	for _, why := range []string{whyToken, whyRole, whySite, whyCrowded} {

@@ -45,7 +45,7 @@ func TestAListEndsWhenNobodyReadsOn(t *testing.T) {
 			t.Errorf("%q: %v", c.At, f)
 		}
 	}
-	if n := len(s.api.local.busy); n != 0 {
+	if n := len(s.api.seats[seat{true, true}].busy); n != 0 {
 		t.Errorf("%d are still being answered", n)
 	}
 }

@@ -71,21 +71,23 @@ func listenSocket(path string, admin *config.Admin) (_ net.Listener, err error) 
 		l.Close()
 		return nil, fmt.Errorf("admin.socket: %w", err)
 	}
-	return &socket{UnixListener: l, lock: lock, admin: admin, known: make(chan struct{}, mostKnown), strangers: make(chan struct{}, mostStrangers)}, nil
+	return &socket{UnixListener: l, lock: lock, admin: admin, places: map[Role]chan struct{}{
+		Operator: make(chan struct{}, mostOperators), Viewer: make(chan struct{}, mostViewers), Nobody: make(chan struct{}, mostStrangers)}}, nil
 }
 
-// What is open at a time. Those who may do nothing are told so, and take no place of those who may.
+// What is open at a time. Those who may do nothing are told so, and take no place of those who may, nor those who may look of those who act.
 const (
-	mostKnown     = 256
+	mostOperators = 256
+	mostViewers   = 128
 	mostStrangers = 8
 )
 
 // A socket gives connections whose caller is known.
 type socket struct {
 	*net.UnixListener
-	lock             *os.File
-	admin            *config.Admin
-	known, strangers chan struct{}
+	lock   *os.File
+	admin  *config.Admin
+	places map[Role]chan struct{}
 }
 
 // Accept gives the next connection that there is room for.
@@ -96,10 +98,7 @@ func (s *socket) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		caller := localCaller(conn, s.admin)
-		places := s.known
-		if caller.Role == Nobody {
-			places = s.strangers
-		}
+		places := s.places[caller.Role]
 		select {
 		case places <- struct{}{}:
 			return &localConn{UnixConn: conn, caller: caller, leave: sync.OnceFunc(func() { <-places })}, nil

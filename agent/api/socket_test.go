@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,21 +63,61 @@ func TestASocketThatIsThere(t *testing.T) {
 	}
 }
 
-// Who may do nothing takes no place of those who may.
-func TestStrangersLeaveRoomForOthers(t *testing.T) {
+// Who may do nothing takes no place of those who may, and who may look none of those who act.
+func TestStrangersAndViewersLeaveRoomForOthers(t *testing.T) {
 	if os.Geteuid() != 0 {
 		return // everybody whom this test can be is the daemon's own user
 	}
 	s := newStage(t, nil)
-	for range mostKnown + 1 {
-		conn, err := s.dial(identity{nobodyID, []int{nobodyID}})
-		if err != nil {
-			t.Fatal(err)
+	viewer, operator := identity{nobodyID, []int{viewersID}}, identity{nobodyID, []int{operatorsID}}
+	status := func(who identity) int { return s.as(who, "GET", Prefix+"status", "").status }
+	crowd := func(who identity, n int) {
+		for range n {
+			conn, err := s.dial(who)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { conn.Close() })
 		}
-		defer conn.Close()
 	}
-	if r := s.as(identity{nobodyID, []int{viewersID}}, "GET", Prefix+"status", ""); r.status != http.StatusOK {
-		t.Errorf("a viewer is answered %d", r.status)
+	crowd(identity{nobodyID, []int{nobodyID}}, mostStrangers+1)
+	for range mostBusy {
+		s.api.seats[seat{true, false}].busy <- struct{}{}
+	}
+	if code := status(viewer); code != http.StatusServiceUnavailable {
+		t.Errorf("among many that read slowly a viewer is answered %d", code)
+	}
+	crowd(viewer, mostViewers+1)
+	if code := status(operator); code != http.StatusOK {
+		t.Errorf("an operator is answered %d", code)
+	}
+}
+
+// What is open at admin.listen is bounded, from one address more so, and has its place again once it is closed.
+func TestConnectionsAreBounded(t *testing.T) {
+	b := &bounding{open: make(map[netip.Addr]int)}
+	one := netip.MustParseAddr("203.0.113.1")
+	for range mostFromAddress {
+		b.enter(one)
+	}
+	if b.enter(one) {
+		t.Error("one address takes more")
+	}
+	other := one
+	for i := range mostListened - mostFromAddress {
+		if i%mostFromAddress == 0 {
+			other = other.Next()
+		}
+		if !b.enter(other) {
+			t.Fatal("there is room")
+		}
+	}
+	if b.enter(netip.MustParseAddr("2001:db8::1")) {
+		t.Error("more are open than there may be")
+	}
+	b.leave(one)
+	if !b.enter(one) || b.all != mostListened || len(b.open) != 2 {
+		t.Errorf("%d open, %v", b.all, b.open)
 	}
 }
 

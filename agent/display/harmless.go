@@ -93,3 +93,9 @@ func (g *Guard) Write(text []byte) (int, error) {
 	}
 	return len(text), nil
 }
+
+// HarmlessMessage is the text of a log line's message, as zerolog's console writer gives it; nil: it has none.
+func HarmlessMessage(message any) string {
+	text, _ := message.(string)
+	return Harmless(text)
+}

@@ -77,7 +77,8 @@ type Server struct {
 	distrusted,
 	unready atomic.Uint64
 
-	current atomic.Pointer[snapshot] // nil: not loaded. What readers see; never changed once it is here
+	current atomic.Pointer[snapshot] // nil: not loaded. What readers see by list; never changed once it is here
+	behind  atomic.Pointer[behind]   // nil: there is no pause
 
 	// publishing orders Publish, LoadLastGood and the taking of what is saved.
 	publishing sync.Mutex

@@ -31,6 +31,7 @@ var ErrDamaged = errors.New("the last good list is damaged")
 //	2001:db8::/32 1772359100
 //	# sha256=...
 //
+// In a pause, "paused_until=..." ends the first line: then nothing is served before that time, and etag is that of the empty list.
 // One entry a line, with its last activity in Unix seconds and, unless it is 0, its rank, in the order of the served list. The first line tells how
 // many there are; the last one is a checksum of all before it. Whatever is cut off, appended or changed shows.
 type lastGood struct {
@@ -40,10 +41,14 @@ type lastGood struct {
 	etag    string // with its quotes
 	left    int
 	entries []Entry
+	paused  time.Time // before which they are not served; zero: there is no pause
+
+	content string // tells it from another list; not in the file
 }
 
 const (
 	lastGoodTitle   = "# activedefense last good list 1"
+	pausedUntil     = " paused_until="
 	lastGoodTrailer = "# sha256="
 	// Larger files are refused unread: a million IPv6 networks take about half of it.
 	maxLastGood = 128 << 20
@@ -75,6 +80,10 @@ func (s *Server) LoadLastGood() (n int, savedAt time.Time, err error) {
 		}
 	}
 	list, left := arrange(may, s.opts.MaxEntries)
+	if l.paused.After(s.now()) {
+		s.pause(&behind{until: l.paused, entries: list, left: l.left + len(left)}, l.updated, true)
+		return 0, l.updated, nil
+	}
 	s.current.Store(s.prepare(list, l.left+len(left), l.updated, true))
 	s.logCut(left)
 	return len(list), l.updated, nil
@@ -105,11 +114,10 @@ func (s *Server) served() *lastGood {
 	}
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
-	now := s.current.Load()
-	if now == nil {
+	if s.current.Load() == nil {
 		return s.opts.After.served()
 	}
-	return &lastGood{updated: now.updated, since: s.keep.modified, exact: s.keep.exact, etag: s.keep.etag, left: now.left, entries: s.keep.entries}
+	return s.kept()
 }
 
 func readLastGood(path string) (*lastGood, error) {
@@ -134,9 +142,13 @@ func readLastGood(path string) (*lastGood, error) {
 
 func (l *lastGood) encode() []byte {
 	b := make([]byte, 0, 256+len(l.entries)*28)
-	b = fmt.Appendf(b, "%s updated=%s since=%s exact=%t etag=%s left_out=%d entries=%d\n", lastGoodTitle,
+	b = fmt.Appendf(b, "%s updated=%s since=%s exact=%t etag=%s left_out=%d entries=%d", lastGoodTitle,
 		l.updated.UTC().Format(time.RFC3339Nano), l.since.UTC().Format(time.RFC3339), l.exact,
 		strings.Trim(l.etag, `"`), l.left, len(l.entries))
+	if !l.paused.IsZero() {
+		b = fmt.Appendf(b, "%s%s", pausedUntil, l.paused.UTC().Format(time.RFC3339Nano))
+	}
+	b = append(b, '\n')
 	for i := range l.entries {
 		b = append(appendPrefix(b, l.entries[i].Prefix), ' ')
 		b = strconv.AppendInt(b, l.entries[i].LastSeen.Unix(), 10)
@@ -182,6 +194,12 @@ func decodeLastGood(b []byte) (*lastGood, error) {
 func decodeTitle(line string) (l *lastGood, n int, err error) {
 	var updated, since, etag string
 	l = new(lastGood)
+	line, until, paused := strings.Cut(line, pausedUntil)
+	if paused {
+		if l.paused, err = time.Parse(time.RFC3339Nano, until); err != nil {
+			return nil, 0, err
+		}
+	}
 	_, err = fmt.Sscanf(line, lastGoodTitle+" updated=%s since=%s exact=%t etag=%s left_out=%d entries=%d",
 		&updated, &since, &l.exact, &etag, &l.left, &n)
 	if err != nil {
@@ -194,6 +212,7 @@ func decodeTitle(line string) (l *lastGood, n int, err error) {
 		return nil, 0, err
 	}
 	l.etag = `"` + etag + `"`
+	l.content = l.etag
 	if n < 0 || l.left < 0 {
 		return nil, 0, errors.New("a count is negative")
 	}

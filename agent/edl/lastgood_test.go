@@ -20,6 +20,46 @@ import (
 	"pgregory.net/rapid"
 )
 
+// In a pause nothing is served, and from its end on what is blocked, which came in the meantime too: after a restart without the store, and
+// through another server in this process.
+func TestAPauseIsOverWithoutTheStore(t *testing.T) {
+	o, clk, _ := testOptions(t)
+	first := mustNew(t, o)
+	none := string(render(nil, first.opts.EmptyEntry))
+	until := clk.now().Add(time.Hour)
+	first.Publish(entries("192.0.2.1"), clk.now())
+	first.PublishPaused(entries("192.0.2.1"), clk.now(), until)
+	first.saveOnce()
+	first.PublishPaused(entries("192.0.2.1", "192.0.2.2"), clk.now(), until)
+	if first.saveOnce(); string(first.list().body) != none {
+		t.Errorf("in the pause: %s", first.list().body)
+	}
+	o.After = first
+	second := mustNew(t, o)
+	o.After = nil
+	third := mustNew(t, o)
+	for _, s := range []*Server{second, third} {
+		if n, _, err := s.LoadLastGood(); n != 0 || err != nil || string(s.list().body) != none {
+			t.Errorf("after a restart: %d, %v, %s", n, err, s.list().body)
+		}
+	}
+	paused := third.list()
+	clk.move(time.Hour)
+	for _, s := range []*Server{first, second, third} {
+		if l := s.list(); string(l.body) != "192.0.2.1\n192.0.2.2\n" || l.etag == paused.etag || s.Status().Entries != 2 {
+			t.Errorf("after the pause: %s", l.body)
+		}
+	}
+	if n, _, err := mustNew(t, o).LoadLastGood(); n != 2 || err != nil {
+		t.Errorf("a restart after the pause: %d, %v", n, err)
+	}
+	third.PublishPaused(entries("192.0.2.1"), clk.now(), clk.now().Add(time.Hour))
+	third.Publish(entries("192.0.2.1"), clk.now())
+	if string(third.list().body) != "192.0.2.1\n" {
+		t.Errorf("resumed before its end: %s", third.list().body)
+	}
+}
+
 // saved publishes a list, saves it as Run does, and returns the file's content.
 func saved(t *testing.T, s *Server, list []Entry, at time.Time) []byte {
 	t.Helper()

@@ -48,12 +48,13 @@ func (s *Server) Publish(entries []Entry, at time.Time) {
 	grows := hasMore(list, s.keep.entries)
 	next := s.prepare(list, len(left), at, false)
 	s.logCut(left)
-	l := &lastGood{updated: at.UTC(), since: s.keep.modified, exact: s.keep.exact, etag: s.keep.etag, left: len(left), entries: list}
+	l := &lastGood{updated: at.UTC(), since: s.keep.modified, exact: s.keep.exact, etag: s.keep.etag, content: s.keep.etag, left: len(left), entries: list}
 	s.saver.mark(l, s.now())
 	if grows {
 		s.saver.await(l)
 	}
 	s.current.Store(next)
+	s.behind.Store(nil)
 }
 
 // hasMore tells whether a list has entries that another one has not.

@@ -17,7 +17,7 @@ type saver struct {
 	late    bool          // it was waited for in vain, and nothing was saved since
 	told    chan struct{} // closed when the state is another
 	pending *lastGood     // newest list that is not saved; nil: all is saved
-	etag    string        // of the list that is in the file, once this process wrote one
+	content string        // of the list that is in the file, once this process wrote one
 	saved   time.Time
 	failed  string
 }
@@ -33,7 +33,7 @@ const (
 func (v *saver) mark(l *lastGood, now time.Time) {
 	v.mu.Lock()
 	v.pending = l
-	due := l.etag != v.etag || v.failed != "" || now.Sub(v.saved) >= saveRefresh
+	due := l.content != v.content || v.failed != "" || now.Sub(v.saved) >= saveRefresh
 	v.mu.Unlock()
 	if due {
 		v.ring()
@@ -46,7 +46,7 @@ func (v *saver) await(l *lastGood) {
 	defer patience.Stop()
 	for {
 		v.mu.Lock()
-		told, soon := v.told, v.running && v.failed == "" && !v.late && v.etag != l.etag
+		told, soon := v.told, v.running && v.failed == "" && !v.late && v.content != l.content
 		v.mu.Unlock()
 		if !soon {
 			return
@@ -128,10 +128,10 @@ func (v *saver) done(l *lastGood, err error, now time.Time) (before string) {
 		v.failed = err.Error()
 		return before
 	}
-	v.failed, v.etag, v.saved = "", l.etag, now
+	v.failed, v.content, v.saved = "", l.content, now
 	if v.pending == l {
 		v.pending = nil
-	} else if v.pending.etag != l.etag {
+	} else if v.pending.content != l.content {
 		v.ring() // when it was marked, it may have been in the file, which now has another one
 	}
 	return before

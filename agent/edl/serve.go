@@ -63,7 +63,7 @@ func (s *Server) checkName(hello *tls.ClientHelloInfo, leaf *x509.Certificate) {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.gate.unnamed.remove(r.RemoteAddr) // it has accepted the certificate
 	h := w.Header()
-	list := s.current.Load()
+	list := s.list()
 	switch {
 	case r.URL.Path != s.opts.Path:
 		refuse(w, http.StatusNotFound)

@@ -66,7 +66,7 @@ func (s *Server) Status() Status {
 		Refused: s.gate.refused.Load(), Crowded: s.gate.crowded.Load(), Withheld: s.gate.withheld.Load(),
 		Misnamed: s.gate.misnamed.Load(), Connections: int(s.gate.open.Load()), CAFile: s.caFile,
 	}
-	if l := s.current.Load(); l != nil {
+	if l := s.list(); l != nil {
 		st.Loaded, st.LastGood, st.Entries, st.LeftOut = true, l.lastGood, l.entries, l.left
 		st.Bytes, st.ETag, st.Updated, st.Changed = len(l.body), l.etag, l.updated, l.modified
 	}

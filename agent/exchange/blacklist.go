@@ -89,6 +89,9 @@ func (w *Writer) Flush() error {
 	return w.out.Flush()
 }
 
+// mostHits is the largest number that JSON keeps for everybody (RFC 8259, section 6), and leaves room for what is counted from then on.
+const mostHits = 1<<53 - 1
+
 // Entry reads a row as an entry of the blacklist; of what it does not say the fields are empty.
 func (r *Row) Entry() (e explain.BlacklistEntry, err error) {
 	if r.Err != nil {
@@ -100,8 +103,8 @@ func (r *Row) Entry() (e explain.BlacklistEntry, err error) {
 	e.Rule, e.Reason, e.Device, e.Target = r.Of("rule"), r.Of("reason"), r.Of("device"), r.Of("target")
 	e.By, e.Grade, e.State, e.Expires = r.Of("by"), r.Of("grade"), r.Of("state"), r.Of("expires") == "true"
 	if text := r.Of("hits"); text != "" {
-		if e.Hits, err = strconv.ParseInt(text, 10, 64); err != nil || e.Hits < 0 {
-			return e, fmt.Errorf("hits %q: a number of records is meant", text)
+		if e.Hits, err = strconv.ParseInt(text, 10, 64); err != nil || e.Hits < 0 || e.Hits > mostHits {
+			return e, fmt.Errorf("hits %q: a number of records is meant, at most %d", text, int64(mostHits))
 		}
 	}
 	var release time.Time

@@ -87,7 +87,7 @@ func TestFaultyFiles(t *testing.T) {
 			t.Errorf("%.40q gives %s, %v", c.file, text, err)
 		}
 	}
-	for _, values := range []map[string]string{{"reason": "x"}, {"address": "x", "hits": "-1"}, {"address": "x", "last_seen": "yesterday"}} {
+	for _, values := range []map[string]string{{"reason": "x"}, {"address": "x", "hits": "-1"}, {"address": "x", "hits": "9007199254740992"}, {"address": "x", "last_seen": "yesterday"}} {
 		if _, err := (&Row{Values: values}).Entry(); err == nil {
 			t.Errorf("%v is an entry", values)
 		}

@@ -17,8 +17,10 @@ import (
 
 	"activedefense/agent"
 	"activedefense/agent/display"
+	"activedefense/agent/output"
 	"activedefense/agent/own"
 	"activedefense/agent/state"
+	"activedefense/agent/systemd"
 	"activedefense/config"
 	"activedefense/store"
 )
@@ -280,7 +282,7 @@ func (a *app) logger(cfg *config.Config) zerolog.Logger {
 		switch {
 		case isTerminal(a.stderr):
 			format = "console"
-		case readByJournal(a.stderr, a.environ):
+		case systemd.ReadByJournal(unguarded(a.stderr), a.environ):
 			format = "journal"
 		}
 	}
@@ -288,22 +290,24 @@ func (a *app) logger(cfg *config.Config) zerolog.Logger {
 	switch format {
 	case "console":
 		// It quotes what a field holds; the colours are its own.
-		out = zerolog.ConsoleWriter{Out: unguarded(a.stderr), TimeFormat: time.DateTime, NoColor: !isTerminal(a.stderr), FormatMessage: harmlessMessage}
+		out = zerolog.ConsoleWriter{Out: unguarded(a.stderr), TimeFormat: time.DateTime, NoColor: !isTerminal(a.stderr), FormatMessage: display.HarmlessMessage}
 	case "journal":
-		out = zerolog.SyncWriter(newJournal(a.stderr))
+		out = zerolog.SyncWriter(systemd.NewJournal(a.stderr))
 	}
 	return zerolog.New(out).Level(level).With().Timestamp().Logger()
 }
 
-// harmlessMessage is the text of a log line's message; nil: it has none.
-func harmlessMessage(message any) string {
-	text, _ := message.(string)
-	return display.Harmless(text)
-}
+// printJSON writes one object on one line.
+func (a *app) printJSON(v any) error { return output.JSON(a.stdout, v) }
+
+// plural, grouped and span are how display writes these.
+func plural[T int | int64 | uint64](n T, what string) string { return display.Plural(n, what) }
+func grouped[T int | int64 | uint64](n T) string             { return display.Grouped(n) }
+func span(d time.Duration) string                            { return display.Span(d) }
 
 // unguarded is the writer behind a guard, or the writer itself.
 func unguarded(w io.Writer) io.Writer {
-	if p, ok := w.(*behindProgress); ok {
+	if p, ok := w.(*output.BehindProgress); ok {
 		w = p.Writer
 	}
 	if g, ok := w.(*display.Guard); ok {
@@ -316,4 +320,12 @@ func unguarded(w io.Writer) io.Writer {
 func isTerminal(w io.Writer) bool {
 	f, ok := unguarded(w).(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// sizeOf is how many columns and lines a terminal has; 0 if it is none.
+func sizeOf(w io.Writer) (width, height int) {
+	if f, ok := unguarded(w).(*os.File); ok {
+		width, height, _ = term.GetSize(int(f.Fd()))
+	}
+	return width, height
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"os/user"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"activedefense/agent"
 	"activedefense/agent/api"
@@ -128,4 +130,33 @@ func operator() string {
 		return store.ByOperator
 	}
 	return u.Username
+}
+
+// parsePrefix reads an address or a network.
+func parsePrefix(s string) (netip.Prefix, error) {
+	p, err := api.ParsePrefix(s)
+	return p, asked(err)
+}
+
+// parsePrefixes reads several.
+func parsePrefixes(args []string) ([]netip.Prefix, error) {
+	prefixes, err := api.ParsePrefixes(args)
+	return prefixes, asked(err)
+}
+
+// parseTime reads the time of a flag; see [api.ParseTime].
+func parseTime(flag, text string, now time.Time) (time.Time, error) {
+	t, err := api.ParseTime(flag, text, now)
+	return t, asked(err)
+}
+
+// eachOf does something with each; what fails keeps no other from it.
+func eachOf(args []string, do func(string) error) error {
+	var faults []error
+	for _, arg := range args {
+		if err := do(arg); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return errors.Join(faults...)
 }

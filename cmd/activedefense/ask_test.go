@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
 	"activedefense/agent"
 	"activedefense/agent/api"
 	"activedefense/agent/explain"
@@ -158,6 +160,25 @@ func (w *world) taken() string {
 	}
 	w.t.Cleanup(func() { l.Close() })
 	return l.Addr().String()
+}
+
+// Whoever adds or removes tokens at the same time as others loses none of theirs.
+func TestTokensThatAreMadeAtOnceAreAllKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tokens")
+	var group errgroup.Group
+	for i := range 20 {
+		group.Go(func() error { return rewriteTokens(path, "", fmt.Sprintf("n%d viewer x", i)) })
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil || bytes.Count(text, []byte("\n")) != 20 {
+		t.Errorf("%v\n%s", err, text)
+	}
+	if err := rewriteTokens(path, "", "n7 operator y"); err == nil {
+		t.Error("a name is there twice")
+	}
 }
 
 // A token that is made can be used at once, does what its role may, and is over when it is removed.

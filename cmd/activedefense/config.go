@@ -1,12 +1,25 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+	"golang.org/x/sys/unix"
 
+	"activedefense/agent"
+	"activedefense/agent/geo"
+	"activedefense/agent/own"
+	"activedefense/agent/state"
 	"activedefense/config"
 )
 
@@ -96,4 +109,102 @@ func (a *app) rsyslog(addresses []string) ([]byte, error) {
 		fmt.Fprintln(a.stderr, "warning: nobody may send, as no firewall is known; name their addresses, as in: activedefense config --rsyslog 192.0.2.1")
 	}
 	return config.RsyslogFor(senders), nil
+}
+
+func newCheckCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "check",
+		Short: "Validate the configuration",
+		Long: `Reads the configuration and the files that it names, and reports every fault with its key and how to fix it, and what is
+legal and unwise. Nothing is changed or contacted.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return check(c.Context(), a) },
+	}
+}
+
+func check(ctx context.Context, a *app) error {
+	cfg, warnings, err := a.loadWhole()
+	if err == nil {
+		warnings = append(slices.Concat(warnings, inputWarnings(cfg), geoWarnings(cfg)), labelWarnings(ctx, cfg)...)
+		if !cfg.Notify.Any() {
+			warnings = append(warnings, config.Warning{Key: "notify", Text: "names nobody, so nobody hears of a firewall that is down, an input that is silent or a block: set notify.mail, notify.webhooks or notify.syslog"})
+		}
+	}
+	for _, w := range warnings {
+		fmt.Fprintf(a.stderr, "%s: warning: %s\n", w.Key, w.Text)
+	}
+	if err != nil {
+		return err
+	}
+	if err := state.Check(cfg.StateDir); err != nil {
+		return err // status 1: the configuration itself is valid
+	}
+	if a.json {
+		return a.printJSON(map[string]any{"valid": true, "config": a.path(), "warnings": len(warnings),
+			"inputs": len(cfg.Inputs), "firewalls": len(cfg.Firewalls)})
+	}
+	from := a.path()
+	if from == "" {
+		from = "the built-in defaults"
+	}
+	fmt.Fprintf(a.stdout, "%s: valid, with %s, %s and %s\n", from, plural(len(warnings), "warning"),
+		plural(len(cfg.Inputs), "input"), plural(len(cfg.Firewalls), "firewall"))
+	return nil
+}
+
+// inputWarnings says which log files the user of this command cannot read: run as the daemon's, they are those that the daemon will
+// retry in vain. A folder that is not there yet is none of them.
+func inputWarnings(cfg *config.Config) []config.Warning {
+	readable := func(path string, mode uint32) error {
+		return unix.Faccessat(unix.AT_FDCWD, path, mode, unix.AT_EACCESS)
+	}
+	var warnings []config.Warning
+	for i, in := range cfg.Inputs {
+		warn := func(format string, args ...any) {
+			warnings = append(warnings, config.Warning{Key: fmt.Sprintf("inputs[%d].path", i), Text: fmt.Sprintf(format, args...)})
+		}
+		folders, _ := filepath.Glob(filepath.Dir(in.Path)) // the pattern was checked, and it reports nothing else
+		for _, folder := range folders {
+			if err := readable(folder, unix.R_OK|unix.X_OK); errors.Is(err, fs.ErrPermission) {
+				warn("user %d cannot list the folder %s, so none of its files is read; let the daemon's group do it: chgrp activedefense %[2]s && chmod g+rx %[2]s", os.Geteuid(), folder)
+			}
+		}
+		files, _ := filepath.Glob(in.Path)
+		var first string
+		refused := 0
+		for _, file := range files {
+			if err := readable(file, unix.R_OK); err != nil {
+				if refused++; refused == 1 {
+					if first = fmt.Sprintf("%s (%v)", file, err); errors.Is(err, fs.ErrPermission) {
+						first += fmt.Sprintf("; let the daemon's group read it, and see that its writer makes the next ones so: chgrp activedefense %[1]s && chmod g+r %[1]s", file)
+					}
+				}
+			}
+		}
+		if refused > 0 {
+			warn("user %d cannot read %d of %s, the first is %s", os.Geteuid(), refused, plural(len(files), "file"), first)
+		}
+	}
+	return warnings
+}
+
+// geoWarnings says what is wrong with the file of countries now: a daemon goes on without it.
+func geoWarnings(cfg *config.Config) []config.Warning {
+	if _, what, remedy := geo.Open(cfg.Geo.File, time.Now).Trouble(); what != "" {
+		return []config.Warning{{Key: "geo.file", Text: strings.TrimPrefix(what, "geo.file: ") + "; " + remedy}}
+	}
+	return nil
+}
+
+// labelWarnings says what is wrong with the label files now: a daemon goes on without them, or with what they had.
+func labelWarnings(ctx context.Context, cfg *config.Config) []config.Warning {
+	var warnings []config.Warning
+	set, _ := agent.Labels(ctx, cfg, nil) // without a store nothing can fail
+	known := own.New(cfg, nil)            // by the configuration and the files alone
+	known.Spare(own.Listed(set.Lists()))
+	for _, t := range slices.Concat(set.Troubles(), set.Remarks(), agent.LeftOut(set.Lists(), known.Known().Guard)) {
+		i := slices.IndexFunc(cfg.Labels, func(l config.Label) bool { return l.File == t.File })
+		warnings = append(warnings, config.Warning{Key: fmt.Sprintf("labels[%d].file", i), Text: t.What + ". " + t.Remedy})
+	}
+	return warnings
 }

@@ -16,6 +16,7 @@ import (
 	"activedefense/agent/display"
 	"activedefense/agent/geo"
 	"activedefense/agent/line"
+	"activedefense/agent/output"
 	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/detect/panos"
@@ -200,8 +201,8 @@ func (e *explainCommand) writeText(ev *detect.Event, countings []detect.Counting
 	}
 	for _, f := range [][2]any{
 		{"type", strings.TrimSpace(ev.Type.String() + " " + ev.Subtype)}, {"time", display.LocalTime(ev.Time)}, {"device", ev.Device},
-		{"source", endpoint(ev.Src, ev.SrcPort, ev.SrcCountry)}, {"user", ev.SrcUser},
-		{"destination", endpoint(ev.Dst, ev.DstPort, ev.DstCountry)}, {"zones", zones(ev.SrcZone, ev.DstZone)},
+		{"source", output.Endpoint(ev.Src, ev.SrcPort, ev.SrcCountry)}, {"user", ev.SrcUser},
+		{"destination", output.Endpoint(ev.Dst, ev.DstPort, ev.DstCountry)}, {"zones", output.Zones(ev.SrcZone, ev.DstZone)},
 		{application, strings.TrimSpace(ev.Application + " " + ev.Protocol.String())}, {ended, ev.EndReason},
 		{"action", ev.Action}, {"rule", strings.TrimSpace(ev.Rule + " " + ev.RuleID)},
 		{"threat", strings.TrimSpace(ev.ThreatName + " " + ev.ThreatID)}, {"severity", ev.Severity},
@@ -226,15 +227,4 @@ func (e *explainCommand) writeText(ev *detect.Event, countings []detect.Counting
 		t.Row(c.Rule, counts, c.Text)
 	}
 	return t.Flush()
-}
-
-// zones writes "from internet to dmz".
-func zones(from, to string) string {
-	if from != "" {
-		from = "from " + from
-	}
-	if to != "" {
-		to = "to " + to
-	}
-	return strings.TrimSpace(from + " " + to)
 }

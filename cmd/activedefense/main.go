@@ -1,5 +1,6 @@
 // Command activedefense finds the internet addresses that scan or attack, and has Palo Alto firewalls
-// block them. One file a subcommand, but for version, which is here; what they do is in package agent.
+// block them. One file a subcommand, but for version, which is here, and check, which is beside config;
+// what they do is in package agent, and what they print in agent/output.
 package main
 
 import (

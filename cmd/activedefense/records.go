@@ -4,24 +4,23 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/netip"
+	"io"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"activedefense/agent/api"
 	"activedefense/agent/display"
+	"activedefense/agent/output"
 	"activedefense/config"
 	"activedefense/store"
 )
-
-// recordsPage is how many rows of the table are aligned with one another: the alignment has to hold them in memory, and a search for all
-// may give millions.
-const recordsPage = 1000
 
 // recordsFlags are the flags of `records`, as given.
 type recordsFlags struct {
@@ -124,20 +123,20 @@ func (r *recordsCommand) search(ctx context.Context) error {
 	var rest api.Searched
 	err = api.Each(ctx, client, "records", q, "records", &rest, func(rec *api.Record) error {
 		n, last = n+1, rec.Time
-		p.note(rec)
-		return out.write(rec)
+		p.Note(rec)
+		return out.Write(rec)
 	})
 	done()
 	if err != nil {
 		return asked(err)
 	}
-	if err := out.end(!rest.Stopped); err != nil {
+	if err := out.End(!rest.Stopped); err != nil {
 		return err
 	}
 	if rest.Stopped {
 		return &statusError{exitFailed, stoppedAfter(filter.Within, n, last)}
 	}
-	r.searched(&rest, out, filter, n)
+	r.searched(&rest, filter, n)
 	return nil
 }
 
@@ -151,14 +150,14 @@ func stoppedAfter(within time.Duration, n int, last time.Time) error {
 }
 
 // searched says what a search that came to its end, with so many records, leaves to be said.
-func (r *recordsCommand) searched(rest *api.Searched, out recordsWriter, filter store.RecordFilter, n int) {
+func (r *recordsCommand) searched(rest *api.Searched, filter store.RecordFilter, n int) {
 	r.sayUnseen(rest.Unseen)
 	for _, hint := range []string{deviceHint(rest.Firewalls, filter.Device...), ruleHint(rest.Firewalls, filter.Rule)} {
 		if n == 0 && hint != "" {
 			fmt.Fprintln(r.stderr, hint)
 		}
 	}
-	if _, quiet := out.(*jsonRecords); n > 0 && n == filter.Limit && !quiet {
+	if n > 0 && n == filter.Limit && r.flags.format != output.FormatJSON {
 		fmt.Fprintf(r.stderr, "the newest %d; there may be more (--limit)\n", n)
 	}
 }
@@ -201,23 +200,50 @@ func ruleHint(firewalls, rules []string) string {
 	return ""
 }
 
-// addrOf reads an address as the API writes it; that of a missing one is none.
-func addrOf(text string) netip.Addr {
-	a, _ := netip.ParseAddr(text)
-	return a
+// writer gives that of the format asked for.
+func (r *recordsCommand) writer() (output.Records, error) {
+	if r.json {
+		if r.flags.format != "" && r.flags.format != output.FormatJSON {
+			return nil, usageErrorf("--json and --format %s: give one of them", r.flags.format)
+		}
+		r.flags.format = output.FormatJSON
+	}
+	width, _ := sizeOf(r.stdout)
+	out, err := output.NewRecords(r.stdout, r.flags.format, r.flags.full, width)
+	if err != nil {
+		return nil, &statusError{exitUsage, err}
+	}
+	return out, nil
 }
 
-// endpoint writes "203.0.113.7:443 (Country)".
-func endpoint(addr netip.Addr, port uint16, country string) string {
-	if !addr.IsValid() {
-		return ""
+// showProgress shows the progress of a search at a terminal; done ends it, and may be called again. Where standard error is none,
+// there is nothing to show; nor where the records go through a pipe, for behind it may be what shows them on the same terminal.
+func (r *recordsCommand) showProgress() (p *output.Progress, done func()) {
+	if !isTerminal(r.stderr) || isPipe(r.stdout) {
+		return nil, func() {}
 	}
-	text := netip.AddrPortFrom(addr, port).String()
-	if port == 0 {
-		text = addr.String() // of a protocol or a log without ports
+	p = output.NewProgress(unguarded(r.stderr), time.Now())
+	guarded := *r.app
+	guarded.stdout = &output.BehindProgress{Writer: r.stdout, Progress: p}
+	r.app = &guarded
+	tick := time.NewTicker(output.ProgressEvery)
+	ended, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		p.Run(tick.C, ended)
+	}()
+	return p, sync.OnceFunc(func() {
+		tick.Stop()
+		close(ended)
+		<-over
+	})
+}
+
+func isPipe(w io.Writer) bool {
+	f, ok := unguarded(w).(*os.File)
+	if !ok {
+		return false
 	}
-	if country != "" {
-		text += " (" + country + ")"
-	}
-	return text
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeNamedPipe != 0
 }

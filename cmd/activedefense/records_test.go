@@ -17,7 +17,7 @@ import (
 
 	"activedefense/agent"
 	"activedefense/agent/api"
-	"activedefense/agent/display"
+	"activedefense/agent/output"
 	"activedefense/store"
 )
 
@@ -48,7 +48,7 @@ func appOver(t *testing.T, b *store.Batch) *app {
 
 // The table is written while the records are read, not held until all are there.
 func TestATableOfAllRecordsIsWrittenInPages(t *testing.T) {
-	const records = 2*recordsPage + 1
+	const records = 2*output.Page + 1
 	r := &recordsCommand{app: recordsApp(t, records), flags: recordsFlags{within: "1m"}}
 	var text strings.Builder
 	r.stdout = &text
@@ -231,27 +231,6 @@ func TestRecordsRefuseWhatAFieldCannotHave(t *testing.T) {
 	}
 }
 
-// The table says what became of a session, and where there is room what it was.
-func TestTheTableOfRecordsFitsTheTerminal(t *testing.T) {
-	r := store.Record{Time: time.Now(), Type: "TRAFFIC", Outcome: store.LateAnswer, Grade: store.Forgeable, Application: "incomplete", FromZone: "internet", ToZone: "dmz",
-		SessionEndReason: "aged-out", Rule: "web"}
-	row := api.RecordOf(&r)
-	for width, wide := range map[int]bool{0: true, 80: false, wideTable: true} {
-		var text strings.Builder
-		w := newTableRecords(&text, width)
-		if err := errors.Join(w.write(&row), w.end(true)); err != nil {
-			t.Fatal(err)
-		}
-		head, row, _ := strings.Cut(text.String(), "\n")
-		for column, value := range map[string]string{"OUTCOME": "late-answer", "RULE": "web", "GRADE": "forgeable", "APPLICATION": "incomplete", "ZONES": "from internet to dmz", "END REASON": "aged-out"} {
-			at := strings.Index(head, column)
-			if shown := at >= 0; shown != (wide || column == "OUTCOME" || column == "RULE") || shown && !strings.HasPrefix(row[at:], value) {
-				t.Errorf("%d columns: %s is not %s in\n%s", width, column, value, text.String())
-			}
-		}
-	}
-}
-
 // flagsOf splits a command line at its spaces, those in quotes apart.
 func flagsOf(line string) []string {
 	quoted := false
@@ -313,47 +292,13 @@ func TestASearchThatTakesTooLongSaysSo(t *testing.T) {
 	}
 }
 
-// How far a search is stands on a line of its own, which is gone before anything else is written; where no person looks there is none.
-func TestTheProgressOfASearchMakesWay(t *testing.T) {
-	var screen strings.Builder
-	p := &progress{w: &screen, began: time.Date(2026, 11, 29, 12, 0, 0, 0, time.Local)}
-	out := &behindProgress{&screen, p}
-	ticks, done, over := make(chan time.Time), make(chan struct{}), make(chan struct{})
-	go func() { defer close(over); p.run(ticks, done) }()
-	expect := func(when, want string) {
-		t.Helper()
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if screen.String() != want {
-			t.Errorf("%s: %q instead of %q", when, screen.String(), want)
-		}
-		screen.Reset()
-	}
-	tick := func(s int) {
-		ticks <- p.began.Add(time.Duration(s) * time.Second)
-		ticks <- p.began.Add(time.Duration(s) * time.Second) // is taken when the one before was shown
-	}
-	const clear = "\r\x1b[K"
-	tick(2)
-	close(done)
-	<-over
-	if got := screen.String(); !strings.HasPrefix(got, clear+"searching for 2s, nothing found yet") || !strings.HasSuffix(got, clear) {
-		t.Errorf("%q", got)
-	}
-	screen.Reset()
-	p.note(&api.Record{Time: p.began.Add(-time.Hour)})
-	p.show(p.began.Add(3 * time.Second))
-	expect("a record", clear+"searching for 3s, 1 record down to "+display.LocalTime(p.began.Add(-time.Hour)))
-	fmt.Fprintln(out, "a row")
-	fmt.Fprintln(out, "another")
-	expect("rows", clear+"a row\nanother\n")
+// Where no person looks there is no progress of a search.
+func TestThereIsNoProgressWithoutATerminal(t *testing.T) {
 	r := &recordsCommand{app: recordsApp(t, 1)}
-	r.stdout, r.stderr = io.Discard, &screen
+	r.stdout, r.stderr = io.Discard, &strings.Builder{}
 	if p, _ := r.showProgress(); p != nil {
 		t.Error("there is progress without a terminal")
 	}
-	p = nil
-	p.note(&api.Record{})
 }
 
 // A value that nothing has is no good news: it is said, with what records have.

@@ -6,15 +6,19 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"activedefense/agent"
+	"activedefense/agent/compare"
 	"activedefense/agent/display"
 	"activedefense/agent/line"
+	"activedefense/agent/output"
 	"activedefense/config"
 	"activedefense/detect"
 )
@@ -91,9 +95,9 @@ func (r *replayCommand) replay(ctx context.Context, files []string) error {
 		return r.printed
 	}
 	if r.summary {
-		err = r.writeGroups(groups(final(run.found)), "")
+		err = r.writeGroups(compare.Groups(compare.Final(run.found)), "")
 	} else {
-		err = r.writeTable(run.found)
+		err = output.Verdicts(r.stdout, run.found)
 	}
 	if err != nil {
 		return err
@@ -170,28 +174,6 @@ func (r *replayCommand) printVerdict(v *detect.Verdict) {
 	}
 }
 
-func (r *replayCommand) writeTable(found []*detect.Verdict) error {
-	if len(found) == 0 {
-		return nil
-	}
-	t := display.NewTable(r.stdout, "TIME", "ADDRESS", "RULE", "GRADE", "STATE", "HITS", "WHY")
-	for _, v := range found {
-		t.Row(display.LocalTime(v.Time), detect.AddressText(v.Source), v.Rule, gradeText(v), line.StateOf(v), v.Hits, why(v))
-	}
-	return t.Flush()
-}
-
-// gradeText is the grade of a verdict; "-" where it has none.
-func gradeText(v *detect.Verdict) string { return cmp.Or(v.Grade.String(), "-") }
-
-// why is the reason of a verdict, and the one for which it is held.
-func why(v *detect.Verdict) string {
-	if v.Hold != "" {
-		return v.Reason + "; held: " + v.Hold
-	}
-	return v.Reason
-}
-
 // writeSpared names some of those that may not be blocked, on standard error.
 func (r *replayCommand) writeSpared(run *replayed) {
 	t := display.NewTable(r.stderr)
@@ -213,7 +195,7 @@ func (r *replayCommand) writeSummary(run *replayed, took time.Duration) {
 	sum := run.sum
 	fmt.Fprintf(r.stderr, "%s in %.1f s (%s lines/s): %s, %s of other types, %s that could not be parsed; %s\n",
 		plural(sum.Lines, "line"), took.Seconds(), grouped(int64(float64(sum.Lines)/max(took.Seconds(), 1e-6))),
-		plural(sum.Records, "record"), grouped(sum.Ignored), grouped(sum.Bad), outcome(final(run.found)))
+		plural(sum.Records, "record"), grouped(sum.Ignored), grouped(sum.Bad), output.Outcome(compare.Final(run.found)))
 	if !sum.First.IsZero() {
 		fmt.Fprintf(r.stderr, "from %s to %s\n", display.LocalTime(sum.First), display.LocalTime(sum.Last))
 	}
@@ -251,4 +233,125 @@ func (r *replayCommand) progress(done, total int64, lines uint64) {
 	}
 	fmt.Fprintf(unguarded(r.stderr), "\r\x1b[K[%s%s] %3.0f%%  %s%s", strings.Repeat("=", filled), strings.Repeat(" ", width-filled),
 		share*100, plural(lines, "line"), left)
+}
+
+// replayTwo runs both configurations over the same lines, side by side, each as it would run alone.
+func (r *replayCommand) replayTwo(ctx context.Context, cfg *config.Config, files []string) error {
+	if err := onlyOnce(files); err != nil {
+		return err
+	}
+	other := *r.app
+	other.configPath = r.compare
+	otherCfg, err := other.load()
+	if err != nil {
+		return err
+	}
+	runs := []*replayed{{cfg: cfg}, {cfg: otherCfg}}
+	group, both := errgroup.WithContext(ctx)
+	shared := r.shared(both, files, len(runs))
+	for i, run := range runs {
+		first := i == 0 // it alone shows how far they are
+		group.Go(func() error {
+			return r.run(both, run, line.ReplayOptions{Files: files, Stdin: shared[i], Verdict: run.take}, first)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return r.writeComparison(runs[0], runs[1])
+}
+
+// onlyOnce refuses a file that cannot be read twice, such as a pipe: each run would get a part of it.
+func onlyOnce(files []string) error {
+	for _, path := range files {
+		if info, err := os.Stat(path); path != line.Stdin && err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+			return usageErrorf("%s is no regular file and cannot be read twice; with --compare, give it as standard input (-)", path)
+		}
+	}
+	return nil
+}
+
+func (r *replayCommand) writeComparison(this, other *replayed) error {
+	found := append(compare.Differences(this.found, other.found, compare.This, other.listed...), compare.Differences(other.found, this.found, compare.Other, this.listed...)...)
+	slices.SortStableFunc(found, func(a, b compare.Different) int { return a.Time.Compare(b.Time) })
+	var err error
+	switch {
+	case r.summary:
+		err = r.writeGroupsOfBoth(found)
+	case r.json:
+		for _, d := range found {
+			if err = r.printJSON(replayJSONOf(d.Verdict, d.Only)); err != nil {
+				return err
+			}
+		}
+	case len(found) == 0:
+		fmt.Fprintln(r.stderr, "both configurations would block the same sources")
+	default:
+		err = output.Differences(r.stdout, found)
+	}
+	if err != nil {
+		return err
+	}
+	if !r.json {
+		for i, run := range []*replayed{this, other} {
+			named := " of " + r.nameOf(run == this)
+			fmt.Fprintf(r.stderr, "%s, with %s: %s; %s may not be blocked\n", []string{compare.This, compare.Other}[i], r.nameOf(run == this), output.Outcome(compare.Final(run.found)), grouped(run.spared))
+			r.writeEvicted(r.stderr, run.sum, named)
+		}
+		sum := this.sum
+		fmt.Fprintf(r.stderr, "%s in %.1f s: %s, %s of other types, %s that could not be parsed\n",
+			plural(sum.Lines, "line"), time.Since(r.begun).Seconds(), plural(sum.Records, "record"), grouped(sum.Ignored), grouped(sum.Bad))
+	}
+	return r.readable(this.sum)
+}
+
+// nameOf names a configuration for people.
+func (r *replayCommand) nameOf(this bool) string {
+	switch {
+	case !this:
+		return r.compare
+	case r.path() == "":
+		return "the built-in defaults"
+	}
+	return r.path()
+}
+
+// writeGroupsOfBoth prints a summary of what only one configuration would block, and then of the other.
+func (r *replayCommand) writeGroupsOfBoth(found []compare.Different) error {
+	for _, only := range []string{compare.This, compare.Other} {
+		var verdicts []*detect.Verdict
+		for _, d := range found {
+			if d.Only == only {
+				verdicts = append(verdicts, d.Verdict)
+			}
+		}
+		if !r.json {
+			fmt.Fprintf(r.stdout, "Blocked only with %s: %s\n", r.nameOf(only == compare.This), grouped(len(verdicts)))
+		}
+		if err := r.writeGroups(compare.Groups(verdicts), only); err != nil {
+			return err
+		}
+		if !r.json {
+			fmt.Fprintln(r.stdout)
+		}
+	}
+	return nil
+}
+
+// writeGroups prints the summary. only says which of two configurations it is of; "" where there is one.
+func (r *replayCommand) writeGroups(all []compare.Group, only string) error {
+	if r.json {
+		for _, g := range all {
+			g.Only = only
+			if err := r.printJSON(g); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	leftOut, err := output.Groups(r.stdout, all)
+	if leftOut > 0 {
+		fmt.Fprintf(r.stderr, "not shown: %s more, which --json has\n", plural(leftOut, "country"))
+	}
+	return err
 }

@@ -2,11 +2,9 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"activedefense/detect"
+	"activedefense/agent/compare"
 )
 
 // replayInput gives a command lines on standard input, and its answer.
@@ -109,15 +107,15 @@ func TestReplayComparesTwoConfigurations(t *testing.T) {
 
 	want := map[string]string{}
 	for _, v := range jsonLines[replayJSON](w, "replay", log) {
-		want[v.Address] = onlyThis
+		want[v.Address] = compare.This
 	}
 	this := w.config
 	w.config = other
 	for _, v := range jsonLines[replayJSON](w, "replay", log) {
-		if want[v.Address] == onlyThis {
+		if want[v.Address] == compare.This {
 			delete(want, v.Address)
 		} else {
-			want[v.Address] = onlyOther
+			want[v.Address] = compare.Other
 		}
 	}
 	w.config = this
@@ -126,7 +124,7 @@ func TestReplayComparesTwoConfigurations(t *testing.T) {
 	got := map[string]string{}
 	for _, v := range found {
 		got[v.Address] = v.Only
-		if v.State != "blocked" || v.Reason == "" || (v.Only == onlyThis) != (v.Rule == "port-scan") {
+		if v.State != "blocked" || v.Reason == "" || (v.Only == compare.This) != (v.Rule == "port-scan") {
 			t.Errorf("%+v", v)
 		}
 	}
@@ -181,7 +179,7 @@ func TestReplaySummaryCountsEachSourceOnce(t *testing.T) {
 		hours[v.Time.UTC().Format("2006-01-02T15:00:00Z")]++
 	}
 	total, last := map[string]int{}, ""
-	for _, g := range jsonLines[group](w, "replay", "--summary", log) {
+	for _, g := range jsonLines[compare.Group](w, "replay", "--summary", log) {
 		total[g.By] += g.Blocked
 		if g.By == "rule" && g.Blocked != rules[g.Name] || g.By == "hour" && (g.Blocked != hours[g.Name] || g.Name <= last) || g.Held+g.Observed > 0 || g.Hits == 0 {
 			t.Errorf("%+v", g)
@@ -204,56 +202,8 @@ func TestReplaySummaryCountsEachSourceOnce(t *testing.T) {
 			t.Errorf("exit status %d, no %s:\n%s%s", code, want, stdout, stderr)
 		}
 	}
-	both := jsonLines[group](w, "replay", "--summary", "--compare", w.config, log)
+	both := jsonLines[compare.Group](w, "replay", "--summary", "--compare", w.config, log)
 	if len(both) != 0 {
 		t.Errorf("of the same configuration twice: %v", both)
-	}
-}
-
-// blockedBy is a verdict that blocks, holds or observes.
-func blockedBy(source string, mode detect.Mode, hold string) *detect.Verdict {
-	return &detect.Verdict{Source: netip.MustParsePrefix(source), Rule: "probe", Mode: mode, Hold: hold}
-}
-
-func TestDifferencesAreOfWhatIsBlocked(t *testing.T) {
-	block, observe := detect.Block, detect.Observe
-	for _, c := range []struct {
-		name       string
-		this, that []*detect.Verdict
-		want       string // what only this blocks, and what the other does with it
-	}{
-		{"the same", []*detect.Verdict{blockedBy("203.0.113.7/32", block, "")}, []*detect.Verdict{blockedBy("203.0.113.7/32", block, "")}, ""},
-		{"nobody else", []*detect.Verdict{blockedBy("203.0.113.7/32", block, "")}, nil, "203.0.113.7/32 "},
-		{"held there", []*detect.Verdict{blockedBy("203.0.113.7/32", block, "")}, []*detect.Verdict{blockedBy("203.0.113.7/32", block, "a partner")}, "203.0.113.7/32 held"},
-		{"observed there", []*detect.Verdict{blockedBy("203.0.113.7/32", block, "")}, []*detect.Verdict{blockedBy("203.0.113.7/32", observe, "")}, "203.0.113.7/32 observed"},
-		{"observed here", []*detect.Verdict{blockedBy("203.0.113.7/32", observe, "")}, nil, ""},
-		{"held, then blocked", []*detect.Verdict{blockedBy("203.0.113.7/32", block, "x"), blockedBy("203.0.113.7/32", block, "")}, nil, "203.0.113.7/32 "},
-		{"its network is blocked there", []*detect.Verdict{blockedBy("2001:db8::7/128", block, "")}, []*detect.Verdict{blockedBy("2001:db8::/64", block, "")}, ""},
-		{"an address of it is blocked there", []*detect.Verdict{blockedBy("2001:db8::/64", block, "")}, []*detect.Verdict{blockedBy("2001:db8::7/128", block, "")}, "2001:db8::/64 "},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			got := ""
-			for _, d := range differences(c.this, c.that, onlyThis) {
-				got += fmt.Sprint(d.Source, " ", d.other)
-			}
-			if got != c.want {
-				t.Errorf("%q, want %q", got, c.want)
-			}
-		})
-	}
-}
-
-// A source that was held and then blocked is one blocked source.
-func TestASummaryTakesWhatBecameOfASource(t *testing.T) {
-	found := final([]*detect.Verdict{
-		blockedBy("203.0.113.7/32", detect.Block, "x"), blockedBy("203.0.113.8/32", detect.Observe, ""), blockedBy("203.0.113.9/32", detect.Block, "x"),
-		blockedBy("203.0.113.7/32", detect.Block, ""),
-	})
-	if text := outcome(found); text != "1 source would have been blocked, 1 held, 1 observed" {
-		t.Error(text)
-	}
-	encoded, err := json.Marshal(groups(found)[0])
-	if want := `{"by":"rule","name":"probe","blocked":1,"held":1,"observed":1,"hits":0}`; err != nil || string(encoded) != want {
-		t.Errorf("%s instead of %s: %v", encoded, want, err)
 	}
 }

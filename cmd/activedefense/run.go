@@ -18,6 +18,7 @@ import (
 	"activedefense/agent/api"
 	"activedefense/agent/display"
 	"activedefense/agent/state"
+	"activedefense/agent/systemd"
 	"activedefense/config"
 )
 
@@ -26,7 +27,7 @@ type runCommand struct {
 	*app
 	hangup  chan os.Signal       // SIGHUP: the configuration is to be read again
 	asked   chan chan<- []string // the same over the API; the faults go back, none if it is taken
-	service *service
+	service *systemd.Manager
 }
 
 func newRunCommand(a *app) *cobra.Command {
@@ -59,9 +60,9 @@ func (r *runCommand) run(ctx context.Context) error {
 		return err
 	}
 	log.Info().Str("version", version).Str("config", r.path()).Msg("starting")
-	r.service = newService(log)
+	r.service = systemd.New(log)
 	for {
-		r.service.ready()
+		r.service.Ready()
 		next, err := r.untilChange(ctx, log, current)
 		if errors.Is(err, state.ErrAccepted) || errors.Is(err, state.ErrBack) {
 			log.Warn().Msg("starting again with the database: " + err.Error())
@@ -96,7 +97,7 @@ func (r *runCommand) untilChange(ctx context.Context, log zerolog.Logger, curren
 	defer stop()
 	done := make(chan error, 1)
 	go func() { done <- current.Run(ctx) }()
-	alive := time.NewTicker(r.service.every())
+	alive := time.NewTicker(r.service.Every())
 	defer alive.Stop()
 	ending := ctx.Done()
 	for {
@@ -105,10 +106,10 @@ func (r *runCommand) untilChange(ctx context.Context, log zerolog.Logger, curren
 		case err := <-done:
 			return nil, err
 		case <-ending:
-			r.service.stopping()
+			r.service.Stopping()
 			ending = nil
 		case <-alive.C:
-			r.service.alive(current.Status)
+			r.service.Alive(current.Status)
 		case <-r.hangup:
 			next = r.reread(log, current, nil)
 		case answer := <-r.asked:
@@ -128,7 +129,7 @@ func (r *runCommand) untilChange(ctx context.Context, log zerolog.Logger, curren
 // reread reads the configuration again; nil: it has faults, and the one in use stays. Who asked, if anybody did, is told of the faults first:
 // the API is the agent's own, and ends with it.
 func (r *runCommand) reread(log zerolog.Logger, current *agent.Agent, answer chan<- []string) *config.Config {
-	r.service.reloading()
+	r.service.Reloading()
 	var faults []string
 	// Into the log with the faults: what stands beside it may be lost on whoever reads the log only.
 	cfg, warnings, err := r.read(config.Options{}, func(f config.Fault) {
@@ -144,7 +145,7 @@ func (r *runCommand) reread(log zerolog.Logger, current *agent.Agent, answer cha
 	if err != nil {
 		log.Error().Err(err).Msg("the new configuration is refused; continuing with the current one")
 		current.Refused(faults, false)
-		r.service.ready()
+		r.service.Ready()
 		return nil
 	}
 	warn(log, warnings)

@@ -1,17 +1,15 @@
 package main
 
 import (
-	"bytes"
-	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
-
-	"github.com/rs/zerolog"
 
 	"activedefense/agent"
 	"activedefense/config"
@@ -78,34 +76,17 @@ func TestTheServiceManagerIsTold(t *testing.T) {
 	<-d.done
 }
 
-// Each line begins with its priority, is one line, and drives no terminal.
-func TestTheJournalIsToldPriorities(t *testing.T) {
-	var out bytes.Buffer
-	log := zerolog.New(newJournal(&out)).With().Timestamp().Logger()
-	log.Info().Str("file", "a b").Msg("one\x1b[2J\nmore")
-	log.Warn().Err(errors.New("x\ny")).Msg("two")
-	log.Error().Int("n", 3).Msg("three")
-	log.Debug().Msg("four")
-	want := "<6>one\\u001b[2J\\u000amore file=\"a b\"\n<4>two error=\"x\\ny\"\n<3>three n=3\n<7>four\n"
-	if out.String() != want {
-		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
-	}
-}
-
-func TestTheJournalIsFoundByItsStream(t *testing.T) {
+func TestTheLogIsForTheJournalWhereItReads(t *testing.T) {
 	f, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if readByJournal(f, []string{"JOURNAL_STREAM=1:2"}) || readByJournal(f, nil) || readByJournal(&bytes.Buffer{}, []string{"JOURNAL_STREAM=1:2"}) {
-		t.Error("a file is taken for the journal")
-	}
-	stream, err := streamOf(f)
-	if err != nil {
+	var stat syscall.Stat_t
+	if err := syscall.Fstat(int(f.Fd()), &stat); err != nil {
 		t.Fatal(err)
 	}
-	a := &app{stderr: f, environ: []string{"JOURNAL_STREAM=" + stream}}
+	a := &app{stderr: f, environ: []string{fmt.Sprintf("JOURNAL_STREAM=%d:%d", stat.Dev, stat.Ino)}}
 	for format, want := range map[string]string{"auto": "<6>x\n", "json": "{", "console": "20"} {
 		if err := f.Truncate(0); err != nil {
 			t.Fatal(err)

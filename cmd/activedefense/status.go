@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"activedefense/agent"
 	"activedefense/agent/display"
@@ -175,10 +174,8 @@ func (c *statusCommand) write(s *agent.Status) error {
 		s.Troubles[i].Remedy = c.advice(s.Troubles[i].Remedy)
 	}
 	o := screen.Options{All: c.all}
-	if f, ok := unguarded(c.stdout).(*os.File); ok {
-		if width, height, err := term.GetSize(int(f.Fd())); err == nil {
-			o.Width, o.Height = width, height-1 // a prompt follows
-		}
+	if width, height := sizeOf(c.stdout); height > 0 {
+		o.Width, o.Height = width, height-1 // a prompt follows
 	}
 	return screen.Write(c.stdout, s, o)
 }

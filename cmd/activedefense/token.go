@@ -144,16 +144,29 @@ func (a *app) removeToken(name string) error {
 }
 
 // rewriteTokens takes the line of a token out of the file, or adds one; the other lines stay as they are. A file that is new belongs to the
-// group of its folder, which the daemon's user is in, and is closed to others; one that was there keeps owner and mode.
+// group of its folder, which the daemon's user is in, and is closed to others; one that was there keeps owner and mode. Of several at once each
+// waits for the one before, by a lock of the folder.
 func rewriteTokens(path, without, added string) error {
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	if err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX); err != nil {
+		return fmt.Errorf("lock %s: %w", folder.Name(), err)
+	}
 	old, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	var text bytes.Buffer
 	for line := range bytes.Lines(old) {
-		if fields := bytes.Fields(line); without != "" && len(fields) > 0 && string(fields[0]) == without {
+		fields := bytes.Fields(line)
+		if len(fields) > 0 && string(fields[0]) == without {
 			continue
+		}
+		if len(fields) > 0 && strings.HasPrefix(added, string(fields[0])+" ") {
+			return errors.New("another was added under that name meanwhile")
 		}
 		text.WriteString(strings.TrimRight(string(line), "\r\n") + "\n")
 	}

@@ -121,6 +121,7 @@ type Facts struct {
 	pending   fact[bool]           // somebody's edits are not committed
 	edits     []xmlapi.PendingEdit // those; none: not told. Only of a plan, as is ourselves
 	ourselves string               // as whom we act; "": not known
+	inForce   *Facts               // the running configuration and its network; nil: it is as the candidate, or a sensor that drops is not asked for. Only of a plan
 	candidate []candidateFact      // of our objects; only if pending
 
 	rights     rights

@@ -45,6 +45,29 @@ func TestOurLogProfileOnPanoramaIsMended(t *testing.T) {
 	}
 }
 
+// A rule's log forwarding profile may stand above it: the step that has it send to us, too, tells whom that reaches, and what a firewall with
+// another template needs.
+func TestWhomALogProfileAboveItsRuleReaches(t *testing.T) {
+	const profile = `<log-settings><profiles><entry name="siem"><match-list><entry name="t"><log-type>traffic</log-type><filter>All Logs</filter><send-syslog><member>siem</member></send-syslog></entry></match-list></entry></profiles></log-settings>`
+	rule := preRules(strings.Replace(letIn("web", "dmz"), "<action>", "<log-end>yes</log-end><log-setting>siem</log-setting><action>", 1))
+	template := `<log-settings><syslog><entry name="siem"><server><entry name="s"><server>192.0.2.9</server></entry></server></entry></syslog></log-settings>`
+	for where, c := range map[string]struct {
+		m     managed
+		reach string
+	}{
+		"shared":   {managed{shared: profile, branches: rule}, "its log forwarding profile stands in Shared: it reaches every firewall that this Panorama manages; to a firewall whose template has no syslog server profile"},
+		"hq":       {managed{hq: profile, branches: rule}, "its log forwarding profile stands in device group hq: it reaches every firewall of device group hq"},
+		"branches": {managed{branches: profile + rule}, "it also reaches "},
+	} {
+		c.m.local, c.m.template = withoutCleanup(), template
+		l := newPanoramaLab(t, c.m)
+		i := slices.IndexFunc(l.whole().Steps, func(s Step) bool { return strings.HasPrefix(s.Object, `security rule "web"`) })
+		if steps := l.whole().Steps; i < 0 || !strings.Contains(steps[i].Detail, c.reach) || where == "branches" && strings.Contains(steps[i].Detail, "stands in") {
+			t.Errorf("profile in %s, %d: %v", where, i, steps)
+		}
+	}
+}
+
 // What verify tells Panorama's administrator to do names what is there: the log forwarding profile of the device group, no block rule among
 // the Pre Rules before there is one.
 func TestRemediesOnPanorama(t *testing.T) {

@@ -121,6 +121,9 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 			return Plan{}, f.lines.err
 		}
 	}
+	if err := f.readInForce(ctx, d, want); err != nil {
+		return Plan{}, err
+	}
 	steps, after, left, err := planned(f, want)
 	if err != nil {
 		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
@@ -588,6 +591,18 @@ func (f *Facts) running(ctx context.Context, d *xmlapi.Device) (*Facts, error) {
 	running.own = learn(d.Show(ctx, "read the virtual system", xmlapi.VSysPath(f.VSys)))
 	running.shared = learn(d.Show(ctx, "read the shared configuration", xmlapi.SharedPath))
 	return &running, running.policyError()
+}
+
+// readInForce reads what a sensor that drops must not cut either: the running configuration and its network, where edits are not committed.
+func (f *Facts) readInForce(ctx context.Context, d *xmlapi.Device, want Expectation) (err error) {
+	if !f.mayBePending() || want.Sensor != SensorDrop {
+		return nil
+	}
+	if f.inForce, err = f.running(ctx, d); err != nil {
+		return err
+	}
+	f.inForce.readNetwork(ctx, d, want.InternetZones, d.Show)
+	return f.inForce.lines.err
 }
 
 // undone tells whether a step of ours was taken of a plan that was made before them, of which left is what is still missing.

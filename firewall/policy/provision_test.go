@@ -415,6 +415,25 @@ func TestTheSensorDropsOnlyWhereThatIsProven(t *testing.T) {
 		if warned := strings.Contains(c.Detail, "drops what the firewall itself serves"); warned != (want != "") || !strings.Contains(c.Detail, want) {
 			t.Errorf("with %q: %+v", network, c)
 		}
+		l.want.Sensor = SensorDrop
+		if steps := fmt.Sprint(l.plan()); strings.Contains(steps, "drops what the firewall itself serves") != (want != "") {
+			t.Errorf("with %q, of the rule that stands: %s", network, steps)
+		}
+	}
+}
+
+// What only somebody's edits that are not committed take from the firewall's own services, the running configuration still has: a commit
+// of ours would cut it. Of a rule that stands, and cuts what was added since, a plan says so.
+func TestTheSensorCutsNothingThatIsInForce(t *testing.T) {
+	quiet := strings.Replace(servingFirewall, "<bgp><enable>yes", "<bgp><enable>no", 1)
+	const gateways = "/config/devices/entry[@name='localhost.localdomain']/network/ike/gateway"
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = fmt.Sprintf(quiet, ikeOnIt, "") })
+	l.want.InternetZones, l.want.Sensor = []string{"provider"}, SensorDrop
+	if err := l.device.Edit(t.Context(), "by a colleague", []xmlapi.Edit{xmlapi.Delete(gateways + "/entry[@name='branch']")}); err != nil {
+		t.Fatal(err)
+	}
+	if steps := fmt.Sprint(l.plan()); strings.Contains(steps, `create security rule "active-defense-sensor"`) || !strings.Contains(steps, "IKE gateway branch on ethernet1/1 in the running configuration") {
+		t.Errorf("with a deletion that is not committed: %s", steps)
 	}
 }
 

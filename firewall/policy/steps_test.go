@@ -53,7 +53,7 @@ var stepsOfFiles = map[string][]string{
 	"position-allow-above": {`move security rule "active-defense-block-list"`, `move security rule "active-defense-block"`}, "position-partner-above": {`move security rule "active-defense-block-list"`, `move security rule "active-defense-block"`},
 	"position-pushed-above": {`person security rule "active-defense-block-list"`, `person security rule "active-defense-block"`}, "position-pushed-not-elsewhere": {`person security rule "active-defense-block-list"`, `person security rule "active-defense-block"`},
 	"position-two-above": {`move security rule "active-defense-block-list"`, `move security rule "active-defense-block"`},
-	"sensor-above-allow": {`person security rule "active-defense-sensor"`}, "sensor-disabled": {`create security rule "intrazone-default"`, `create security rule "interzone-default"`},
+	"sensor-above-allow": {`person security rule "active-defense-sensor"`}, "sensor-cuts": {`person security rule "active-defense-sensor"`}, "sensor-disabled": {`create security rule "intrazone-default"`, `create security rule "interzone-default"`},
 	"sensor-interzone-default": {`create security rule "intrazone-default"`}, "sensor-log-end": {`!change security rule "active-defense-sensor"`},
 	"sensor-logs": {`!change security rule "active-defense-sensor"`}, "sensor-missing": {`create security rule "intrazone-default"`, `create security rule "interzone-default"`},
 	"sensor-service": {`create security rule "intrazone-default"`, `create security rule "interzone-default"`}, "sensor-shadowed-by-allow": {`person security rule "temporary"`},

@@ -236,7 +236,7 @@ func (p *provisioner) matchList(l logProfile, kind string) {
 	if l.scope.pushed {
 		profile := p.p.scopes.find(l.name, "log-settings", "profiles")
 		isOurs := l.name == p.want.Names.Logs+panoramaNames && owned{p}.ourLogs(profile.Node)
-		ofPanorama{p}.step("log forwarding profile "+quoteAll([]string{l.name}), "On Panorama: "+detail, p.f.place.Reach(ofPanorama{p}.levelOfObject(profile.Node)), !isOurs,
+		ofPanorama{p}.step("log forwarding profile "+quoteAll([]string{l.name}), "On Panorama: "+detail, ofPanorama{p}.reachOfLogs(ofPanorama{p}.levelOfObject(profile.Node)), !isOurs,
 			panorama.Change{Edits: ofPanorama{p}.remoteMatchList(profile, kind)})
 		return
 	}

@@ -441,7 +441,27 @@ func (p ofPanorama) logDefault(r rule, why string) {
 	case action != r.action:
 		detail += ", as it is there, where this firewall still has " + r.action
 	}
-	p.step("security rule "+r.String(), detail, p.f.place.Reach(p.levelOf(r)), true, change)
+	p.step("security rule "+r.String(), detail, p.reachOfLogging(r, change), true, change)
+}
+
+// reachOfLogging tells whom it reaches that a rule of Panorama's logs to us: its log forwarding profile may stand above it.
+func (p ofPanorama) reachOfLogging(r rule, change panorama.Change) string {
+	for _, e := range change.Edits {
+		if at := e.XPath(); !(panorama.Change{Edits: []xmlapi.Edit{e}}).InTemplate() && !strings.HasPrefix(at, panorama.LevelPath(p.levelOf(r))+"/") {
+			level := panorama.LevelOf(at)
+			return "its log forwarding profile stands in " + levelName(level) + ": " + p.reachOfLogs(level)
+		}
+	}
+	return p.reachOfLogs(p.levelOf(r))
+}
+
+// reachOfLogs tells whom match lists of ours at a level reach, and what those need in their own templates.
+func (p ofPanorama) reachOfLogs(level string) string {
+	reach := p.f.place.Reach(level)
+	if server, _ := p.remoteServer(); server != "" && !p.f.place.Alone(level) {
+		reach += "; to a firewall whose template has no syslog server profile " + quoteAll([]string{server}) + " nothing can be pushed until it has one"
+	}
+	return reach
 }
 
 // remoteLogging has a rule of Panorama's log to us as putLogs does: a profile that it names gets match lists of ours, but where the rule is

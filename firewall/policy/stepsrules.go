@@ -246,7 +246,9 @@ func (p *provisioner) putLogs(rules []rule, profile string) {
 		switch {
 		case r.layer == layerDefault:
 		case r.layer != layerLocal:
-			ofPanorama{p}.step("security rule "+r.String(), "On Panorama: a log forwarding profile that sends all traffic and threat logs to us, at session end: it "+strings.Join(faults, ", "), p.f.place.Reach(ofPanorama{p}.levelOf(r)), !ofPanorama{p}.isOwn(r), ofPanorama{p}.remoteLogging(r))
+			change := ofPanorama{p}.remoteLogging(r)
+			ofPanorama{p}.step("security rule "+r.String(), "On Panorama: a log forwarding profile that sends all traffic and threat logs to us, at session end: it "+strings.Join(faults, ", "),
+				ofPanorama{p}.reachOfLogging(r, change), !ofPanorama{p}.isOwn(r), change)
 		case foreign && r.logProfile != "":
 			p.join(r, p.rulePath(r.name))
 		default:
@@ -298,6 +300,10 @@ func (p *provisioner) sensorRule(profile string) {
 	n := p.want.Names.Sensor
 	if _, stands := (owned{p}).named(n); stands && !p.planned(n) {
 		var f findings
+		if p.cutsOwn(&f, deciding); len(f.warns) > 0 {
+			p.person("security rule "+quoteAll([]string{n}), strings.Join(f.warns, "; ")+". "+strings.Join(f.remedies, " "))
+			f = findings{}
+		}
 		if p.allowsBelow(&f, deciding); len(f.fails) > 0 {
 			p.person("security rule "+quoteAll([]string{n}), "It keeps rules from being reached, which a move would have allow again: "+strings.Join(f.fails, "; ")+". If they are meant to: "+strings.Join(f.remedies, " ")+
 				" Or delete it, and provision has the default rules log in its place.")
@@ -309,7 +315,7 @@ func (p *provisioner) sensorRule(profile string) {
 func (p *provisioner) makeSensor(silent []rule, deciding map[traffic]int, profile string) {
 	n, why := p.want.Names, ""
 	if p.want.Sensor == SensorDrop {
-		cut := p.wouldCut(deciding)
+		cut := append(p.wouldCut(deciding), p.f.inForceCut(p.want)...)
 		if len(cut) == 0 {
 			entry := p.dropRule(n.Sensor, "drops and logs what no other rule allowed, so that Active Defense sees scans", []string{anything}, profile)
 			detail := fmt.Sprintf("last rule, from %s, any to any: drop and log", quoteAll(p.zones.zones))
@@ -368,6 +374,19 @@ func (p *provisioner) wouldCut(deciding map[traffic]int) (cut []string) {
 		default:
 			cut = append(cut, p.ownTraffic()...)
 		}
+	}
+	return cut
+}
+
+// inForceCut is what it would take away from what the running configuration allows, where edits of others are not committed, with which
+// the plan is made: a commit of ours leaves them waiting.
+func (f *Facts) inForceCut(want Expectation) (cut []string) {
+	if f.inForce == nil {
+		return nil
+	}
+	running := &provisioner{verifier: newVerifier(f.inForce, want)}
+	for _, what := range running.wouldCut(running.deciding()) {
+		cut = append(cut, what+" in the running configuration, from which somebody's edits take it that are not committed")
 	}
 	return cut
 }
