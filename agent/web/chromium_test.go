@@ -150,7 +150,13 @@ func (w *window) open(path string) {
 // until waits until an expression is true, whatever is loaded meanwhile.
 func (w *window) until(what, expression string) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	w.within(patience, what, expression)
+}
+
+// within is until, with a bound of its own.
+func (w *window) within(bound time.Duration, what, expression string) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, bound)
 	defer cancel()
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
