@@ -102,7 +102,7 @@ func (s *stage) serve() {
 // say has the agent say something of itself; what is not given is well.
 func (s *stage) say(fields map[string]any) {
 	all := map[string]any{"version": "test", "ready": true, "troubles": []any{}, "blacklist": 1, "held": 0, "observed": 0, "lines_per_second": 1234,
-		"store": map[string]any{"kind": "sqlite", "ok": true}, "firewalls": []any{}, "inputs": []any{}, "policies": []any{}}
+		"store": map[string]any{"kind": "sqlite", "ok": true, "size_bytes": 123456789}, "firewalls": []any{}, "inputs": []any{}, "policies": []any{}}
 	for name, value := range fields {
 		all[name] = value
 	}

@@ -164,7 +164,7 @@ func TestRecordsAreSearched(t *testing.T) {
 // What is not known is said to be so.
 func TestTheUnknownIsSaid(t *testing.T) {
 	s := newStage(t, false)
-	s.say(map[string]any{"blacklist": nil, "held": nil, "observed": nil, "ready": false, "not_ready": []string{"the list is not loaded yet"}, "firewalls": []any{map[string]any{"name": "LAB-FW-01", "state": "unknown"}},
+	s.say(map[string]any{"store": map[string]any{}, "blacklist": nil, "held": nil, "observed": nil, "ready": false, "not_ready": []string{"the list is not loaded yet"}, "firewalls": []any{map[string]any{"name": "LAB-FW-01", "state": "unknown"}},
 		"inputs": []any{map[string]any{"path": "/var/log/Firewall/a.log"}}, "policies": []any{map[string]any{"firewall": "LAB-FW-01", "state": "unknown"}}})
 	v := s.visitor()
 	v.do(step{"/", nil, 200, "Not ready: the list is not loaded yet"}, step{"/", nil, 200, "Blocked unknown sources"}, step{"/", nil, 200, "0 of 1 answer"}, step{"/", nil, 200, "size unknown"},

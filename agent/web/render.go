@@ -23,7 +23,7 @@ func parse(p *Pages) (map[string]*template.Template, error) {
 		"stamp":   stamp,
 		"ago":     func(from, now any) string { return span(timeOf(now).Sub(timeOf(from))) },
 		"count":   count,
-		"bytes":   func(n any) string { return display.Bytes(reflect.ValueOf(n).Int()) },
+		"bytes":   display.Bytes,
 		"seconds": func(s float64) string { return span(time.Duration(s * float64(time.Second))) },
 		"page":    func(address string) string { return "/ui/address/" + url.PathEscape(address) },
 		"join":    strings.Join,
