@@ -1,9 +1,13 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"image"
+	"image/color"
+	"image/png"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -14,6 +18,8 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
+	"activedefense/agent/pace"
+	"activedefense/config"
 	"activedefense/store"
 )
 
@@ -122,24 +128,52 @@ func keyboard(t *testing.T, browser context.Context) {
 	w.until("it is released", `document.querySelector(".done")?.innerText.startsWith("It is released")`)
 }
 
-// everyPage is filled with something on each page.
+// everyPage is a stage with something on each page, as a day in a small network may look.
 func everyPage(t *testing.T) (s *stage, paths []string) {
 	s = newStage(t, true)
-	now := time.Now()
-	s.put("203.0.113.1/32", store.Blocked, func(b *store.Block) {
-		b.Evidence = []store.Evidence{{Time: now, Device: "LAB-FW-01", Line: strings.Repeat("SrcIP=203.0.113.1; DstIP=198.51.100.7; ", 12)}}
+	now := time.Now().Truncate(time.Second)
+	s.cfg.Firewalls = []config.Firewall{{Name: "LAB-FW-01"}, {Name: "LAB-FW-02"}}
+	hour := now.UTC().Truncate(time.Hour)
+	for i := range 700 {
+		if at := hour.Add(time.Duration(i-699) * time.Hour); i < 200 || i > 212 {
+			s.hours = append(s.hours, pace.Hour{From: at, Lines: uint64(3600 * (1500 + 300*((i*7)%11) - 40*(i%24))), Seconds: 3600})
+		}
+	}
+	rules := []struct{ rule, why, device string }{{"port-scan", "14 ports of 198.51.100.7 within 10 minutes", "LAB-FW-01"}, {"login", "11 failed logins within 10 minutes, of vpn-portal", "LAB-FW-02"},
+		{"host-sweep", "10 addresses on port 3389 within 10 minutes", "LAB-FW-01"}, {"vulnerability", "SSH User Authentication Brute Force Attempt (40015)", "LAB-FW-02"}, {"probe", "30 refused targets within 24 hours", "LAB-FW-01"}}
+	for i := range 60 {
+		s.put(fmt.Sprintf("203.0.113.%d/32", 60-i), store.Blocked, func(b *store.Block) {
+			of := rules[i%len(rules)]
+			b.Rule, b.Reason, b.Device, b.Hits, b.Grade = of.rule, of.why, of.device, int64(11+i*5%31), store.Grade(1+i%2)
+			b.BlockedAt = now.Add(-time.Duration((60-i)*(60-i)) * 20 * time.Second)
+			b.FirstSeen, b.LastSeen = b.BlockedAt.Add(-4*time.Minute), b.BlockedAt.Add(time.Minute)
+		})
+	}
+	line := "Nov 29 12:00:00 lab-fw-01 SrcLocation=Netherlands; SrcIP=203.0.113.99; SrcPort=40000; SrcUser=; DstLocation=Australia; DstIP=198.51.100.7; DstPort=%d; Action=deny; RuleName=last; Severity=; Subtype=drop; Type=TRAFFIC;"
+	s.put("203.0.113.99/32", store.Blocked, func(b *store.Block) {
+		b.Grade, b.Target, b.Reason, b.Hits = store.Forgeable, "198.51.100.7", "11 ports of 198.51.100.7 within 10 minutes", 11
+		b.Evidence = []store.Evidence{{Time: now.Add(-4 * time.Minute), Device: "LAB-FW-01", Line: fmt.Sprintf(line, 22)}, {Time: now, Device: "LAB-FW-01", Line: fmt.Sprintf(line, 3389)}}
 	})
+	if err := s.store.SaveEnforced(t.Context(), "LAB-FW-01", []store.Enforcement{{Address: netip.MustParsePrefix("203.0.113.99/32"), Since: now, Until: now.Add(30 * 24 * time.Hour), Seen: now}}, nil); err != nil {
+		t.Fatal(err)
+	}
 	s.put("203.0.113.2/32", store.Held)
 	s.put("2001:db8:1234:5678::/64", store.Observed)
-	s.log(store.Record{Time: now.Add(-time.Minute).Truncate(time.Second), Device: "LAB-FW-01", Src: netip.MustParseAddr("203.0.113.1"), SrcCountry: "Netherlands", SrcPort: 40000, Dst: netip.MustParseAddr("198.51.100.7"), DstPort: 22, Action: "deny", Type: "TRAFFIC", Rule: "internet-in"})
+	s.log(store.Record{Time: now.Add(-time.Minute), Device: "LAB-FW-01", Src: netip.MustParseAddr("203.0.113.99"), SrcCountry: "Netherlands", SrcPort: 40000, Dst: netip.MustParseAddr("198.51.100.7"), DstPort: 22, Action: "deny", Type: "TRAFFIC", Rule: "internet-in", Outcome: store.Refused})
+	s.log(store.Record{Time: now.Add(-2 * time.Minute), Src: netip.MustParseAddr("192.0.2.99"), Dst: netip.MustParseAddr("198.51.100.7"), DstPort: 443, Action: "allow", Type: "TRAFFIC", Outcome: store.Answered})
+	v := s.signedIn("anna")
+	v.do(step{"/ui/allow", []string{"entry", "198.51.100.20", "reason", "a scanner of ours", "for", "7d"}, 200, ""}, step{"/ui/allow", []string{"entry", "198.51.100.21"}, 200, ""})
 	s.say(map[string]any{
-		"troubles":  []any{map[string]any{"since": now, "what": "firewall-down: LAB-FW-02 does not answer", "remedy": "Look at its management interface: https://192.0.2.2"}},
-		"firewalls": []any{map[string]any{"name": "LAB-FW-01", "state": "up", "up": true, "since": now, "mode": "dynamic-tag", "tags": 1, "desired": 1, "seen_at": now}, map[string]any{"name": "LAB-FW-02", "state": "down", "since": now, "mode": "edl", "error": "dial tcp 192.0.2.2:443: i/o timeout", "left_out": 3}},
-		"inputs":    []any{map[string]any{"path": "/var/log/Firewall/LAB-FW-01.log", "lines": 123456789, "last_event": now}, map[string]any{"path": "/var/log/Firewall/LAB-FW-02.log", "silent_since": now, "error": "permission denied"}},
-		"policies": []any{map[string]any{"firewall": "LAB-FW-01", "state": "fail", "since": now, "at": now, "checks": []any{map[string]any{"firewall": "LAB-FW-01", "check": "rule", "result": "fail", "detail": "no rule drops what is tagged", "remedy": "activedefense provision --firewall LAB-FW-01 --apply --commit"},
+		"blacklist": 61, "held": 1, "observed": 1,
+		"configuration": map[string]any{"path": "/etc/activedefense/activedefense.yaml", "loaded_at": now, "refused_at": now, "faults": []string{"edl.listen: is not an address"}},
+		"troubles":      []any{map[string]any{"since": now.Add(-7 * time.Minute), "what": "firewall-down: LAB-FW-02 does not answer: dial tcp 192.0.2.2:443: i/o timeout", "remedy": "see that its management interface answers this host; until then it enforces what it has, and the list"}},
+		"firewalls": []any{map[string]any{"name": "LAB-FW-01", "state": "up", "up": true, "since": now, "mode": "dynamic-tag", "tags": 61, "desired": 61, "seen_at": now}, map[string]any{"name": "LAB-FW-02", "state": "down", "since": now, "mode": "edl", "error": "dial tcp 192.0.2.2:443: i/o timeout", "left_out": 3,
+			"brake": "40 of 61 would go", "refused_count": 1, "refused": []string{"203.0.113.9: invalid"}, "strays": 2, "unseen": 1, "fallback": true}},
+		"inputs": []any{map[string]any{"path": "/var/log/Firewall/LAB-FW-01.log", "lines": 123456789, "last_event": now}, map[string]any{"path": "/var/log/Firewall/LAB-FW-02.log", "silent_since": now, "error": "permission denied", "clock": "they are two hours ahead"}},
+		"policies": []any{map[string]any{"firewall": "LAB-FW-01", "state": "fail", "since": now, "at": now, "checks": []any{map[string]any{"firewall": "LAB-FW-01", "check": "block-rule", "result": "fail", "detail": "no rule drops what is tagged", "remedy": "activedefense provision --firewall LAB-FW-01 --apply --commit"},
 			map[string]any{"firewall": "LAB-FW-01", "check": "licence", "result": "warn", "detail": "ends soon", "remedy": "renew it"}}}},
 	})
-	return s, []string{"/", "/ui/blocked?state=all", "/ui/blocked?q=nothing", "/ui/address/203.0.113.1", "/ui/address/203.0.113.2", "/ui/address/192.0.2.99", "/ui/records?since=24h", "/ui/firewalls", "/ui/allow", "/ui/history", "/ui/settings", "/ui/nothing"}
+	return s, []string{"/", "/ui/blocked?state=all", "/ui/blocked?q=nothing", "/ui/address/203.0.113.99", "/ui/address/203.0.113.2", "/ui/address/192.0.2.99", "/ui/records?since=24h", "/ui/firewalls", "/ui/allow", "/ui/history", "/ui/settings", "/ui/nothing"}
 }
 
 // contrast gives what cannot be read well: texts whose colour is too near to what is behind them (WCAG 2.2, 1.4.3: 4.5 to 1).
@@ -174,7 +208,7 @@ func readable(t *testing.T, browser context.Context) {
 		}
 	}
 	for _, path := range paths {
-		w.do(chromedp.EmulateViewport(1280, 900))
+		w.do(chromedp.EmulateViewport(1100, 1480))
 		w.open(path)
 		for _, scheme := range []string{"light", "dark"} {
 			w.prefer(scheme)
@@ -210,10 +244,43 @@ func (w *window) picture(folder, look, path string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	picture = smaller(w.t, picture)
 	name := strings.Trim(strings.NewReplacer("/", "-", "?", "-", "=", "-", "&", "-").Replace(path), "-")
 	if err := os.WriteFile(filepath.Join(folder, look+"-"+name+".png"), picture, 0o644); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// smaller gives a picture with fewer colours, which takes a third of the room and looks the same.
+func smaller(t *testing.T, picture []byte) []byte {
+	t.Helper()
+	given, err := png.Decode(bytes.NewReader(picture))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, known := image.NewPaletted(given.Bounds(), nil), map[color.Color]uint8{}
+	for i := range out.Pix {
+		x, y := i%out.Stride, i/out.Stride
+		r, g, b, _ := given.At(x, y).RGBA()
+		step := func(v uint32) uint8 { return uint8(min((v>>8+4)/8*8, 255)) }
+		c := color.RGBA{step(r), step(g), step(b), 255}
+		at, is := known[c]
+		if !is && len(out.Palette) == 256 {
+			at = uint8(out.Palette.Index(c))
+			known[c] = at
+		} else if !is {
+			at = uint8(len(out.Palette))
+			out.Palette = append(out.Palette, c)
+			known[c] = at
+		}
+		out.Pix[i] = at
+	}
+	var text bytes.Buffer
+	encoder := png.Encoder{CompressionLevel: png.BestCompression}
+	if err := encoder.Encode(&text, out); err != nil {
+		t.Fatal(err)
+	}
+	return text.Bytes()
 }
 
 func harmless(t *testing.T, browser context.Context) {

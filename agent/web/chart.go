@@ -151,9 +151,13 @@ func (c *chart) SVG() template.HTML {
 	fmt.Fprintf(&b, `<title id="%s-title">%s</title><desc id="%[1]s-desc">%[3]s</desc>`, escape(c.ID), escape(c.Title), escape(c.Describe()))
 	step := float64(plotRight-plotLeft) / float64(max(len(c.Points), 1))
 	y := func(v float64) float64 { return plotBottom - v/top*(plotBottom-plotTop) }
-	for i, p := range c.Points {
-		if !p.Known {
-			fmt.Fprintf(&b, `<rect class="unknown" x="%.1f" y="%d" width="%.1f" height="%d"/>`, plotLeft+float64(i)*step, plotTop, step, plotBottom-plotTop)
+	for i := 0; i < len(c.Points); i++ {
+		from := i
+		for i < len(c.Points) && !c.Points[i].Known {
+			i++
+		}
+		if i > from {
+			fmt.Fprintf(&b, `<rect class="unknown" x="%.1f" y="%d" width="%.1f" height="%d"/>`, plotLeft+float64(from)*step, plotTop, float64(i-from)*step, plotBottom-plotTop)
 		}
 	}
 	for _, v := range []float64{0, top / 2, top} {

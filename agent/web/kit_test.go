@@ -36,6 +36,7 @@ type stage struct {
 	store  *store.Store
 	status atomic.Pointer[map[string]any] // what the agent says of itself
 	api    *api.API
+	hours  []pace.Hour // in which lines were read
 	url    string
 	cut    func() // ends serving
 }
@@ -69,7 +70,7 @@ func newStage(t *testing.T, tokens bool) *stage {
 		Labels:   func(context.Context) (*labels.Set, error) { return labels.New(labels.Options{Now: time.Now}), nil },
 		Settings: detect.Settings{}, Log: zerolog.Nop(), Status: func() any { return *s.status.Load() },
 		Enforced: func() int64 { n, _ := st.Version(context.Background()); return n }, Rate: func() float64 { return 1234 },
-		Pace:  func() []pace.Hour { return nil },
+		Pace:  func() []pace.Hour { return s.hours },
 		Pause: func(context.Context, time.Duration) bool { return true },
 	})
 	s.api = a

@@ -59,7 +59,7 @@ func (s *status) Up() (n int) {
 }
 
 // newest is how many entries the first page shows.
-const newest = "20"
+const newest = "10"
 
 // overviewed is what the first page shows.
 type overviewed struct {

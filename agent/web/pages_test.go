@@ -167,9 +167,22 @@ func TestTheUnknownIsSaid(t *testing.T) {
 	s.say(map[string]any{"store": map[string]any{}, "blacklist": nil, "held": nil, "observed": nil, "ready": false, "not_ready": []string{"the list is not loaded yet"}, "firewalls": []any{map[string]any{"name": "LAB-FW-01", "state": "unknown"}},
 		"inputs": []any{map[string]any{"path": "/var/log/Firewall/a.log"}}, "policies": []any{map[string]any{"firewall": "LAB-FW-01", "state": "unknown"}}})
 	v := s.visitor()
-	v.do(step{"/", nil, 200, "Not ready: the list is not loaded yet"}, step{"/", nil, 200, "Blocked unknown sources"}, step{"/", nil, 200, "0 of 1 answer"}, step{"/", nil, 200, "size unknown"},
+	v.do(step{"/", nil, 200, "Not ready: the list is not loaded yet"}, step{"/", nil, 200, "Sources blocked unknown"}, step{"/", nil, 200, "Firewalls that answer 0 of 1"}, step{"/", nil, 200, "size unknown"},
 		step{"/", nil, 200, "LAB-FW-01 unknown"}, step{"/ui/firewalls", nil, 200, "Not looked at yet"}, step{"/ui/address/203.0.113.7", nil, 200, "no record of it is stored"},
 		step{"/ui/address/203.0.113.7", nil, 200, "Country unknown"}, step{"/ui/address/x", nil, 400, "neither an address nor a network"})
+}
+
+// While enforcement is paused, what can be done is to resume it.
+func TestAPauseCanBeEnded(t *testing.T) {
+	s := newStage(t, true)
+	s.say(map[string]any{"paused": map[string]any{"since": time.Now(), "until": time.Now().Add(time.Hour), "by": "anna", "reason": "a test"}})
+	if _, text := s.signedIn("anna").get("/"); !strings.Contains(text, "Resume enforcement") || strings.Contains(text, "/ui/pause") {
+		t.Errorf("the page is %s", plain(text))
+	}
+	s.say(nil)
+	if _, text := s.signedIn("anna").get("/"); strings.Contains(text, "Resume enforcement") || !strings.Contains(text, "/ui/pause") {
+		t.Errorf("without a pause, the page is %s", plain(text))
+	}
 }
 
 // Troubles come first, with their remedies, and so do the checks that a person should see to.

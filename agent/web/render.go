@@ -51,7 +51,7 @@ func parse(p *Pages) (map[string]*template.Template, error) {
 }
 
 // A moment is a time as a page has it: as people of this place read it, and as programs do.
-type moment struct{ ISO, Text string }
+type moment struct{ ISO, Date, Clock string }
 
 // stamp renders a time, or a pointer to one; nil and the zero time are none.
 func stamp(v any) *moment {
@@ -59,7 +59,8 @@ func stamp(v any) *moment {
 	if t.IsZero() {
 		return nil
 	}
-	return &moment{t.Local().Format(time.RFC3339), display.LocalTime(t)}
+	date, clock, _ := strings.Cut(display.LocalTime(t), " ")
+	return &moment{t.Local().Format(time.RFC3339), date, clock}
 }
 
 func timeOf(v any) time.Time {
