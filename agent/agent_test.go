@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +73,35 @@ func TestADatabaseThatWasAwayAndLostSomethingIsSaidToHave(t *testing.T) {
 		if _, is := h.trouble(); is {
 			t.Error("still a trouble")
 		}
+	}
+}
+
+// A database that is refused at a start is left as it is: not made, not upgraded, and this agent is not entered in it.
+func TestARefusedDatabaseIsNotWrittenTo(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, state.MarkFile), []byte(`{"version":5,"agent":"0123456789abcdef","batch":7}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a, err := New(t.Context(), &config.Config{StateDir: dir}, Options{Logger: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	for ctx.Err() == nil && a.Status().Store.Refused == "" {
+		runtime.Gosched()
+	}
+	if s := a.Status().Store; !strings.Contains(s.Refused, "was at version 5") || s.Kind != "sqlite" {
+		t.Errorf("it is %+v", s)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, DatabaseFile)); err != nil || info.Size() > 4096 { // SQLite's own header
+		t.Errorf("it has %v: %v", info, err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/durable"
 	"activedefense/agent/state"
 	"activedefense/agent/trouble"
 	"activedefense/store"
@@ -150,6 +151,14 @@ func (h *health) trouble() (t trouble.Trouble, is bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return trouble.Trouble{Since: h.since, What: "store: reading has stopped: " + err.Error(), Remedy: lostRemedy}, true
+}
+
+// unanswered gives the file in a folder whose writing has not ended for long, since when, and for how many seconds; "" and 0: there is none.
+func unanswered(dir string, now time.Time) (path string, since time.Time, waited float64) {
+	if path, since = durable.Unanswered(dir); path == "" || now.Sub(since) < slow {
+		return "", time.Time{}, 0
+	}
+	return path, since, now.Sub(since).Seconds()
 }
 
 // HealthStatus is the state of the store.

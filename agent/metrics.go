@@ -33,6 +33,7 @@ var (
 	descReady      = desc("ready", "1 when the list is loaded, the inputs are open and the store is written to.")
 	descStoreUp    = desc("store_up", "1 while the store is available.")
 	descNoAnswer   = desc("store_no_answer_seconds", "How long a call of the store has not been answered that should have been, from 5 s on; else 0.")
+	descUnwritten  = desc("state_dir_no_answer_seconds", "How long the disk has not answered a write in state_dir, from 5 s on; else 0.")
 	descStoreSize  = desc("store_size_bytes", "Size of the database, looked at every minute: of SQLite its file less what is free in it, of PostgreSQL the tables of the records.")
 	descCommitted  = desc("store_last_commit_timestamp_seconds", "When what was read was last stored; absent before that.")
 	descLines      = desc("lines_total", "Lines read, by file and outcome: record, ignored, bad.", "file", "outcome")
@@ -63,9 +64,13 @@ var (
 	descListSize   = desc("list_entries", "Entries of the served list.")
 	descListOut    = desc("list_left_out", "Blocked addresses left out of the list because of edl.max_entries.")
 	descListCert   = desc("list_certificate_expiry_timestamp_seconds", "When the list's certificate expires.")
+	descListCA     = desc("list_ca_expiry_timestamp_seconds", "When the built-in CA of the list expires; absent with edl.tls.cert_file.")
+	descKeyEnds    = desc("firewall_key_expiry_timestamp_seconds", "When the firewall's API key expires at the latest; absent where that is not known, or it does not.", "firewall")
+	descCertEnds   = desc("firewall_certificate_expiry_timestamp_seconds", "When the certificate of the firewall's management interface expires, or the CA that it is trusted by; absent before it was seen.", "firewall")
 	descFetches    = desc("list_fetches_total", "Fetches of the list answered completely.")
 	descTurnedAway = desc("list_turned_away_total", "Fetches that did not get the list, by reason: unready, refused, crowded, withheld, distrusted, misnamed.", "why")
 	descUp         = desc("firewall_up", "1 when the firewall answers and the last reconcile succeeded, or it is on standby; absent before its first answer.", "firewall")
+	descMaintained = desc("firewall_maintenance", "1 for a firewall in maintenance, which is left alone and has none of the other metrics of firewalls.", "firewall")
 	descStandby    = desc("firewall_standby", "1 for the passive member of an HA pair that does not accept tags.", "firewall")
 	descTags       = desc("firewall_tags", "Addresses of Active Defense that are on the firewall.", "firewall")
 	descDesired    = desc("firewall_desired", "Addresses that should be on the firewall.", "firewall")
@@ -133,6 +138,9 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(descListSize, float64(s.List.Entries))
 		gauge(descListOut, float64(s.List.LeftOut))
 		gauge(descListCert, seconds(s.List.CertNotAfter))
+		if !s.List.CAEnds.IsZero() {
+			gauge(descListCA, seconds(s.List.CAEnds))
+		}
 		count(descFetches, float64(s.List.Fetches))
 		for why, n := range map[string]uint64{"unready": s.List.Unready, "refused": s.List.Refused, "crowded": s.List.Crowded,
 			"withheld": s.List.Withheld, "distrusted": s.List.Distrusted, "misnamed": s.List.Misnamed} {
@@ -166,6 +174,7 @@ func collectProgram(s *Status, gauge func(d *prometheus.Desc, v float64, labels 
 	gauge(descReady, oneIf(s.Ready))
 	gauge(descStoreUp, oneIf(s.Store.OK))
 	gauge(descNoAnswer, s.Store.NoAnswer)
+	gauge(descUnwritten, s.Unwritten)
 	if s.Store.Size != nil {
 		gauge(descStoreSize, float64(*s.Store.Size))
 	}
@@ -213,6 +222,10 @@ func collectNotices(s *Status, gauge, count func(d *prometheus.Desc, v float64, 
 
 // collectFirewall sends what is known of one firewall.
 func collectFirewall(f *enforce.Status, gauge func(d *prometheus.Desc, v float64, labels ...string)) {
+	gauge(descMaintained, oneIf(f.State == enforce.StateMaintenance), f.Name)
+	if f.State == enforce.StateMaintenance {
+		return
+	}
 	if f.State != enforce.StateUnknown {
 		gauge(descUp, oneIf(f.Up), f.Name)
 	}
@@ -238,14 +251,22 @@ func collectFirewall(f *enforce.Status, gauge func(d *prometheus.Desc, v float64
 	gauge(descStandby, oneIf(f.Standby), f.Name)
 	gauge(descWaiting, f.Waiting, f.Name)
 	gauge(descFallback, oneIf(f.Fallback), f.Name)
+	for _, a := range f.Access {
+		if a.KeyEnds != nil {
+			gauge(descKeyEnds, seconds(*a.KeyEnds), a.Firewall)
+		}
+		if a.CertificateEnds != nil {
+			gauge(descCertEnds, seconds(*a.CertificateEnds), a.Firewall)
+		}
+	}
 	if f.LastSuccess != nil {
 		gauge(descSuccess, seconds(*f.LastSuccess), f.Name)
 	}
 }
 
-// label writes a file's name, which may be any bytes, as a label, which must be UTF-8: no two names become one.
+// label writes a file's name, which may be any bytes, as a label, which must be UTF-8 and drives no terminal: no two names become one.
 func label(name string) string {
-	if utf8.ValidString(name) {
+	if utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return r == '\\' || !strconv.IsPrint(r) }) {
 		return name
 	}
 	return strings.Trim(strconv.Quote(name), `"`)

@@ -139,6 +139,10 @@ const refusedEvery = 5 * time.Second
 func (a *Agent) openStore(ctx context.Context) (*store.Store, error) {
 	opts := store.Options{URL: string(a.cfg.Store.URL), Path: filepath.Join(a.cfg.StateDir, DatabaseFile),
 		Instance: a.instance, KeepRecords: a.cfg.Store.KeepRecords}
+	opts.Before = func(ctx context.Context, st *store.Store) error {
+		a.store.Store(st) // which it is can be told also where it is refused
+		return state.NewMarker(a.cfg.StateDir, a.instance, st, a.clock, a.log).Before(ctx)
+	}
 	for try := 0; ; try++ {
 		var st *store.Store
 		err := a.patiently(func() (err error) { st, err = store.Open(ctx, opts); return err })
@@ -155,7 +159,11 @@ func (a *Agent) openStore(ctx context.Context) (*store.Store, error) {
 				return nil, err
 			}
 		}
-		if !loop.Pause(ctx, line.Backoff(try)) {
+		pause := line.Backoff(try)
+		if isLost(err) {
+			pause = min(pause, refusedEvery)
+		}
+		if !loop.Pause(ctx, pause) {
 			return nil, nil
 		}
 	}

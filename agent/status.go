@@ -25,16 +25,17 @@ type Status struct {
 	Ready         bool                   `json:"ready"`
 	NotReady      []string               `json:"not_ready,omitempty"` // why, in words
 	Store         StoreStatus            `json:"store"`
-	Inputs        []line.InputStatus     `json:"inputs"`              // at most 1000, those in trouble and those behind before others
-	NotShown      int                    `json:"inputs_not_shown"`    // files beyond that
-	Files         line.FileSums          `json:"files"`               // sums over all files, shown or not
-	Unstored      int64                  `json:"lines_not_stored"`    // lines that were read and are not stored yet: they are read again if this ends
-	Resting       int                    `json:"inputs_resting"`      // files beyond inputs[].max_files that have not changed since they were read to their ends
-	Queued        int                    `json:"inputs_waiting"`      // files beyond inputs[].max_files that have something to read, and wait for their turn
-	FilesLost     uint64                 `json:"files_lost"`          // since the start: files of which lines may be lost that were not read
-	Heard         []silence.Status       `json:"heard"`               // of each input, when it last had a line, and what is silent
-	BadLines      []line.BadLine         `json:"bad_lines,omitempty"` // the first 20 lines that could not be parsed
-	Stored        uint64                 `json:"stored"`              // records committed since the start
+	Unwritten     float64                `json:"state_dir_no_answer_seconds,omitempty"` // how long the disk has not answered a write in state_dir, from 5 s on
+	Inputs        []line.InputStatus     `json:"inputs"`                                // at most 1000, those in trouble and those behind before others
+	NotShown      int                    `json:"inputs_not_shown"`                      // files beyond that
+	Files         line.FileSums          `json:"files"`                                 // sums over all files, shown or not
+	Unstored      int64                  `json:"lines_not_stored"`                      // lines that were read and are not stored yet: they are read again if this ends
+	Resting       int                    `json:"inputs_resting"`                        // files beyond inputs[].max_files that have not changed since they were read to their ends
+	Queued        int                    `json:"inputs_waiting"`                        // files beyond inputs[].max_files that have something to read, and wait for their turn
+	FilesLost     uint64                 `json:"files_lost"`                            // since the start: files of which lines may be lost that were not read
+	Heard         []silence.Status       `json:"heard"`                                 // of each input, when it last had a line, and what is silent
+	BadLines      []line.BadLine         `json:"bad_lines,omitempty"`                   // the first 20 lines that could not be parsed
+	Stored        uint64                 `json:"stored"`                                // records committed since the start
 	Rate          float64                `json:"lines_per_second"`
 	Detect        line.DetectStatus      `json:"detect"`
 	Blacklist     *int                   `json:"blacklist"`               // addresses and networks blocked now; as the next two nil: it is not known, for the blacklist was not loaded yet
@@ -103,6 +104,7 @@ func (a *Agent) Status() Status {
 		s.Store.Kind, s.Store.Host, s.Store.Database, s.Store.Identity = st.Kind(), at.Host, at.Database, at.Identity
 	}
 	read := a.stats.Status(now)
+	silence.Spare(read.Heard, a.cfg.LeftAlone)
 	s.Files, s.Unstored = read.Files, read.Unstored
 	s.Inputs, s.NotShown, s.BadLines, s.Heard = append(s.Inputs, read.Inputs...), read.NotShown, read.BadLines, append([]silence.Status{}, read.Heard...)
 	s.Stored, s.Rate, s.Detect, s.Store.LastCommit = read.Stored, read.Rate, read.Detect, read.LastCommit
@@ -123,6 +125,7 @@ func (a *Agent) Status() Status {
 	s.Ours = a.oursStatus()
 	s.Firewalls, s.Policies = a.fleet.Status()
 	s.Notices = a.notices.Status()
+	_, _, s.Unwritten = unanswered(a.cfg.StateDir, now)
 	s.Troubles = a.troubles(&s, &read)
 	for _, c := range read.Crowds {
 		s.Resting, s.Queued = s.Resting+c.Resting, s.Queued+c.Waiting
@@ -139,7 +142,7 @@ func (a *Agent) Status() Status {
 // look is what a person should see to now, and what was seen since the start.
 func look(a *Agent) ([]trouble.Trouble, trouble.Seen) {
 	s := a.Status()
-	return s.Troubles, trouble.Seen{Started: a.started, Now: s.Now, Reading: a.reading.Load(), Detect: s.Detect, Firewalls: s.Firewalls, Policies: s.Policies, List: s.List}
+	return s.Troubles, trouble.Seen{Started: a.started, Now: s.Now, Reading: a.reading.Load(), Detect: s.Detect, Firewalls: s.Firewalls, Policies: s.Policies, List: s.List, Heard: s.Heard, LeftAlone: a.cfg.LeftAlone}
 }
 
 // troubles is what a person should see to, the worst first.
@@ -150,7 +153,8 @@ func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 	if t, lost := a.health.trouble(); lost {
 		away = []trouble.Trouble{t}
 	}
-	all := slices.Concat(away, trouble.Inputs(read), trouble.Crowds(read.Crowds), trouble.Releases(why, since, s.Now), trouble.Members(s.Members, s.Now),
+	path, unwritten, _ := unanswered(a.cfg.StateDir, s.Now)
+	all := slices.Concat(away, trouble.StateDir(path, unwritten, s.Now), trouble.Inputs(read), trouble.Crowds(read.Crowds), trouble.Releases(why, since, s.Now), trouble.Members(s.Members, s.Now),
 		trouble.Networks(&s.Detect, s.Ours.Known, s.Ours.Asked, a.started, s.Now), trouble.Firewalls(s.Firewalls, s.Now), trouble.Policies(s.Policies), trouble.Notices(s.Notices, s.Now),
 		trouble.Reload(s.Configuration.RefusedAt, s.Configuration.LoadedAt, s.Configuration.Faults, refused != nil && refused.here))
 	if p := s.Paused; p != nil {

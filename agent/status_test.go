@@ -17,6 +17,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/durable"
 	"activedefense/config"
 )
 
@@ -52,6 +53,52 @@ func TestTheStatusOverHTTPDrivesNoTerminal(t *testing.T) {
 	var s Status
 	if err := json.Unmarshal([]byte(text), &s); err != nil || s.Configuration.Path != strange || !strings.Contains(text, `\u202e\u200b\u009b\ufeff\udb40\udc41`) {
 		t.Errorf("%v: %s", err, text)
+	}
+}
+
+// That the disk of state_dir hangs is said for as long as it does.
+func TestADiskThatHangsIsTold(t *testing.T) {
+	dir := t.TempDir()
+	a, err := New(t.Context(), &config.Config{StateDir: dir}, Options{Logger: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	begun, thaw, done := make(chan struct{}, 2), make(chan struct{}), make(chan error)
+	if err := os.MkdirAll(filepath.Join(dir, "labels"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		done <- durable.Write(filepath.Join(dir, "labels", "x"), nil, 0o600, func(*os.File) error { begun <- struct{}{}; <-thaw; return nil })
+	}()
+	<-begun
+	if s := a.Status(); len(s.Troubles) > 0 {
+		t.Errorf("at once: %+v", s.Troubles)
+	}
+	a.now = func() time.Time { return time.Now().Add(time.Minute) }
+	s := a.Status()
+	if len(s.Troubles) != 1 || s.Troubles[0].Kind() != "state_dir" || !strings.Contains(s.Troubles[0].What, "labels/x for 1m0s") || s.Unwritten < 60 {
+		t.Errorf("%v s, troubles %+v", s.Unwritten, s.Troubles)
+	}
+	families, err := newMetrics(a.Status).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var metric float64
+	for _, f := range families {
+		if f.GetName() == "activedefense_state_dir_no_answer_seconds" {
+			metric = f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	if metric < 60 {
+		t.Errorf("the metric is %v", metric)
+	}
+	close(thaw)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if s := a.Status(); len(s.Troubles) > 0 || s.Unwritten > 0 {
+		t.Errorf("afterwards %v s, %+v", s.Unwritten, s.Troubles)
 	}
 }
 

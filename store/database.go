@@ -28,6 +28,7 @@ type database struct {
 	gate    *gate
 	teller  int64 // number of the instance that opened it
 	guest   bool  // it is the command line, which has nobody to tell (see tell)
+	bare    bool  // it has no tables, while Options.Before is asked about it
 }
 
 // A gate keeps everyone from a database that is not the one that is expected (Store.Expect). Each transaction asks it of the very
@@ -261,26 +262,35 @@ func knownMigrations(folder string) ([]migration, error) {
 	return list, nil
 }
 
+// knownMigrations are those of the database's kind.
+func (d *database) knownMigrations() ([]migration, error) {
+	if d.kind == kindSQLite {
+		return knownMigrations("sqlite")
+	}
+	return knownMigrations("postgres")
+}
+
 // migrate applies what the database has not seen yet, each migration in a transaction of its own, which
 // holds a lock that keeps other processes from doing the same.
 func (d *database) migrate(ctx context.Context) error {
-	folder := "postgres"
-	if d.kind == kindSQLite {
-		folder = "sqlite"
-	}
-	list, err := knownMigrations(folder)
+	list, err := d.knownMigrations()
 	if err != nil {
 		return err
 	}
 	return d.migrateTo(ctx, list)
 }
 
-func (d *database) migrateTo(ctx context.Context, list []migration) error {
-	var have int
-	err := d.view(ctx, "read the schema's version", func(ctx context.Context, tx *sql.Tx) (err error) {
+// schema is schemaVersion in a transaction of its own.
+func (d *database) schema(ctx context.Context) (have int, err error) {
+	err = d.view(ctx, "read the schema's version", func(ctx context.Context, tx *sql.Tx) (err error) {
 		have, err = d.schemaVersion(ctx, tx)
 		return err
 	})
+	return have, err
+}
+
+func (d *database) migrateTo(ctx context.Context, list []migration) error {
+	have, err := d.schema(ctx)
 	if err != nil {
 		return err
 	}

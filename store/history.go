@@ -223,7 +223,9 @@ func (s *Store) Refuse(why error) { _ = s.gate.refuse(why) }
 // identity that it had when it was opened. It is given of one that is refused, too.
 func (s *Store) Progress(ctx context.Context, known Trail) (p Progress, holds bool, err error) {
 	err = s.look(ctx, "read how far the database is", func(ctx context.Context, tx *sql.Tx) error {
-		p, holds = Progress{}, known == Trail{}
+		if p, holds = (Progress{}), known == (Trail{}); s.bare {
+			return nil
+		}
 		if err := tx.QueryRowContext(ctx, `SELECT (SELECT value FROM counters WHERE name = 'blacklist'), coalesce((SELECT seq FROM agents WHERE id = $1), 0), `+lastChange, s.agent).Scan(&p.Version, &p.Batch, &p.Changed); err != nil {
 			return err
 		}

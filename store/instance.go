@@ -21,24 +21,29 @@ type instance struct {
 	agent int64 // number of Options.Instance
 }
 
+// find gives the number of the instance of this name; sql.ErrNoRows: it has none.
+func find(ctx context.Context, d *database, name string) (instance, error) {
+	inst := instance{database: d}
+	err := d.view(ctx, "look up this instance", func(ctx context.Context, tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT id FROM agents WHERE name = $1`, clean(name)).Scan(&inst.agent)
+	})
+	return inst, err
+}
+
 // register finds or gives the number of the instance of this name.
 func register(ctx context.Context, d *database, name string) (instance, error) {
-	inst := instance{database: d}
-	name = clean(name)
-	find := func(ctx context.Context, tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, `SELECT id FROM agents WHERE name = $1`, name).Scan(&inst.agent)
-	}
-	err := d.view(ctx, "look up this instance", find)
+	inst, err := find(ctx, d, name)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return inst, err
 	}
 	err = d.update(ctx, "register this instance", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO agents (name) VALUES ($1) ON CONFLICT (name) DO NOTHING`, name); err != nil {
-			return err
-		}
-		return find(ctx, tx)
+		_, err := tx.ExecContext(ctx, `INSERT INTO agents (name) VALUES ($1) ON CONFLICT (name) DO NOTHING`, clean(name))
+		return err
 	})
-	return inst, err
+	if err != nil {
+		return inst, err
+	}
+	return find(ctx, d, name)
 }
 
 // LastSeq is the Seq of the last batch that this instance committed, 0 if none.

@@ -27,6 +27,9 @@ type Options struct {
 	Path        string        // the SQLite file, used when URL is empty; made with mode 0600 if missing
 	Instance    string        // which agent this is: positions, sightings and what label files list are kept per instance; empty: "default"
 	KeepRecords time.Duration // PostgreSQL: how many days back records get a partition of their day; 0: 90 days
+	// Before is asked before anything is written to the database, which may have an earlier schema or none: of the store that it is given
+	// Progress, Place and Kind are of use, and only until it returns. Its error is that of Open. nil: any database is taken.
+	Before func(context.Context, *Store) error `json:"-"`
 }
 
 // Store is a database that is open. Its methods may be called from several goroutines, and several
@@ -87,6 +90,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
+	if o.Before != nil {
+		if err := before(ctx, db, records, o); err != nil {
+			return nil, errors.Join(err, db.close())
+		}
+	}
 	if err := db.migrate(ctx); err != nil {
 		return nil, errors.Join(err, db.close())
 	}
@@ -96,7 +104,33 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, errors.Join(err, db.close())
 	}
 	db.teller, db.guest = inst.agent, o.Instance == CommandLine
-	return &Store{database: db, instance: inst, blacklist: blacklist{db}, enforced: enforced{db, inst.agent}, protected: protected{db, inst.agent}, listed: listed{db, inst.agent}, allowing: allowing{db}, records: records}, nil
+	return newStore(db, inst, records), nil
+}
+
+func newStore(db *database, inst instance, records recordTable) *Store {
+	return &Store{database: db, instance: inst, blacklist: blacklist{db}, enforced: enforced{db, inst.agent}, protected: protected{db, inst.agent}, listed: listed{db, inst.agent}, allowing: allowing{db}, records: records}
+}
+
+// before asks Options.Before about a database as it is. One of a later schema is left to what finds that.
+func before(ctx context.Context, db *database, records recordTable, o Options) error {
+	list, err := db.knownMigrations()
+	if err != nil {
+		return err
+	}
+	have, err := db.schema(ctx)
+	if err != nil || have > len(list) {
+		return err
+	}
+	inst := instance{database: db}
+	if db.bare = have == 0; !db.bare {
+		db.identify(ctx)
+		if inst, err = find(ctx, db, o.Instance); err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+	}
+	err = o.Before(ctx, newStore(db, inst, records))
+	db.bare = false
+	return err
 }
 
 // Close ends all connections. Other calls must have returned before.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -36,6 +37,51 @@ func TestUpgradeOfADatabaseWithoutSessions(t *testing.T) {
 		equal(t, "sightings", ids, []int64{1, 2})
 		equal(t, "old block", allEntries(t, s, EntryFilter{}), []Entry{{ID: 1, Address: prefix("203.0.113.9"), Rule: "port-scan", Reason: "because",
 			By: ByDetector, Device: "LAB-FW-01", FirstSeen: at, LastSeen: at, BlockedAt: at, Hits: 11, Count: 11, Version: 1}})
+	})
+}
+
+// A database is looked at before anything is written to it, whatever its schema: what is refused stays as it is.
+func TestWhatIsRefusedIsNotUpgraded(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		no := errors.New("not this one")
+		refuse := func(want Progress) {
+			t.Helper()
+			asked := false
+			o := db.Options
+			o.Instance = "two"
+			o.Before = func(ctx context.Context, s *Store) error {
+				asked = true
+				p, holds, err := s.Progress(ctx, Trail{})
+				p.Trail = Trail{}
+				if err != nil || !holds || p != want || s.Place().Database == "" {
+					t.Errorf("it is at %+v, %t, in %+v: %v", p, holds, s.Place(), err)
+				}
+				return no
+			}
+			if s, err := Open(t.Context(), o); !errors.Is(err, no) || s != nil || !asked {
+				t.Errorf("opened: %v, asked %t", err, asked)
+			}
+		}
+		refuse(Progress{})
+		fillOldDatabase(t, db, noon(), 3)
+		refuse(Progress{Version: 1, Changed: 1})
+		connect := connectSQLite
+		if db.URL != "" {
+			connect = connectPostgres
+		}
+		d, _, err := connect(t.Context(), db.Options)
+		must(t, err)
+		have, err := d.schema(t.Context())
+		var agents int
+		must(t, errors.Join(err, d.readers.QueryRowContext(t.Context(), `SELECT count(*) FROM agents`).Scan(&agents), d.close()))
+		if have != 3 || agents != 1 {
+			t.Errorf("the schema is number %d, and there are %d agents", have, agents)
+		}
+		db.Options.Before = func(ctx context.Context, s *Store) error { return nil }
+		s := db.open("one")
+		if p, _, err := s.Progress(t.Context(), Trail{}); err != nil || p.Version != 1 || s.Place().Identity == "" {
+			t.Errorf("taken, it is at %+v, %v", p, err)
+		}
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,6 +43,9 @@ type Options struct {
 	// Known is what may never be blocked, Labels what the label files hold; it is not asked for where the configuration names none.
 	Known  func(context.Context) (*own.Known, error)
 	Labels func(context.Context) (*labels.Set, error)
+
+	// Countries gives where an address is, by the file of countries; nil: there is none.
+	Countries func() func(netip.Addr) string
 
 	Status   func() any              // nil: no agent runs, and what asks for one answers 503
 	Members  func() []members.Status // as the agent sees them; nil: as the database says
@@ -123,17 +127,22 @@ type API struct {
 }
 
 const (
-	mostBusy = 64
-	mostLive = 32
+	mostBusy    = 64
+	mostLive    = 32
+	mostReading = 2 // of each seat; all together leave half of the store's connections to others
+	// readPatience is for how long one waits for its turn to read.
+	readPatience = 10 * time.Second
 )
 
 // A seat is of whom a place is.
 type seat struct{ local, operator bool }
 
 // places are those of one seat.
-type places struct{ busy, live chan struct{} }
+type places struct{ busy, live, reading chan struct{} }
 
-func newPlaces() places { return places{make(chan struct{}, mostBusy), make(chan struct{}, mostLive)} }
+func newPlaces() places {
+	return places{make(chan struct{}, mostBusy), make(chan struct{}, mostLive), make(chan struct{}, mostReading)}
+}
 
 // places gives those of a request.
 func (a *API) places(route *route, who Caller) chan struct{} {

@@ -76,17 +76,13 @@ func (a *API) importBlocks(c *call) error {
 	if err := c.read(&ask); err != nil {
 		return err
 	}
-	st, err := a.changing()
-	if err != nil {
-		return err
-	}
 	ctx := c.r.Context()
-	known, err := a.opts.Known(ctx)
+	st, guard, err := a.blocking(ctx)
 	if err != nil {
 		return err
 	}
 	defer a.changed()
-	blocked, already, refused, err := exchange.Import(ctx, st, ask.Entries, exchange.Rules{Guard: known.Guard, By: c.by(), Reason: strings.TrimSpace(ask.Reason),
+	blocked, already, refused, err := exchange.Import(ctx, st, ask.Entries, exchange.Rules{Guard: guard, By: c.by(), Reason: strings.TrimSpace(ask.Reason),
 		ReleaseAfter: a.opts.Config.Blacklist.ReleaseAfter, Now: a.opts.Now()})
 	if err != nil {
 		return err

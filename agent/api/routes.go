@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"activedefense/detect"
 	"activedefense/store"
 )
 
@@ -25,10 +27,11 @@ type route struct {
 	handle       func(*API, *call) error
 	local        bool // over the socket alone
 	live         bool // it lasts: it takes a place among those that follow events
+	reads        bool // it is written while the store is read: it takes a place among those that hold one of the store's connections
 }
 
 var routes = []route{
-	{method: "GET", path: "blacklist", role: Viewer, params: "q rule state device since limit offset", handle: (*API).listBlacklist},
+	{method: "GET", path: "blacklist", role: Viewer, params: "q rule state device since limit offset", handle: (*API).listBlacklist, reads: true},
 	{method: "POST", path: "blacklist", role: Operator, handle: (*API).addBlock},
 	{method: "DELETE", path: "blacklist", role: Operator, handle: (*API).removeBlocks},
 	{method: "POST", path: "blacklist/import", role: Operator, handle: (*API).importBlocks},
@@ -37,11 +40,12 @@ var routes = []route{
 	{method: "POST", path: "blacklist/accept", role: Operator, handle: (*API).accept},
 	{method: "POST", path: "blacklist/pause", role: Operator, handle: (*API).pause},
 	{method: "POST", path: "blacklist/resume", role: Operator, handle: (*API).resume},
-	{method: "GET", path: "allow", role: Viewer, handle: (*API).listAllowed},
+	{method: "GET", path: "allow", role: Viewer, handle: (*API).listAllowed, reads: true},
 	{method: "POST", path: "allow", role: Operator, handle: (*API).allow},
 	{method: "DELETE", path: "allow/{entry}", role: Operator, params: "reason", handle: (*API).disallow},
-	{method: "GET", path: "records", role: Viewer, params: recordParams, handle: (*API).searchRecords},
-	{method: "GET", path: "history", role: Viewer, params: "address since limit", handle: (*API).listHistory},
+	{method: "GET", path: "records", role: Viewer, params: recordParams, handle: (*API).searchRecords, reads: true},
+	{method: "GET", path: "history", role: Viewer, params: "address since limit", handle: listHistory, reads: true},
+	{method: "GET", path: "explain", role: Viewer, params: "line", handle: explainLine},
 	{method: "GET", path: "status", role: Viewer, handle: (*API).status},
 	{method: "GET", path: "activity", role: Viewer, handle: activity},
 	{method: "GET", path: "settings", role: Viewer, handle: settings},
@@ -49,9 +53,10 @@ var routes = []route{
 	{method: "DELETE", path: "members/{name}", role: Operator, handle: (*API).forgetMember},
 	{method: "GET", path: "events", role: Viewer, live: true, handle: (*API).events},
 	{method: "POST", path: "reload", role: Operator, handle: (*API).reload},
-	{method: "POST", path: "store/accept", role: Operator, handle: (*API).acceptStore},
-	{method: "POST", path: "provision", role: Operator, local: true, handle: (*API).provision},
-	{method: "POST", path: "verify", role: Operator, handle: (*API).verify},
+	{method: "POST", path: "store/accept", role: Operator, handle: acceptStore},
+	{method: "POST", path: "notify/test", role: Operator, handle: testNotify},
+	{method: "POST", path: "provision", role: Operator, local: true, handle: provision},
+	{method: "POST", path: "verify", role: Operator, handle: verify},
 }
 
 // maxBody bounds the body of a request: some ten thousand addresses.
@@ -100,15 +105,38 @@ func (a *API) serve(route *route, w http.ResponseWriter, r *http.Request) {
 		select {
 		case places <- struct{}{}:
 			defer func() { <-places }()
-			err = a.answer(route, c)
+			err = inTurn(a, route, c)
 		default:
-			a.refused.WithLabelValues(whyCrowded).Inc()
-			err = faultf(http.StatusServiceUnavailable, "%d requests are being answered, and no more are taken; try again in a moment", cap(places))
+			err = crowded(a, "%d requests are being answered", cap(places))
 		}
 	}
 	if err != nil {
 		refuse(w, err)
 	}
+}
+
+// inTurn answers, where the store is read meanwhile, in turn with others who do so: a client that reads slowly keeps one of the store's
+// connections, of which batches need some.
+func inTurn(a *API, route *route, c *call) error {
+	if !route.reads {
+		return a.answer(route, c)
+	}
+	reading := a.seats[seat{c.caller.Local, c.caller.Role == Operator}].reading
+	ctx, cancel := context.WithTimeout(c.r.Context(), readPatience)
+	defer cancel()
+	select {
+	case reading <- struct{}{}:
+		defer func() { <-reading }()
+		return a.answer(route, c)
+	case <-ctx.Done():
+		return crowded(a, "%d searches and lists are being read", cap(reading))
+	}
+}
+
+// crowded refuses one more of what there are so many of.
+func crowded(a *API, format string, n int) error {
+	a.refused.WithLabelValues(whyCrowded).Inc()
+	return faultf(http.StatusServiceUnavailable, format+", and no more are taken; try again in a moment", n)
 }
 
 // admit tells why a request may not be made; nil: it may.
@@ -253,6 +281,19 @@ func (a *API) changing() (*store.Store, error) {
 		}
 	}
 	return a.reading()
+}
+
+// blocking is the store, and what may never be blocked, for what blocks.
+func (a *API) blocking(ctx context.Context) (*store.Store, *detect.Guard, error) {
+	st, err := a.changing()
+	if err != nil {
+		return nil, nil, err
+	}
+	known, err := a.opts.Known(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return st, known.Guard, nil
 }
 
 // changed says that the blacklist was changed.

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -90,6 +91,44 @@ func TestStrangersAndViewersLeaveRoomForOthers(t *testing.T) {
 	crowd(viewer, mostViewers+1)
 	if code := status(operator); code != http.StatusOK {
 		t.Errorf("an operator is answered %d", code)
+	}
+}
+
+// Those who read slowly what the store holds keep few of its connections: others of their kind wait for their turn, and nobody else does.
+func TestReadersTakeTurns(t *testing.T) {
+	s := newStage(t, nil)
+	reading := s.api.seats[seat{false, false}].reading
+	for range mostReading {
+		reading <- struct{}{}
+	}
+	ask := func() chan int {
+		answer := make(chan int, 1)
+		go func() {
+			r, err := http.Get("http://" + s.addr + Prefix + "records")
+			if err != nil {
+				t.Error(err)
+				answer <- 0
+				return
+			}
+			r.Body.Close()
+			answer <- r.StatusCode
+		}()
+		return answer
+	}
+	waiting := ask()
+	for len(s.api.seats[seat{false, false}].busy) == 0 {
+		runtime.Gosched()
+	}
+	if r := s.as(identity{0, []int{0}}, "GET", Prefix+"records", ""); r.status != http.StatusOK {
+		t.Errorf("an operator is answered %d", r.status)
+	}
+	select {
+	case code := <-waiting:
+		t.Errorf("it did not wait for its turn: %d", code)
+	case <-reading:
+		if code := <-waiting; code != http.StatusOK {
+			t.Errorf("in its turn it is answered %d", code)
+		}
 	}
 }
 

@@ -68,7 +68,7 @@ func (k *keeper) load(ctx context.Context, st *store.Store, now time.Time, known
 		k.since = knownSince{changed: true} // as after an upgrade from a version that remembered nothing
 	}
 	for _, j := range journals {
-		if err := k.memory.Apply(j.Data, func(part int) bool { return j.Seq > k.written[part] }); err != nil {
+		if err := k.memory.Apply(j.Data, func(part int) bool { return j.Seq > k.written[part] }); err != nil && !other { // else it is as old as the parts
 			for part := range memory.Parts {
 				k.memory.Lose(part, now.UnixNano())
 			}

@@ -64,7 +64,10 @@ func Open(ctx context.Context, dir string, log zerolog.Logger) (lock *os.File, i
 		return nil, "", err
 	}
 	path := filepath.Join(dir, "lock")
-	lock, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err = os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) { // else not asked for: where the disk is frozen, that would wait for it
+		lock, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	}
 	if err != nil {
 		return nil, "", fmt.Errorf("state_dir: %w", err)
 	}

@@ -100,6 +100,28 @@ func TestTheMarkIsAMinuteOld(t *testing.T) {
 	}
 }
 
+// What could not be written is written at the next look, and not over what a person has accepted since.
+func TestAMarkThatCouldNotBeKeptIsKeptSoon(t *testing.T) {
+	for _, accepted := range []bool{false, true} {
+		dir, st := t.TempDir(), newTestStore(t)
+		m := NewMarker(dir, "me", st, newTestClock().believed(), zerolog.Nop())
+		m.sync = func(*os.File) error { return syscall.EIO }
+		if err := m.Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		m.sync = (*os.File).Sync
+		if accepted {
+			if err := Accept(t.Context(), dir, st); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m.lookOnce(t.Context())
+		if known, err := readMark(m.path); err != nil || known.Accepted != accepted || !accepted && known != m.kept || known == (mark{}) {
+			t.Errorf("accepted %t: it holds %+v: %v", accepted, known, err)
+		}
+	}
+}
+
 func TestAMarkIsNotMovedBackAndNotWrittenForNothing(t *testing.T) {
 	dir, st := t.TempDir(), newTestStore(t)
 	blockAs(t, st, "203.0.113.1/32")

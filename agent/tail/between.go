@@ -181,12 +181,17 @@ func (st *Stream) findBetween() {
 	if d == nil || d.err != nil || !st.horizon.look(d) {
 		return
 	}
+	s, after := st.set, st.horizon.until()
+	listed := s.folders.around(st.path)
+	if after.IsZero() || len(generations(listed, st.path, after.Add(-timeSlack), s.known.firstNumber(st.path, listed))) == 0 {
+		return // and no other file is let go for it
+	}
 	if !st.admit() {
-		st.horizon.doubt(st.horizon.stamp) // they are looked for when there is room
+		st.horizon.doubt(after) // they are looked for when there is room
 		return
 	}
-	defer st.set.room.yield(st)
-	if list := st.set.between(st, st.set.folders.around(st.path), st.horizon.until(), nil); len(list) > 0 {
+	defer s.room.yield(st)
+	if list := s.between(st, listed, after, nil); len(list) > 0 {
 		st.files.push(list...)
 		st.number()
 	}

@@ -82,6 +82,34 @@ func TestAFileThatWasRenamedAndCopiedBackIsNotReadTwice(t *testing.T) {
 	}
 }
 
+// However little it holds: a copy of all of it has begun anew with nothing.
+func TestALittleFileThatWasRenamedAndCopiedBackIsNotReadTwice(t *testing.T) {
+	for _, to := range []string{"x.log~", "x.log.1", "x-old.log"} {
+		for _, down := range []bool{false, true} {
+			k := start(t, "*.log")
+			k.write("x.log", "one\ntwo\n")
+			k.expect("one", "two")
+			if down {
+				k.crash()
+			}
+			k.rename("x.log", to)
+			k.copy(to, "x.log")
+			k.write("x.log", "three\n")
+			if down {
+				k.open()
+			}
+			k.read()
+			k.later(time.Minute)
+			k.commit()
+			k.write("x.log", "four\n")
+			k.restart()
+			k.read()
+			k.commit()
+			k.once(t, "three", "four")
+		}
+	}
+}
+
 func TestACopyThatWentOnForItselfHasItsOriginalNotReadAgain(t *testing.T) {
 	k := start(t, "*.log")
 	k.write("x.log", text(numbered("older", 0, 10)))

@@ -139,6 +139,15 @@ func (d *folders) find(key inode) []entry {
 	return slices.Clone(d.byKey[key])
 }
 
+// leads tells whether the path of a file leads to it, as it was listed last; true where that is not listed.
+func (d *folders) leads(f *file) bool {
+	listed := d.of(f.path)
+	if listed == nil || listed.err != nil {
+		return true
+	}
+	return listed.entries[filepath.Base(f.path)].key == f.key
+}
+
 // holds tells whether a file lies, under whatever name, in the folder of its path, which is listed for as long as that is followed.
 func (d *folders) holds(f *file) bool {
 	dir := filepath.Dir(f.path)

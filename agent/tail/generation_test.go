@@ -136,6 +136,23 @@ func TestSeveralRotationsWhileDown(t *testing.T) {
 	}
 }
 
+// Also where all that was known of the path had been read to its end before.
+func TestSeveralRotationsWhileDownOfAPathAtWhichNothingLay(t *testing.T) {
+	k := start(t, "x.log")
+	k.write("x.log", "one\n")
+	k.expect("one")
+	k.rename("x.log", "x.log.1")
+	k.later(time.Minute)
+	k.later(2 * goneGrace)
+	k.commit()
+	k.crash()
+	k.rename("x.log.1", "x.log.3")
+	k.write("x.log.2", "two\n")
+	k.write("x.log", "three\n")
+	k.open()
+	k.expect("two", "three")
+}
+
 func TestSeveralRotationsBetweenTwoLooks(t *testing.T) {
 	k := start(t, "*.log")
 	k.write("x.log", "one\n")

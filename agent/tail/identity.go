@@ -73,6 +73,8 @@ const longestHead = 4 << 10
 func (s *Set) copyOf(st *Stream, path string, o *opened) (*file, int64, error) {
 	twin := s.known.original(path, o)
 	switch {
+	case twin == nil && path == st.path:
+		return nil, st.files.copiedBack(o), nil
 	case twin == nil:
 		return nil, 0, nil
 	case !twin.done && twin.stream == st && path == st.path:

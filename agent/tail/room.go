@@ -108,7 +108,7 @@ func (s *Set) letGo(in *input) bool {
 	for n := len(list) - 1; n >= 0; n-- {
 		st := list[n]
 		s.room.idle[st.in] = list[:n]
-		if f := st.files.cur; st.idle() && f.atEnd() {
+		if f := st.files.cur; st.idle() && f.atEnd() && s.folders.leads(f) {
 			st.finish(f)
 			f.rested = true
 			if f.mtime.After(f.stamp) {

@@ -294,6 +294,56 @@ func TestAFileThatWasRenamedGivesUpItsRoomThoughNothingTakesItsPlace(t *testing.
 	}
 }
 
+// Where it lies in a folder below, which nobody lists, its handle alone shows that it grows: it is read on.
+func TestAFileThatWasRenamedIntoAFolderBelowKeepsItsRoom(t *testing.T) {
+	k := crowd(t, 1, 1)
+	k.settle(1)
+	k.write("x.log", "last\n")
+	k.ahead += 2 * time.Second
+	k.mustScan()
+	k.settle(1)
+	k.must(os.Mkdir(k.path("old"), 0o700))
+	k.rename("x.log", "old/x.log.1")
+	k.write("0.log", "more\n")
+	from := len(k.kept)
+	for range 20 {
+		k.ahead += 2 * time.Second
+		k.mustScan()
+		k.read()
+	}
+	k.write("old/x.log.1", "late\n")
+	k.ahead += 2 * time.Second
+	k.mustScan()
+	k.read()
+	k.commit()
+	k.compareKept(from, "late")
+	k.later(2 * goneGrace)
+	k.settle(1)
+	k.compareKept(from, "late", "more")
+}
+
+// One that rested before it was renamed there has no handle, and is looked for.
+func TestAFileThatRestsAndIsRenamedIntoAFolderBelowIsReadWhenItGrowsLate(t *testing.T) {
+	k := crowd(t, 1, 2)
+	k.settle(1)
+	name := "0.log"
+	if k.stream(name).files.holds() {
+		name = "1.log"
+	}
+	k.must(os.Mkdir(k.path("old"), 0o700))
+	k.rename(name, "old/"+name+".1")
+	from := len(k.kept)
+	for _, text := range []string{"late", "later"} {
+		k.ahead += time.Minute
+		k.mustScan()
+		k.write("old/"+name+".1", text+"\n")
+		k.ahead += time.Minute
+		k.mustScan()
+		k.settle(1)
+	}
+	k.compareKept(from, "late", "later")
+}
+
 // compareKept compares what was committed from the place given, in any order.
 func (k *kit) compareKept(from int, want ...string) {
 	k.t.Helper()

@@ -253,6 +253,7 @@ func (s *Set) stampOf(path string, before map[string]*folder) time.Time {
 
 // revive goes on with finished files that grew: somebody still had them open.
 func (s *Set) revive() {
+	lookBelow(s)
 	for _, d := range s.folders.byPath {
 		for _, e := range d.entries {
 			if !e.regular() {
@@ -265,6 +266,22 @@ func (s *Set) revive() {
 				continue
 			}
 			s.regrown(e)
+		}
+	}
+}
+
+// lookBelow lists the folders below those of files that were let go and lie there no more: they may have been renamed into one.
+func lookBelow(s *Set) {
+	var there map[inode]bool
+	for _, f := range s.known.files {
+		if !f.done || !f.rested {
+			continue
+		}
+		if there == nil {
+			there = s.folders.inodes()
+		}
+		if !there[f.key] {
+			s.folders.around(f.path)
 		}
 	}
 }

@@ -131,3 +131,16 @@ func (q *sequence) moved(path string, o *opened) *file {
 	}
 	return best
 }
+
+// copiedBack gives where what was opened at the path goes on behind a file that was renamed and is shorter than a fingerprint: it
+// begins with all of that. 0: it does not.
+func (q *sequence) copiedBack(o *opened) int64 {
+	for _, list := range [...][]*file{q.queue, q.late} {
+		for _, f := range list {
+			if size := f.sizeNow(); f.h != nil && f.key != o.key && !f.deleted() && size > 0 && size <= o.size && f.alikeUpTo(o) == size {
+				return lineBefore(o.h, size)
+			}
+		}
+	}
+	return 0
+}

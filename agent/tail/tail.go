@@ -182,7 +182,7 @@ func (s *Set) restore() {
 	}
 	for i := range s.inputs.list {
 		if in := &s.inputs.list[i]; in.literal && s.streams[in.Pattern] == nil {
-			s.addStream(newStream(s, in.Pattern, in))
+			s.addStream(newStream(s, in.Pattern, in)).horizon.stamp = s.known.lastSeen(in.Pattern)
 		}
 	}
 	for _, st := range s.order {

@@ -25,6 +25,16 @@ func Store(since *time.Time, text string, unanswered bool) []Trouble {
 		Remedy: "Look at the database or the disk; it is tried again by itself, and no line is lost"}}
 }
 
+// StateDir is what a person should see to about a disk that has not answered a write below state_dir, named by its path, since then; "": it has
+// answered all.
+func StateDir(path string, since, now time.Time) []Trouble {
+	if path == "" {
+		return nil
+	}
+	return []Trouble{{Since: since, What: fmt.Sprintf("state_dir: the disk has not answered a write of %s for %s, and what is kept for the next start grows old", path, now.Sub(since).Round(time.Second)),
+		Remedy: "Look whether that disk hangs or is frozen (journalctl -k; fsfreeze --unfreeze), and end that; what waits is written by itself then. A restart before would wait for it, or serve the list as it was last saved"}}
+}
+
 // Releases is what a person should see to about releases that wait; an empty why: they do not.
 func Releases(why string, since, now time.Time) []Trouble {
 	if why == "" || now.Sub(since) < time.Minute { // as a rotation takes

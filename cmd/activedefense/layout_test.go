@@ -19,7 +19,7 @@ var allowed = map[string][]string{
 	"cmd/activedefense": {"agent", "agent/api", "agent/compare", "agent/exchange", "agent/durable", "agent/display", "agent/enforce", "agent/explain", "agent/geo", "agent/line", "agent/members", "agent/notify", "agent/output", "agent/own", "agent/screen", "agent/state", "agent/systemd", "config", "detect", "detect/panos", "firewall/policy", "store"},
 	"agent":             {"agent/allow", "agent/api", "agent/clock", "agent/display", "agent/durable", "agent/edl", "agent/enforce", "agent/geo", "agent/labels", "agent/line", "agent/listing", "agent/loop", "agent/members", "agent/notify", "agent/own", "agent/pace", "agent/release", "agent/silence", "agent/state", "agent/teardown", "agent/tell", "agent/trouble", "agent/web", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
 	"agent/allow":       {"agent/loop", "agent/own", "detect", "store"},
-	"agent/api":         {"agent/allow", "agent/display", "agent/enforce", "agent/exchange", "agent/explain", "agent/labels", "agent/line", "agent/loop", "agent/members", "agent/own", "agent/pace", "agent/state", "config", "detect", "firewall/policy", "store"},
+	"agent/api":         {"agent/allow", "agent/display", "agent/enforce", "agent/exchange", "agent/explain", "agent/labels", "agent/line", "agent/loop", "agent/members", "agent/notify", "agent/own", "agent/pace", "agent/state", "config", "detect", "detect/panos", "firewall/policy", "store"},
 	"agent/compare":     {"agent/line", "detect", "store"},
 	"agent/output":      {"agent/api", "agent/compare", "agent/display", "agent/enforce", "agent/line", "detect", "firewall/decision", "firewall/policy"},
 	"agent/systemd":     {"agent", "agent/display"},

@@ -13,6 +13,9 @@ import (
 // partVersion is that of the way in which a part is written.
 const partVersion = 3
 
+// firstVersion was written without a checksum, too.
+const firstVersion = 1
+
 // ErrOtherVersion is the error of [Memory.Load] for a part that another version wrote in its own way.
 var ErrOtherVersion = errors.New("another version wrote it")
 
@@ -35,6 +38,9 @@ func (m *Memory) Part(buf []byte, number int) []byte {
 func (m *Memory) Load(number int, data []byte, at int64) error {
 	m.served.settle(m)
 	p, limits := &m.parts[number], m.parts[number]
+	if len(data) > 0 && data[0] == firstVersion {
+		return ErrOtherVersion
+	}
 	r := unsealed(data)
 	if v := r.byte(); v != partVersion && r.err == nil {
 		return ErrOtherVersion

@@ -1,0 +1,61 @@
+package state
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"activedefense/agent/durable"
+	"activedefense/store"
+)
+
+// Accept goes on with the database that is there, whatever was known of it: a start takes it, and a daemon that has stopped for it opens it
+// anew within seconds. One that is put in its place later is not taken. A nil store: there is none, and one that is empty is. What it
+// leaves belongs to whom the folder belongs, the daemon's user, also where root does it.
+func Accept(ctx context.Context, dir string, st *store.Store) error {
+	path := filepath.Join(dir, MarkFile)
+	known, _ := readMark(path) // a damaged one is no reason not to
+	taken := mark{Seen: known.Seen, Accepted: true}
+	if st != nil {
+		now, _, err := st.Progress(ctx, store.Trail{})
+		if err != nil {
+			return err
+		}
+		taken.Version, taken.Changed, taken.Trail, taken.Identity = now.Version, now.Changed, now.Trail, st.Place().Identity
+	}
+	data, err := json.Marshal(taken)
+	if err != nil {
+		return err
+	}
+	if err := durable.Write(path, append(data, '\n'), 0o600, (*os.File).Sync); err != nil {
+		return err
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
+		return os.Chown(path, int(owner.Uid), int(owner.Gid))
+	}
+	return nil
+}
+
+// Refused tells why the daemon that keeps its state in dir would not take this database, by what the last run of it left: an error that
+// wraps ErrBehind; nil if it is not behind what was known, or if a person accepted it.
+func Refused(ctx context.Context, dir string, st *store.Store) error {
+	path := filepath.Join(dir, MarkFile)
+	known, err := readMark(path)
+	if err != nil || known == (mark{}) || known.Accepted {
+		return nil // who may not read it cannot ask it
+	}
+	least, _, _ := known.least(filepath.Join(dir, LatestFile))
+	p, holds, err := st.Progress(ctx, least.Trail)
+	now := mark{Version: p.Version, Changed: p.Changed} // whose batches it has is the daemon's affair
+	if err == nil && (now.behind(least) || !holds || known.elsewhere(st.Place().Identity)) {
+		err = fmt.Errorf("%w: it is at blacklist version %d, and is not the one that was at version %d (%s)", ErrBehind, now.Version, least.Version, path)
+	}
+	return err
+}
