@@ -66,7 +66,7 @@ func openAPI(a, after *Agent, runtimeDir string) (err error) {
 		},
 		Sound:       func() (string, bool) { s := a.Status(); return s.Store.Identity, s.Sound() },
 		Registering: func() []string { firewalls, _ := a.fleet.Status(); return enforce.Registering(firewalls) },
-		Refused:     a.health.lostError,
+		Refused:     a.health.LostError,
 		Changed:     func() { a.feed.Load().wakeup.Wake() },
 		Enforced:    func() int64 { return a.feed.Load().current.Load().Version },
 		Guarded:     a.takeProtected,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/health"
 	"activedefense/agent/line"
 	"activedefense/agent/state"
 	"activedefense/detect"
@@ -42,7 +43,7 @@ func newTestFeed(t *testing.T, addresses ...string) (f *feed, told map[netip.Pre
 	}
 	told = make(map[netip.Prefix]bool)
 	f = newFeed(st)
-	f.releaseAfter, f.health = time.Hour, &health{}
+	f.releaseAfter, f.health = time.Hour, &health.Health{}
 	f.guard = func() *detect.Guard { return detect.NewGuard(nil, nil) }
 	f.attach(func(changes []line.Change) {
 		for _, c := range changes {
@@ -245,7 +246,7 @@ func TestTheFeedTellsWhoCountsAmongNeighbours(t *testing.T) {
 		}
 	}
 	f := newFeed(st)
-	f.releaseAfter, f.health, f.proven = time.Hour, &health{}, make(map[netip.Prefix]time.Time)
+	f.releaseAfter, f.health, f.proven = time.Hour, &health.Health{}, make(map[netip.Prefix]time.Time)
 	f.guard = func() *detect.Guard { return detect.NewGuard(nil, nil) }
 	var told []line.Change
 	f.attach(func(changes []line.Change) { told = append(told, changes...) })
@@ -315,7 +316,7 @@ func TestTheFeedsLookIsWatched(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- f.run(ctx) }()
 	<-asked
-	if s := f.health.status(time.Now().Add(slow)); s.NoAnswer == 0 {
+	if s := f.health.Status(time.Now().Add(health.Slow)); s.NoAnswer == 0 {
 		t.Errorf("a look that hangs: %+v", s)
 	}
 	stop()

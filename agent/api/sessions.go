@@ -60,6 +60,9 @@ func (s *Sessions) SignIn(w http.ResponseWriter, r *http.Request, token string) 
 	id, now, k := rand.Text(), s.api.opts.Now(), s.kept
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if former, ok := sessionKey(r); ok {
+		delete(k.all, former)
+	}
 	if len(k.all) >= mostSessions {
 		k.dropOldest()
 	}

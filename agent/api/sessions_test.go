@@ -90,6 +90,13 @@ func TestASessionEnds(t *testing.T) {
 	if c := w.Result().Cookies()[0]; in(s.api, out) || !in(s.api, unused) || c.MaxAge >= 0 || c.Value != "" {
 		t.Errorf("signed out: %v", c)
 	}
+	again := httptest.NewRequest("POST", "https://lab.example/ui/signin", nil)
+	again.AddCookie(gone)
+	w = httptest.NewRecorder()
+	if err := s.api.Sessions.SignIn(w, again, "token of reader"); err != nil || in(s.api, gone) || !w.Result().Cookies()[0].Secure {
+		t.Errorf("signed in again over HTTPS: %v, %v", err, w.Result().Cookies())
+	}
+	gone = w.Result().Cookies()[0]
 	after := New(Options{Config: s.cfg, After: s.server, Now: func() time.Time { return now }})
 	if !in(after, gone) || in(after, out) {
 		t.Error("a reload signs somebody out, or in")

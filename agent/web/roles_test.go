@@ -85,6 +85,9 @@ func TestALinkMayBeFollowed(t *testing.T) {
 	if status, _ := v.get("/ui/blocked", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"); status != http.StatusOK {
 		t.Errorf("a link is answered %d", status)
 	}
+	if status, text := v.ask("HEAD", "/", nil); status != http.StatusOK || text != "" {
+		t.Errorf("HEAD is answered %d %s", status, text)
+	}
 	if status, _ := v.get("/ui/blocked", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"); status != http.StatusForbidden {
 		t.Errorf("a frame is answered %d", status)
 	}

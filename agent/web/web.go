@@ -179,7 +179,7 @@ func (p *Pages) admit(route *route, v *visit) error {
 	if f, is := errors.AsType[*api.Fault](err); is && f.Status == http.StatusForbidden {
 		return err // no page is for who asks from elsewhere where there are no tokens
 	}
-	if r.Method == http.MethodGet {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		v.form, err = url.ParseQuery(r.URL.RawQuery)
 		if err != nil {
 			return api.Usagef("the address of the page cannot be read: %w", err)
@@ -221,7 +221,7 @@ func (p *Pages) fault(v *visit, err error) {
 	if !ok {
 		f = &api.Fault{Status: http.StatusInternalServerError, Detail: err.Error()}
 	}
-	if f.Status == http.StatusUnauthorized && v.r.Method == http.MethodGet && p.opts.Tokens {
+	if f.Status == http.StatusUnauthorized && v.r.Method != http.MethodPost && p.opts.Tokens {
 		http.Redirect(v.w, v.r, "/ui/signin?to="+url.QueryEscape(v.r.URL.RequestURI()), http.StatusSeeOther)
 		return
 	}
