@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -15,66 +16,76 @@ func filled(r *route) (path string, fields []string) {
 	return path, []string{"address", "203.0.113.1", "entry", "203.0.113.9", "reason", "a test", "token", "token of anna"}
 }
 
+// A guest is somebody who asks for pages, with these headers.
+type guest struct {
+	who    string
+	role   api.Role
+	v      *visitor
+	header []string
+}
+
+// guests are all kinds of them.
+func guests(s, open *stage) []guest {
+	in := func(name, csrf string) *visitor {
+		v := s.signedIn(name)
+		v.csrf = csrf
+		return v
+	}
+	anna, reader, wrong := s.signedIn("anna"), s.signedIn("reader"), s.visitor()
+	if status, _ := wrong.post("/ui/signin", "token", "token of berta"); status != http.StatusUnauthorized {
+		s.t.Errorf("a wrong token: %d", status)
+	}
+	all := []guest{
+		{"nobody", api.Nobody, s.visitor(), nil},
+		{"a wrong token", api.Nobody, wrong, nil},
+		{"a made-up cookie", api.Nobody, s.visitor(), []string{"Cookie", api.CookieName + "=x"}},
+		{"an operator, from another site", api.Nobody, anna, []string{"Origin", "https://evil.example"}},
+		{"an operator, from another site, fetched", api.Nobody, anna, []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors"}},
+		{"an operator, without the form's token", api.Operator, in("anna", ""), nil},
+		{"an operator, with a viewer's form", api.Operator, in("anna", reader.csrf), nil},
+		{"a viewer, with an operator's form", api.Viewer, in("reader", anna.csrf), nil},
+		{"an operator's token without a cookie", api.Operator, s.visitor(), []string{"Authorization", "Bearer token of anna"}},
+		{"somebody on this host, without tokens", api.Viewer, open.visitor(), nil},
+		{"a viewer", api.Viewer, reader, nil},
+		{"an operator", api.Operator, anna, nil},
+	}
+	for _, g := range all {
+		g.v.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	}
+	return all
+}
+
 // Each page is closed to everybody below its role, and each form to who does not send it from a page of his session.
 func TestEveryPageHasItsRole(t *testing.T) {
 	s, open := newStage(t, true), newStage(t, false)
 	s.put("203.0.113.1/32", store.Blocked)
 	open.put("203.0.113.1/32", store.Blocked)
+	all := guests(s, open)
 	for i := range routes {
 		r := &routes[i]
 		if r.path == "/ui/signin" {
-			continue
+			continue // everybody's
 		}
-		t.Run(r.method+" "+r.path, func(t *testing.T) {
-			path, fields := filled(r)
-			ask := func(v *visitor, header ...string) int {
-				v.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-				if r.method == "GET" {
-					status, _ := v.get(path, header...)
-					return status
-				}
-				form := map[string][]string{"csrf": {v.csrf}}
+		path, fields := filled(r)
+		for _, g := range all {
+			csrf, form := g.v.csrf, url.Values(nil)
+			if r.method == "POST" {
+				form = url.Values{"csrf": {csrf}}
 				for i := 0; i < len(fields); i += 2 {
-					form[fields[i]] = fields[i+1 : i+2]
-				}
-				status, _ := v.ask("POST", path, form, header...)
-				return status
-			}
-			without := func(v *visitor) *visitor { v.csrf = ""; return v }
-			other := func(v *visitor, of *visitor) *visitor { v.csrf = of.csrf; return v }
-			wrong := s.visitor()
-			if status, _ := wrong.post("/ui/signin", "token", "token of berta"); status != http.StatusUnauthorized {
-				t.Errorf("a wrong token: %d", status)
-			}
-			form := r.method == "POST"
-			for _, c := range []struct {
-				who  string
-				role api.Role
-				got  int
-			}{
-				{"nobody", api.Nobody, ask(s.visitor())},
-				{"a wrong token", api.Nobody, ask(wrong)},
-				{"a made-up cookie", api.Nobody, ask(s.visitor(), "Cookie", api.CookieName+"=x")},
-				{"a viewer", api.Viewer, ask(s.signedIn("reader"))},
-				{"an operator", api.Operator, ask(s.signedIn("anna"))},
-				{"somebody on this host, without tokens", api.Viewer, ask(open.visitor())},
-				{"an operator, from another site", api.Nobody, ask(s.signedIn("anna"), "Origin", "https://evil.example")},
-				{"an operator, from another site, fetched", api.Nobody, ask(s.signedIn("anna"), "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors")},
-				{"an operator, without the form's token", api.Operator, ask(without(s.signedIn("anna")))},
-				{"an operator, with a viewer's form", api.Operator, ask(other(s.signedIn("anna"), s.signedIn("reader")))},
-				{"a viewer, with an operator's form", api.Viewer, ask(other(s.signedIn("reader"), s.signedIn("anna")))},
-				{"an operator's token without a cookie", api.Operator, ask(s.visitor(), "Authorization", "Bearer token of anna")},
-			} {
-				allowed := c.got != http.StatusUnauthorized && c.got != http.StatusForbidden && (c.got != http.StatusSeeOther || form)
-				want := c.role >= r.role
-				if form && (strings.Contains(c.who, "form") || strings.Contains(c.who, "without")) {
-					want = false
-				}
-				if allowed != want {
-					t.Errorf("%s: %d", c.who, c.got)
+					form.Set(fields[i], fields[i+1])
 				}
 			}
-		})
+			got, _ := g.v.ask(r.method, path, form, g.header...)
+			g.v.csrf = csrf
+			allowed := got != http.StatusUnauthorized && got != http.StatusForbidden && (got != http.StatusSeeOther || form != nil)
+			want := g.role >= r.role
+			if form != nil && (strings.Contains(g.who, "form") || strings.Contains(g.who, "without")) {
+				want = false
+			}
+			if allowed != want {
+				t.Errorf("%s %s: %s: %d", r.method, r.path, g.who, got)
+			}
+		}
 	}
 }
 
@@ -90,6 +101,9 @@ func TestALinkMayBeFollowed(t *testing.T) {
 	}
 	if status, _ := v.get("/ui/blocked", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"); status != http.StatusForbidden {
 		t.Errorf("a frame is answered %d", status)
+	}
+	if status, _ := s.visitor().ask("POST", "/ui/signin", url.Values{"token": {"token of anna"}}, "Origin", "https://evil.example"); status != http.StatusForbidden {
+		t.Errorf("another site signs somebody in: %d", status)
 	}
 	status, text := s.visitor().get("/ui/blocked?q=203.0.113.0%2F24")
 	if status != http.StatusOK || !strings.Contains(text, `name="to" value="/ui/blocked?q=203.0.113.0%2F24"`) {
