@@ -13,9 +13,10 @@ import (
 const CookieName = "activedefense_session"
 
 const (
-	// sessionFor is how long a session lasts that nobody uses, and mostSessions how many there are: beyond that, the one ends that was used
-	// longest ago.
+	// sessionFor is how long a session lasts that nobody uses, and sessionMost how long one does that a page left open uses. mostSessions is
+	// how many there are: beyond that, the one ends that was used longest ago.
 	sessionFor   = 12 * time.Hour
+	sessionMost  = 7 * 24 * time.Hour
 	mostSessions = 1000
 )
 
@@ -46,9 +47,9 @@ func newSessions(a *API, after *Server) *Sessions {
 }
 
 type session struct {
-	token [sha256.Size]byte // the sum of the token
-	csrf  string
-	used  time.Time
+	token       [sha256.Size]byte // the sum of the token
+	csrf        string
+	begun, used time.Time
 }
 
 // SignIn begins a session for who has a token, and gives its cookie to the browser.
@@ -66,7 +67,7 @@ func (s *Sessions) SignIn(w http.ResponseWriter, r *http.Request, token string) 
 	if len(k.all) >= mostSessions {
 		k.dropOldest()
 	}
-	k.all[sha256.Sum256([]byte(id))] = &session{token: sum, csrf: rand.Text(), used: now}
+	k.all[sha256.Sum256([]byte(id))] = &session{token: sum, csrf: rand.Text(), begun: now, used: now}
 	http.SetCookie(w, cookie(r, id, 0))
 	return nil
 }
@@ -120,7 +121,7 @@ func (s *Sessions) Of(r *http.Request) (Session, bool) {
 		return Session{}, false
 	}
 	who := s.api.tokens.who(one.token)
-	if who.Role == Nobody || now.Sub(one.used) > sessionFor {
+	if who.Role == Nobody || now.Sub(one.used) > sessionFor || now.Sub(one.begun) > sessionMost {
 		delete(k.all, key)
 		return Session{}, false
 	}

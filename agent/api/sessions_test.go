@@ -109,6 +109,16 @@ func TestASessionEnds(t *testing.T) {
 	if in(s.api, unused) {
 		t.Error("a session lasts that nobody used for 12 hours")
 	}
+	open, begun := s.signIn("token of anna"), now
+	for now.Sub(begun) <= sessionMost {
+		if !in(s.api, open) {
+			t.Fatalf("a session that is used ends after %v", now.Sub(begun))
+		}
+		now = now.Add(sessionFor)
+	}
+	if in(s.api, open) {
+		t.Error("a page that is left open is signed in for ever")
+	}
 }
 
 // There is a bound, beyond which the session ends that was used longest ago.

@@ -19,17 +19,15 @@ var pages embed.FS
 // parse reads the templates: each page with what stands around it and what pages share.
 func parse(p *Pages) (map[string]*template.Template, error) {
 	functions := template.FuncMap{
-		"file":    func(name string) string { return "/ui/static/" + name + "?v=" + p.files[name].hash },
-		"stamp":   stamp,
-		"ago":     func(from, now any) string { return span(timeOf(now).Sub(timeOf(from))) },
-		"count":   count,
-		"bytes":   display.Bytes,
-		"seconds": func(s float64) string { return span(time.Duration(s * float64(time.Second))) },
-		"page":    func(address string) string { return "/ui/address/" + url.PathEscape(address) },
-		"join":    strings.Join,
-		"rate":    func(perSecond float64) string { return rateText(perSecond) },
-		"dict":    dict,
-		"lower":   strings.ToLower,
+		"file":  func(name string) string { return "/ui/static/" + name + "?v=" + p.files[name].hash },
+		"stamp": stamp,
+		"count": count,
+		"bytes": display.Bytes,
+		"page":  func(address string) string { return "/ui/address/" + url.PathEscape(address) },
+		"join":  strings.Join,
+		"rate":  rateText,
+		"dict":  dict,
+		"lower": strings.ToLower,
 	}
 	names, err := pages.ReadDir("pages")
 	if err != nil {
@@ -74,8 +72,6 @@ func timeOf(v any) time.Time {
 	}
 	return time.Time{}
 }
-
-func span(d time.Duration) string { return display.Span(max(d, 0)) }
 
 // count writes a whole number of any kind with separators; what is not known is said to be so.
 func count(n any) string {
