@@ -220,12 +220,22 @@ func readable(t *testing.T, browser context.Context) {
 		for _, what := range eval[[]string](w, unlabelled) {
 			t.Errorf("%s: nothing says what this is: %s", path, what)
 		}
-		w.do(chromedp.EmulateViewport(360, 740, chromedp.EmulateMobile))
-		if wide := eval[string](w, `document.documentElement.scrollWidth <= innerWidth && innerWidth === 360 ? "" : innerWidth + " < " + document.documentElement.scrollWidth + ": " +
-			[...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > 361).map((e) => e.outerHTML.slice(0, 120)).join("\n")`); wide != "" {
-			t.Errorf("%s is wider than a phone: %s", path, wide)
-		}
+		w.fits(path, 360)
 		picture("phone", path)
+	}
+}
+
+// fits looks whether the page is no wider than a window, which is a phone's if it is narrow.
+func (w *window) fits(path string, width int64) {
+	w.t.Helper()
+	if width < 500 {
+		w.do(chromedp.EmulateViewport(width, 740, chromedp.EmulateMobile))
+	} else {
+		w.do(chromedp.EmulateViewport(width, 900))
+	}
+	if wide := eval[string](w, fmt.Sprint(`innerWidth === `, width, ` && document.documentElement.scrollWidth <= innerWidth ? "" : innerWidth + " < " + document.documentElement.scrollWidth + ": " +
+		[...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > `, width, ` + 1).map((e) => e.outerHTML.slice(0, 120)).join("\n")`)); wide != "" {
+		w.t.Errorf("%s is wider than %d: %s", path, width, wide)
 	}
 }
 
@@ -322,6 +332,8 @@ func harmless(t *testing.T, browser context.Context) {
 		if more := eval[int](w, `document.querySelectorAll("script:not([src^='/ui/static/']), img, iframe, base, meta[http-equiv], style, [onerror], [onload], [onfocus], [style], h1 ~ h1, link[href*=evil], form[action*=evil]").length`); more != 0 {
 			t.Errorf("%s holds %d elements that are not ours", path, more)
 		}
+		w.fits(path, 1100)
+		w.fits(path, 360)
 		if path == "/ui/address/203.0.113.66" || path == "/ui/records?since=24h" {
 			said := strings.Join(strings.Fields(eval[string](w, `document.body.innerText`)), " ")
 			for _, text := range attacks {

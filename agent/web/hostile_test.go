@@ -19,7 +19,7 @@ var attacks = []string{
 	`javascript:alert(1)`, `{{.Who.CSRF}}`, `${alert(1)}`, `<!--`, `]]>`, `&lt;script&gt;`, `<base href=//evil.example/>`, `<meta http-equiv=refresh content=0;url=//evil.example>`, `<link rel=stylesheet href=//evil.example>`,
 	`<form action=//evil.example><button>`, `<iframe src=//evil.example>`, `" autofocus onfocus="alert(1)`, `' style='background:url(//evil.example)'`, `<style>*{display:none}</style>`,
 	"\x1b[2Jgone", "user\u202egnp.exe", "ad\u200bmin", "a\u2028b", `../../etc/passwd`, `%3Cscript%3E`, `\u003cscript\u003e`, `x'. Reason: Invalid username/password. auth profile 'LDAP', From: 8.8.8.8.`,
-	`X-H:"a, b, c, d, 11111111-2222-3333-4444-555555555555";`, `a,b,"c`, `+ADw-script+AD4-alert(1)+ADw-/script+AD4-`,
+	`X-H:"a, b, c, d, 11111111-2222-3333-4444-555555555555";`, `a,b,"c`, `+ADw-script+AD4-alert(1)+ADw-/script+AD4-`, strings.Repeat("W", 250),
 }
 
 // forgeries are the texts that the parser's forging tests put where strangers choose one: rows of keys, whole, broken and repeated.
