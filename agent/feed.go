@@ -70,6 +70,8 @@ type feed struct {
 	pause    atomic.Pointer[store.Pause]      // nil: there is none
 	paused   atomic.Bool                      // it is in effect
 
+	pausedUntil time.Time // what list and log were told of the pause; zero: there is none
+
 	loaded     bool          // everything was read once: what comes now is news
 	untold     []line.Change // came or went; kept until a reading is complete, for it may fail half-way
 	decided    bool          // a person may have accepted, or taken that back, since accepted was read

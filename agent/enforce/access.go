@@ -82,7 +82,7 @@ func (a *access) status() Access {
 	}
 	fault, since, _ := a.file.state()
 	s.KeyFile = a.file.path
-	if made := a.file.written(); !made.IsZero() {
+	if made := a.file.written(); !made.IsZero() && a.refused.IsZero() { // else the key in use is another one
 		s.KeyMade = &made
 		if s.Key == KeyLimited {
 			ends := made.Add(a.life)
@@ -135,7 +135,9 @@ func (a *access) look(log zerolog.Logger) bool {
 // of puts into an expectation what is known of the key.
 func (a *access) of(want policy.Expectation) policy.Expectation {
 	if want.KeyRenewed = a.login; a.file != nil {
-		want.KeyFile, want.KeyMade = a.file.path, a.file.written()
+		if want.KeyFile = a.file.path; !xmlapi.KeyRefused(a.device) {
+			want.KeyMade = a.file.written()
+		}
 	}
 	return want
 }

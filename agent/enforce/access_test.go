@@ -86,8 +86,11 @@ func TestAKeyIsRenewedWithoutARestart(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 		e.lookAtKeys()
+		if e.ways[0].file.read() == "" {
+			t.Errorf("%s: the file gives no key", c.name)
+		}
 		s := e.Status().Access[0]
-		if !strings.Contains(s.KeyFault, c.fault) || (s.KeyFault == "") != (c.fault == "") || (s.KeyFaultSince == nil) != (c.fault == "") || (s.KeyRefused != nil) != c.refused {
+		if !strings.Contains(s.KeyFault, c.fault) || (s.KeyFault == "") != (c.fault == "") || (s.KeyFaultSince == nil) != (c.fault == "") || (s.KeyRefused != nil) != c.refused || (s.KeyMade == nil) != c.refused {
 			t.Errorf("%s: %+v", c.name, s)
 		}
 		if said := f.log.text()[before:]; !strings.Contains(said, c.logged) || strings.Contains(said, sim.Key()) {

@@ -119,7 +119,7 @@ func (w *Watcher) verifyOnce(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	w.way.learn(facts.KeyLife())
+	w.way.learn(policy.KeyLife(facts))
 	w.mu.Lock()
 	before := make(map[string]policy.Check, len(w.checks))
 	for _, c := range w.checks {

@@ -49,6 +49,8 @@ func (s *Seen) Unsure(key string) bool {
 		if slices.ContainsFunc(s.Heard, func(h silence.Status) bool { return h.Pattern == of && h.Spared > 0 }) {
 			return true
 		}
+	case "paused":
+		return !s.Reading // the store says so before anything is read
 	case "key-expiry", "certificate":
 		if s.unseen(kind, of) {
 			return true

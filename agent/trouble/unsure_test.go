@@ -30,7 +30,7 @@ func TestWhatWasNotLookedAtIsNotOver(t *testing.T) {
 		{"verify-failed|up", false, false, false}, {"verify-failed|new", true, true, true}, {"verify-failed|removed", false, false, false},
 		{"firewall-down|left", true, true, true}, {"verify-failed|left (peer)", true, true, true}, {"networks|left\x00too wide", true, true, true}, {"capacity|left", true, true, true},
 		{"key-expiry|up\x00ends", false, true, true}, {"certificate|up\x00certificate", true, true, true}, {"key-expiry|removed\x00ends", false, true, true},
-		{"input-silent|/r/*.log", true, true, true}, {"list-unfetched|192.0.2.9", true, true, true},
+		{"paused|", false, false, true}, {"input-silent|/r/*.log", true, true, true}, {"list-unfetched|192.0.2.9", true, true, true},
 		{"brake|new", true, true, true}, {"brake|", false, true, true}, {"capacity|up", false, false, false},
 		{"store|", false, false, false}, {"reload-refused|", false, false, false},
 		{"input-silent|/l/*.log", false, true, true}, {"clock|", false, true, true}, {"|a label", false, true, true},

@@ -83,7 +83,7 @@ func TestKeyLifeIsRead(t *testing.T) {
 		}
 		t.Cleanup(d.Close)
 		f := ReadFacts(t.Context(), d, Expectation{Mode: firewall.ModeTag})
-		life, known := f.KeyLife()
+		life, known := KeyLife(f)
 		if got := fmt.Sprint(life, known); got != c.want || f.certificate.Ends.IsZero() {
 			t.Errorf("%q: %s instead of %s: %v; certificate %+v", c.lifetime, got, c.want, f.life.err, f.certificate)
 		}

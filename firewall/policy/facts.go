@@ -190,7 +190,7 @@ func ReadFacts(ctx context.Context, d *xmlapi.Device, want Expectation) *Facts {
 	f.readPushed(ctx, d)
 	f.readNetwork(ctx, d, nil, d.Show)
 	f.readZone(ctx, d)
-	f.readKeyLife(ctx, d)
+	readKeyLife(ctx, f, d)
 	f.readCandidate(ctx, d, want)
 	f.readRights(ctx, d, want)
 	f.readCapacity(ctx, d, want)

@@ -85,7 +85,7 @@ func (f *Facts) readZone(ctx context.Context, d *xmlapi.Device) {
 
 // readKeyLife reads how long an API key lasts: deviceconfig/setting/management/api/key/lifetime, in minutes, of which none and 0 are for ever
 // (as published scripts that set it have it). Behind a Panorama the key is Panorama's, and the firewall's setting says nothing of it.
-func (f *Facts) readKeyLife(ctx context.Context, d *xmlapi.Device) {
+func readKeyLife(ctx context.Context, f *Facts, d *xmlapi.Device) {
 	path := []string{"setting", "management", "api", "key", "lifetime"}
 	if f.throughPanorama {
 		f.life.err = errNotAsked
@@ -110,7 +110,7 @@ func (f *Facts) readKeyLife(ctx context.Context, d *xmlapi.Device) {
 }
 
 // KeyLife is how long an API key lasts on the firewall, 0: for ever. known is false where that was not asked, or could not be.
-func (f *Facts) KeyLife() (life time.Duration, known bool) {
+func KeyLife(f *Facts) (life time.Duration, known bool) {
 	return f.life.value, f.life.err == nil && f.info.err == nil
 }
 

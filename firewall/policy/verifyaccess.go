@@ -68,7 +68,7 @@ const RenewCertificate = "Device > Certificate Management > Certificates: renew 
 
 // key says how long the API key lasts.
 func (v accessChecks) key(f *findings) {
-	life, known := v.f.KeyLife()
+	life, known := KeyLife(v.f)
 	switch {
 	case v.want.KeyRenewed:
 		f.note("its API key is made anew when it ends")
