@@ -57,6 +57,7 @@ func (e *partError) Error() string { return e.err.Error() }
 // start starts one part after the other. It returns early, without an error, when ctx ends.
 func (a *Agent) start(ctx context.Context) error {
 	a.begin("the admin interface", a.admin.Run)
+	a.begin("counting lines by the hour", func(ctx context.Context) error { return a.pace.Run(ctx, a.stats.Lines) })
 	if a.list != nil {
 		a.begin("serving the list", a.runList)
 	}

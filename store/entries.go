@@ -128,6 +128,20 @@ func (l *blacklist) Entries(ctx context.Context, f EntryFilter, fn func(*Entry) 
 	}
 }
 
+// Began calls fn with when each block began, from a time on and whether it was released since or not, in no order. What is held or observed is
+// no block.
+func (l *blacklist) Began(ctx context.Context, since time.Time, fn func(time.Time) error) error {
+	return l.view(ctx, "read when blocks began", func(ctx context.Context, tx *sql.Tx) error {
+		return forEach(ctx, tx, func(rows *sql.Rows) error {
+			var at time.Time
+			if err := rows.Scan(intoTime{&at}); err != nil {
+				return err
+			}
+			return fn(at)
+		}, `SELECT blocked_at FROM blacklist WHERE state = $1 AND blocked_at >= $2`, int(Blocked), l.stamp(since))
+	})
+}
+
 // Rules gives the rules that entries have or had, in order of their names.
 func (l *blacklist) Rules(ctx context.Context) (rules []string, err error) {
 	err = l.view(ctx, "read the rules of the blacklist", func(ctx context.Context, tx *sql.Tx) error {
