@@ -2,7 +2,7 @@
 // the parts that are marked for it. It makes no part of the page itself, and without it everything else works.
 'use strict';
 (() => {
-  const apart = 2000, most = 10000; // between two loads, ms: ten times as long as one takes, within these
+  const apart = 700, most = 10000; // between two loads, ms: ten times as long as one takes, within these
   const often = 30000; // without events, ms
   const longest = 30000; // between two attempts to connect, ms
   const said = document.getElementById('said');
