@@ -72,6 +72,7 @@ var (
 	descOldest     = desc("notices_oldest_age_seconds", "How long the first of them has waited; 0 where none does.", "receiver")
 	descDelivered  = desc("notices_delivered_total", "Notices that a receiver took.", "receiver")
 	descFailures   = desc("notices_failures_total", "Deliveries that failed.", "receiver")
+	descGivenUp    = desc("notices_given_up_total", "Notices that a receiver refused for good and did not get.", "receiver")
 )
 
 func newMetrics(status func() Status, counted ...prometheus.Collector) *prometheus.Registry {
@@ -197,6 +198,7 @@ func collectNotices(s *Status, gauge, count func(d *prometheus.Desc, v float64, 
 		gauge(descOldest, age, n.Receiver)
 		count(descDelivered, float64(n.Delivered), n.Receiver)
 		count(descFailures, float64(n.Failures), n.Receiver)
+		count(descGivenUp, float64(n.GivenUp), n.Receiver)
 	}
 }
 

@@ -75,7 +75,7 @@ func TestWhatIsNotKnownHasNoMetric(t *testing.T) {
 func TestMetricsOfNotices(t *testing.T) {
 	now := time.Now()
 	oldest := now.Add(-time.Minute)
-	status := Status{Now: now, Notices: []notify.Status{{Receiver: "mail", Waiting: 7, Oldest: &oldest, Failures: 3}, {Receiver: "syslog", Delivered: 5}}}
+	status := Status{Now: now, Notices: []notify.Status{{Receiver: "mail", Waiting: 7, Oldest: &oldest, Failures: 3}, {Receiver: "syslog", Delivered: 5, GivenUp: 2}}}
 	families, err := newMetrics(func() Status { return status }).Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func TestMetricsOfNotices(t *testing.T) {
 			}
 		}
 	}
-	want := map[string]string{"waiting": "mail 7;syslog 0;", "oldest_age_seconds": "mail 60;syslog 0;", "delivered_total": "mail 0;syslog 5;", "failures_total": "mail 3;syslog 0;"}
+	want := map[string]string{"waiting": "mail 7;syslog 0;", "oldest_age_seconds": "mail 60;syslog 0;", "delivered_total": "mail 0;syslog 5;", "failures_total": "mail 3;syslog 0;", "given_up_total": "mail 0;syslog 2;"}
 	if !maps.Equal(got, want) {
 		t.Errorf("%v", got)
 	}

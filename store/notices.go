@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -137,10 +138,18 @@ func (d *database) tell(ctx context.Context, tx *sql.Tx, notices []Notice) error
 		[]string{"bigint", "smallint", "text", "text", "timestamptz", "bigint", "text"}, rows, nil)
 }
 
-// SetReceivers says who is to have this instance's notices, each by a name that stays. One that is new gets those that come from now on; one that is
-// gone is forgotten, and without any the troubles that were told, too.
-func (s *Store) SetReceivers(ctx context.Context, names []string) error {
-	return s.update(ctx, "note who gets notices", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+// Replaced says what became of what waited for a receiver that is gone.
+type Replaced struct {
+	Name    string   // of the one that is gone
+	Waiting int64    // notices written since it had everything, whether it wanted them or not
+	By      []string // those that get what waited for it; none: it is dropped
+}
+
+// SetReceivers says who is to have this instance's notices, each by a name that stays; the first word of it is its kind. One that is new goes on where those of its
+// kind that are gone had got to, so that one that was only corrected misses nothing; where none is gone, it gets those that come from now on. What became of those that
+// are gone is given. Without any receiver the troubles that were told are forgotten, too.
+func (s *Store) SetReceivers(ctx context.Context, names []string) (gone []Replaced, err error) {
+	err = s.update(ctx, "note who gets notices", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) (err error) {
 		if s.kind == kindSQLite { // its file is one agent's, whatever that was called before: what waits goes on waiting
 			for _, table := range []string{"notices", "notice_receivers", "notice_troubles"} {
 				if _, err := tx.ExecContext(ctx, `UPDATE OR REPLACE `+table+` SET agent = $1 WHERE agent <> $1`, s.agent); err != nil {
@@ -148,44 +157,92 @@ func (s *Store) SetReceivers(ctx context.Context, names []string) error {
 				}
 			}
 		}
-		var rows, gone [][]any
-		wanted := make(map[string]bool)
-		for _, name := range names {
-			wanted[name] = true
-			rows = append(rows, []any{s.agent, clean(name)})
-		}
-		known, err := s.receivers(ctx, tx)
-		if err != nil {
+		gone, err = s.replaceReceivers(ctx, tx, names)
+		if err != nil || len(names) > 0 {
 			return err
 		}
-		for _, name := range known {
-			if !wanted[name] {
-				gone = append(gone, []any{s.agent, name})
+		for _, table := range []string{"notices", "notice_troubles"} {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE agent = $1`, s.agent); err != nil {
+				return err
 			}
 		}
-		if err := s.forRows(ctx, tx, `DELETE FROM notice_receivers WHERE (agent, name) IN (`, `)`, []string{"smallint", "text"}, gone, nil); err != nil {
-			return err
-		}
-		if len(names) == 0 {
-			for _, table := range []string{"notices", "notice_troubles"} {
-				if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE agent = $1`, s.agent); err != nil {
-					return err
-				}
-			}
-		}
-		return s.forRows(ctx, tx, `INSERT INTO notice_receivers (agent, name, position) SELECT t.column1, t.column2, c.value FROM (`,
-			`) AS t JOIN counters AS c ON c.name = 'notices' WHERE true ON CONFLICT (agent, name) DO NOTHING`, []string{"smallint", "text"}, rows, nil)
+		return nil
 	})
+	return gone, err
 }
 
-func (s *Store) receivers(ctx context.Context, tx *sql.Tx) (names []string, err error) {
+// place is how far a receiver has got.
+type place struct {
+	position int64
+	state    string
+}
+
+// replaceReceivers makes the receivers those of these names.
+func (s *Store) replaceReceivers(ctx context.Context, tx *sql.Tx, names []string) (gone []Replaced, err error) {
+	known, err := s.receivers(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	var now place
+	if err := tx.QueryRowContext(ctx, `SELECT value FROM counters WHERE name = 'notices'`).Scan(&now.position); err != nil {
+		return nil, err
+	}
+	left := make(map[string]place) // by kind: where those that are gone had got to
+	var lost, rows [][]any
+	for name, at := range known {
+		if slices.Contains(names, name) {
+			continue
+		}
+		one := Replaced{Name: name}
+		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM notices WHERE agent = $1 AND id > $2`, s.agent, at.position).Scan(&one.Waiting); err != nil {
+			return nil, err
+		}
+		gone, lost = append(gone, one), append(lost, []any{s.agent, name})
+		if before, several := left[kindOf(name)]; several { // what either had to remember is not for the other's
+			at = place{position: min(before.position, at.position)}
+		}
+		left[kindOf(name)] = at
+	}
+	added := make(map[string]bool)
+	for _, name := range names {
+		if _, stays := known[name]; stays || added[name] {
+			continue
+		}
+		added[name] = true
+		at, takesOver := left[kindOf(name)]
+		if !takesOver {
+			at = now
+		}
+		rows = append(rows, []any{s.agent, clean(name), at.position, at.state})
+		for i := range gone {
+			if kindOf(gone[i].Name) == kindOf(name) {
+				gone[i].By = append(gone[i].By, name)
+			}
+		}
+	}
+	if err := s.forRows(ctx, tx, `DELETE FROM notice_receivers WHERE (agent, name) IN (`, `)`, []string{"smallint", "text"}, lost, nil); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(gone, func(a, b Replaced) int { return strings.Compare(a.Name, b.Name) })
+	return gone, s.forRows(ctx, tx, `INSERT INTO notice_receivers (agent, name, position, state) `, ` ON CONFLICT (agent, name) DO NOTHING`, []string{"smallint", "text", "bigint", "text"}, rows, nil)
+}
+
+// kindOf is the first word of a receiver's name.
+func kindOf(name string) string {
+	kind, _, _ := strings.Cut(name, " ")
+	return kind
+}
+
+func (s *Store) receivers(ctx context.Context, tx *sql.Tx) (known map[string]place, err error) {
+	known = make(map[string]place)
 	err = forEach(ctx, tx, func(rows *sql.Rows) error {
 		var name string
-		err := rows.Scan(&name)
-		names = append(names, name)
+		var at place
+		err := rows.Scan(&name, &at.position, &at.state)
+		known[name] = at
 		return err
-	}, `SELECT name FROM notice_receivers WHERE agent = $1`, s.agent)
-	return names, err
+	}, `SELECT name, position, state FROM notice_receivers WHERE agent = $1`, s.agent)
+	return known, err
 }
 
 // Queue is what a receiver has not got yet.
@@ -197,8 +254,8 @@ type Queue struct {
 	State   string    // what it had to remember, see Delivered
 }
 
-// Undelivered gives what a receiver of this instance has not got yet of these events (none: of all), at most so many.
-func (s *Store) Undelivered(ctx context.Context, receiver string, events []string, most int) (q Queue, err error) {
+// Undelivered gives what a receiver of this instance has not got yet of these events (none: of all), at most so many, and only what comes behind the number after.
+func (s *Store) Undelivered(ctx context.Context, receiver string, events []string, after int64, most int) (q Queue, err error) {
 	err = s.view(ctx, "read the notices for "+receiver, func(ctx context.Context, tx *sql.Tx) error {
 		q = Queue{}
 		var position int64
@@ -207,6 +264,7 @@ func (s *Store) Undelivered(ctx context.Context, receiver string, events []strin
 		if err != nil {
 			return err
 		}
+		position = max(position, after)
 		q.Upto = max(q.Upto, position)
 		w := where{}
 		w.add("agent = ?", s.agent)

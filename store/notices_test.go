@@ -11,10 +11,18 @@ import (
 	"time"
 )
 
+// setReceivers says who gets notices.
+func setReceivers(t testing.TB, s *Store, names ...string) []Replaced {
+	t.Helper()
+	gone, err := s.SetReceivers(context.Background(), names)
+	must(t, err)
+	return gone
+}
+
 // undelivered gives what a receiver has not got yet, of all events.
 func undelivered(t testing.TB, s *Store, receiver string, events ...string) Queue {
 	t.Helper()
-	q, err := s.Undelivered(context.Background(), receiver, events, 1000)
+	q, err := s.Undelivered(context.Background(), receiver, events, 0, 1000)
 	must(t, err)
 	return q
 }
@@ -35,7 +43,7 @@ func TestNoticesAreWrittenWithWhatTheyTell(t *testing.T) {
 		s := db.open("one")
 		at := noon()
 		commit(t, s, &Batch{Blocks: []Block{block("203.0.113.1", at)}})
-		must(t, s.SetReceivers(ctx, []string{"mail", "hook"}))
+		setReceivers(t, s, "mail", "hook")
 		b := block("203.0.113.2", at)
 		b.Country, b.Grade, b.Device = "Netherlands", Proven, "LAB-FW-01"
 		b.Evidence = []Evidence{{at, "LAB-FW-01", "one"}, {at, "LAB-FW-01", strings.Repeat("é", 1000)}, {at, "", "three"}, {at, "", "four"}}
@@ -87,7 +95,7 @@ func TestReceiversGetTheirNotices(t *testing.T) {
 	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		ctx := context.Background()
 		s, cli := db.open("one"), db.open(CommandLine)
-		must(t, s.SetReceivers(ctx, []string{"mail", "hook"}))
+		setReceivers(t, s, "mail", "hook")
 		add := func(s *Store, address string) {
 			t.Helper()
 			_, _, err := s.Block(ctx, Block{Address: prefix(address), Rule: "manual", Reason: "by hand", By: "anna"})
@@ -99,7 +107,7 @@ func TestReceiversGetTheirNotices(t *testing.T) {
 		must(t, s.Delivered(ctx, "hook", q.Notices[0].Number, "so far"))
 		must(t, s.Delivered(ctx, "hook", 0, "so far")) // late, and no step back
 		add(s, "203.0.113.3")
-		must(t, s.SetReceivers(ctx, []string{"hook", "new"}))
+		setReceivers(t, s, "hook", "new")
 		add(s, "203.0.113.4")
 		equal(t, "hook", told(undelivered(t, s, "hook")), []string{"block 203.0.113.2", "block 203.0.113.3", "block 203.0.113.4"})
 		equal(t, "its state", undelivered(t, s, "hook").State, "so far")
@@ -108,7 +116,7 @@ func TestReceiversGetTheirNotices(t *testing.T) {
 		if len(none.Notices) > 0 || none.Upto != undelivered(t, s, "hook").Upto {
 			t.Errorf("one that wants others has up to %d: %v", none.Upto, told(none))
 		}
-		first, err := s.Undelivered(ctx, "hook", nil, 2)
+		first, err := s.Undelivered(ctx, "hook", nil, 0, 2)
 		must(t, err)
 		if len(first.Notices) != 2 || first.Waiting != 3 || first.Upto != first.Notices[1].Number {
 			t.Errorf("of two: %d of %d, up to %d", len(first.Notices), first.Waiting, first.Upto)
@@ -121,21 +129,55 @@ func TestReceiversGetTheirNotices(t *testing.T) {
 		equal(t, "rows", rowsOf(t, s, "notices"), 1)
 		if db.URL != "" { // SQLite's file is one agent's
 			other := db.open("two")
-			must(t, other.SetReceivers(ctx, []string{"hook"}))
+			setReceivers(t, other, "hook")
 			add(other, "203.0.113.5")
 			equal(t, "the other's", told(undelivered(t, other, "hook")), []string{"block 203.0.113.5"})
 		}
 		equal(t, "one's", told(undelivered(t, s, "hook")), []string{"block 203.0.113.4"})
 		if db.URL == "" { // whose agent has lost its name
 			renamed := db.open("three")
-			must(t, renamed.SetReceivers(ctx, []string{"hook", "new"}))
+			setReceivers(t, renamed, "hook", "new")
 			equal(t, "under another name", told(undelivered(t, renamed, "hook")), []string{"block 203.0.113.4"})
-			must(t, s.SetReceivers(ctx, []string{"hook", "new"}))
+			setReceivers(t, s, "hook", "new")
 		}
-		must(t, s.SetReceivers(ctx, nil))
+		setReceivers(t, s)
 		add(s, "203.0.113.6")
-		must(t, s.SetReceivers(ctx, []string{"hook"}))
+		setReceivers(t, s, "hook")
 		equal(t, "one that was away", told(undelivered(t, s, "hook")), []string(nil))
+	})
+}
+
+// A receiver that is only known otherwise from now on, such as a webhook whose URL was corrected, gets what waits, and remembers what it had to; what waits for one that
+// is gone for good is said.
+func TestACorrectedReceiverGetsWhatWaits(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		ctx := context.Background()
+		s := db.open("one")
+		add := func(address string) {
+			t.Helper()
+			_, _, err := s.Block(ctx, Block{Address: prefix(address), Rule: "manual", Reason: "by hand", By: "anna"})
+			must(t, err)
+		}
+		setReceivers(t, s, "webhook a", "webhook b", "mail")
+		add("203.0.113.1")
+		add("203.0.113.2")
+		q := undelivered(t, s, "webhook a")
+		must(t, s.Delivered(ctx, "webhook b", q.Upto, ""))
+		must(t, s.Delivered(ctx, "webhook a", q.Notices[0].Number, "so far"))
+		equal(t, "gone", setReceivers(t, s, "webhook c", "webhook b", "mail", "syslog"), []Replaced{{"webhook a", 1, []string{"webhook c"}}})
+		equal(t, "the corrected one has", told(undelivered(t, s, "webhook c")), []string{"block 203.0.113.2"})
+		equal(t, "its state", undelivered(t, s, "webhook c").State, "so far")
+		equal(t, "another kind has", told(undelivered(t, s, "syslog")), []string(nil))
+		equal(t, "gone", setReceivers(t, s, "webhook d", "webhook e", "mail anna", "mail bob"),
+			[]Replaced{{"mail", 2, []string{"mail anna", "mail bob"}}, {"syslog", 0, nil}, {"webhook b", 0, []string{"webhook d", "webhook e"}}, {"webhook c", 1, []string{"webhook d", "webhook e"}}})
+		equal(t, "each of several has", told(undelivered(t, s, "webhook e")), []string{"block 203.0.113.2"})
+		equal(t, "the state of several", undelivered(t, s, "webhook e").State, "")
+		equal(t, "each mail has", told(undelivered(t, s, "mail bob")), []string{"block 203.0.113.1", "block 203.0.113.2"})
+		first := undelivered(t, s, "mail bob").Notices[0].Number
+		q, err := s.Undelivered(ctx, "mail bob", nil, first, 10)
+		must(t, err)
+		equal(t, "behind the first", told(q), []string{"block 203.0.113.2"})
+		equal(t, "gone", setReceivers(t, s, "mail anna", "mail bob"), []Replaced{{"webhook d", 1, nil}, {"webhook e", 1, nil}})
 	})
 }
 
@@ -150,7 +192,7 @@ func TestNoticesThatNobodyTakesAreBounded(t *testing.T) {
 	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		ctx := context.Background()
 		s := db.open("one")
-		must(t, s.SetReceivers(ctx, []string{"mail"}))
+		setReceivers(t, s, "mail")
 		at := noon()
 		must(t, s.TellTroubles(ctx, ToldTrouble{"a", Notice{Event: "clock", Time: at, Subject: "the clock is wrong"}}))
 		for round := range 4 {
@@ -180,7 +222,7 @@ func TestManyNoticesArePrunedInSteps(t *testing.T) {
 	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		ctx := context.Background()
 		s := db.open("one")
-		must(t, s.SetReceivers(ctx, []string{"mail"}))
+		setReceivers(t, s, "mail")
 		add := func(net byte) {
 			b := &Batch{}
 			for i := range noticeStep + 500 {
@@ -211,7 +253,7 @@ func TestATroubleIsToldOnceAndItsEnd(t *testing.T) {
 	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		ctx := context.Background()
 		s := db.open("one")
-		must(t, s.SetReceivers(ctx, []string{"mail"}))
+		setReceivers(t, s, "mail")
 		at := noon()
 		down := ToldTrouble{"firewall-down|fw1", Notice{Event: "firewall-down", Time: at, Since: at, Subject: "fw1 is down"}}
 		up := ToldTrouble{"firewall-down|fw1", Notice{Event: "firewall-up", Time: at, Subject: "fw1 is up", Over: true}}
@@ -234,7 +276,7 @@ func TestNoReceiverMissesWhatCommitsLate(t *testing.T) {
 	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		ctx := context.Background()
 		s := db.open("one")
-		must(t, s.SetReceivers(ctx, []string{"mail"}))
+		setReceivers(t, s, "mail")
 		const writers, each = 4, 25
 		done := make(chan error, writers)
 		for w := range writers {

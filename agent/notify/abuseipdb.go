@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,6 +41,9 @@ type reporter struct {
 	version string
 	now     func() time.Time
 	noBulk  time.Time // until then reports go one by one
+	bulkMax int       // reports of a call; 0: bulkMost
+	inRow   int       // reports that were refused as such, one after another
+	giveUp  func(n *store.Notice, err error)
 	reports
 }
 
@@ -56,7 +60,9 @@ func newReporter(c *config.AbuseIPDB, base string, o Options) *reporter {
 }
 
 func (p *reporter) receiver() *receiver {
-	return &receiver{name: "abuseipdb", key: "abuseipdb", events: []string{store.EventBlock}, load: bulkMost, each: bulkMost, send: p.send, test: p.check, state: p.state, restore: p.restore}
+	r := &receiver{name: "abuseipdb", key: "abuseipdb", lanes: []lane{{events: []string{store.EventBlock}}}, load: bulkMost, each: bulkMost, send: p.send, test: p.check, state: p.state, restore: p.restore}
+	p.giveUp = r.giveUp
+	return r
 }
 
 func (p *reporter) state() string {
@@ -82,13 +88,13 @@ func attacker(n *store.Notice) string { return cmp.Or(n.Source, n.Address) }
 func (p *reporter) due(n *store.Notice, now time.Time) bool {
 	a, err := netip.ParseAddr(attacker(n))
 	return err == nil && n.Grade == store.Proven.String() && n.By == store.ByDetector && now.Sub(n.Seen) < reportAge && now.Sub(n.Time) < reportAge &&
-		a.IsGlobalUnicast() && !a.IsPrivate() && now.Sub(p.Last[attacker(n)]) >= reportGap
+		a.IsGlobalUnicast() && !a.IsPrivate() && now.Sub(p.Last[attacker(n)]).Abs() >= reportGap // one of a clock that was ahead, too
 }
 
 // send reports the first of the notices that is due, or where many are, all of them.
 func (p *reporter) send(ctx context.Context, notices []store.Notice) (done int, err error) {
 	now := p.now()
-	maps.DeleteFunc(p.Last, func(_ string, at time.Time) bool { return now.Sub(at) >= reportGap })
+	maps.DeleteFunc(p.Last, func(_ string, at time.Time) bool { return now.Sub(at).Abs() >= reportGap })
 	if today := now.UTC().Format(time.DateOnly); p.Day != today {
 		p.Day, p.Count = today, 0
 	}
@@ -109,24 +115,40 @@ func (p *reporter) send(ctx context.Context, notices []store.Notice) (done int, 
 	if room <= 0 {
 		return first, &laterError{fmt.Errorf("the %d reports of notify.abuseipdb.per_day were made today", p.PerDay), now.UTC().Truncate(24 * time.Hour).Add(24 * time.Hour), true}
 	}
-	if len(due) >= bulkFrom && room >= bulkFrom && !now.Before(p.noBulk) {
-		return p.bulk(ctx, notices, due[:min(len(due), room)], now)
+	if most := min(len(due), room, cmp.Or(p.bulkMax, bulkMost)); most >= bulkFrom && !now.Before(p.noBulk) {
+		return p.bulk(ctx, notices, due[:most], now)
 	}
 	if err := p.report(ctx, due[0]); err != nil {
 		return first, err
+	}
+	if p.bulkMax > 0 {
+		p.bulkMax++
 	}
 	p.Count++
 	p.Last[attacker(due[0])] = now
 	return first + 1, nil
 }
 
-// report reports one address. One that AbuseIPDB refuses as such is not tried again.
+// mostInRow is how many reports are given up one after another before it is not they that are refused, but everything.
+const mostInRow = 10
+
+// asSuch tells whether a call is refused for what it says: it would be again.
+func asSuch(err error) bool {
+	var refused *refusedError
+	return errors.As(err, &refused) && slices.Contains([]int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity}, refused.status)
+}
+
+// report reports one address. One that AbuseIPDB refuses as such is given up.
 func (p *reporter) report(ctx context.Context, n *store.Notice) error {
 	form := url.Values{"ip": {attacker(n)}, "categories": {categories(n)}, "comment": {comment(n)}, "timestamp": {n.Seen.UTC().Format(time.RFC3339)}}
 	err := p.call(ctx, http.MethodPost, "/report", "application/x-www-form-urlencoded", []byte(form.Encode()))
-	var refused *refusedError
-	if errors.As(err, &refused) && refused.status == http.StatusUnprocessableEntity {
+	if asSuch(err) && p.inRow < mostInRow {
+		p.inRow++
+		p.giveUp(n, err)
 		return nil
+	}
+	if err == nil {
+		p.inRow = 0
 	}
 	return err
 }
@@ -153,9 +175,13 @@ func (p *reporter) bulk(ctx context.Context, notices []store.Notice, due []*stor
 		p.noBulk = now.UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)
 		return 0, errors.New(refused.Error()) // soon again, one by one, whatever it says of when
 	}
+	if asSuch(err) { // for one of them, or as they are too many: half of them, and few enough one by one
+		p.bulkMax = len(due) / 2
+	}
 	if err != nil {
 		return 0, err
 	}
+	p.bulkMax = min(p.bulkMax*2, bulkMost)
 	p.Count += len(due)
 	reported := make(map[string]bool)
 	for _, n := range due {

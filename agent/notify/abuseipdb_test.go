@@ -23,6 +23,8 @@ type database struct {
 	reported []report
 	bulks    int
 	answer   func(path string, calls int) (status int, retryAfter string) // 0: it is taken
+	poison   string                                                       // an address with which it takes no call
+	singles  int                                                          // calls of one report
 }
 
 type report struct{ address, categories, at, comment string }
@@ -49,6 +51,10 @@ func newDatabase(t *testing.T, answer func(path string, calls int) (int, string)
 		}
 		switch r.URL.Path {
 		case "/report":
+			if d.singles++; r.FormValue("ip") == d.poison {
+				w.WriteHeader(http.StatusBadRequest)
+				return
+			}
 			d.reported = append(d.reported, report{r.FormValue("ip"), r.FormValue("categories"), r.FormValue("timestamp"), r.FormValue("comment")})
 			fmt.Fprint(w, `{"data":{"ipAddress":"127.0.0.1","abuseConfidenceScore":52}}`)
 		case "/bulk-report":
@@ -61,6 +67,10 @@ func newDatabase(t *testing.T, answer func(path string, calls int) (int, string)
 			rows, err := csv.NewReader(file).ReadAll()
 			if err != nil || len(rows) > 10_000 || strings.Join(rows[0], ",") != "IP,Categories,ReportDate,Comment" {
 				t.Errorf("%d rows, %v: %v", len(rows), rows[0], err)
+				return
+			}
+			if slices.ContainsFunc(rows, func(row []string) bool { return row[0] == d.poison }) {
+				w.WriteHeader(http.StatusUnprocessableEntity)
 				return
 			}
 			for _, row := range rows[1:] {
@@ -207,5 +217,35 @@ func TestAbuseIPDBIsAskedWhenItSays(t *testing.T) {
 		if f := state(n, "abuseipdb").Failures; f != c.tries {
 			t.Errorf("after %v %d calls failed", c.ahead, f)
 		}
+	}
+}
+
+// A bulk that is refused as such, for one of its reports or for being too many, is parted; the report that is refused alone is given up, and the others follow. Where
+// every report is refused, few are given up.
+func TestAbuseIPDBRefusesOneReportAndTheOthersFollow(t *testing.T) {
+	d := newDatabase(t, nil)
+	d.poison = "203.0.0.70"
+	w, n := reporting(t, d, 1000)
+	want := w.block(160)
+	ahead := time.Duration(0)
+	pass := func() {
+		ahead += time.Second
+		w.setClock(ahead)
+		n.receivers[0].wake.Wake()
+	}
+	w.until("the others", func() bool { pass(); return len(d.addresses()) == 159 && state(n, "abuseipdb").Waiting == 0 })
+	if err := onceEach(d.addresses(), slices.DeleteFunc(want, func(a string) bool { return a == d.poison })); err != nil {
+		t.Error(err)
+	}
+	if s := state(n, "abuseipdb"); s.GivenUp != 1 || s.Failing || d.singles == 160 || !strings.Contains(w.log.String(), `"address":"203.0.0.70"`) {
+		t.Errorf("%d calls of one, %+v, %s", d.singles, s, w.log.String())
+	}
+	d.mu.Lock()
+	d.answer = func(string, int) (int, string) { return http.StatusUnprocessableEntity, "" }
+	d.mu.Unlock()
+	w.block(20)
+	w.until("a failure", func() bool { pass(); return state(n, "abuseipdb").Failing })
+	if s := state(n, "abuseipdb"); s.GivenUp != 1+mostInRow || s.Waiting != 20-mostInRow {
+		t.Errorf("all are refused: %+v", s)
 	}
 }

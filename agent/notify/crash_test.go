@@ -53,7 +53,7 @@ func TestWhateverHappensEveryNoticeIsDelivered(t *testing.T) {
 		answers, got = nil, nil
 		mu.Unlock()
 		var want []string
-		q, err := w.st.Undelivered(t.Context(), start().key, nil, 10)
+		q, err := w.st.Undelivered(t.Context(), start().key, nil, 0, 10)
 		w.must(err)
 		if q.Waiting > 0 {
 			rt.Fatalf("%d are left of before", q.Waiting)
@@ -94,7 +94,7 @@ func TestWhateverHappensEveryNoticeIsDelivered(t *testing.T) {
 				r = start()
 			}
 		}
-		q, err = w.st.Undelivered(t.Context(), r.key, nil, 1000)
+		q, err = w.st.Undelivered(t.Context(), r.key, nil, 0, 1000)
 		w.must(err)
 		mu.Lock()
 		answers = nil
@@ -116,7 +116,7 @@ func TestWhateverHappensEveryNoticeIsDelivered(t *testing.T) {
 		if !slices.Equal(first[len(first)-len(want):], want) {
 			rt.Fatalf("it got %v, and %v waited", first, want)
 		}
-		if q, err = w.st.Undelivered(t.Context(), r.key, nil, 10); err != nil || q.Waiting > 0 {
+		if q, err = w.st.Undelivered(t.Context(), r.key, nil, 0, 10); err != nil || q.Waiting > 0 {
 			rt.Fatalf("%d wait: %v", q.Waiting, err)
 		}
 		numbers, err := db.Query(`SELECT key FROM notices ORDER BY id DESC LIMIT ?`, len(first))

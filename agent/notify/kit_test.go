@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -33,9 +34,28 @@ type world struct {
 	cfg  config.Notify
 	seq  int
 	base string // of AbuseIPDB's API
+	log  logged
 
 	mu  sync.Mutex
 	now func() time.Time
+}
+
+// logged is what those who deliver log.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 func newWorld(t *testing.T) *world {
@@ -74,7 +94,7 @@ func (w *world) setClock(ahead time.Duration) {
 }
 
 func (w *world) options() Options {
-	return Options{Config: &w.cfg, Name: "sensor-1", Version: "test", Logger: zerolog.Nop(), Now: w.clock}
+	return Options{Config: &w.cfg, Name: "sensor-1", Version: "test", Logger: zerolog.New(&w.log), Now: w.clock}
 }
 
 // start delivers until stop is called, or the test ends.

@@ -20,65 +20,57 @@ import (
 const (
 	mailMost  = 10_000           // notices of one mail
 	othersGap = 15 * time.Second // between mails of other events than blocks and holds
-	greyLimit = 15 * time.Minute // for how long one of several addresses may be refused for now before the others' next mail
 )
 
-// mails makes the receivers of mail: one for blocks and holds, whose mails are bounded, and one for all other events, which do not wait for these.
-func mails(o Options) ([]*receiver, error) {
+// mails makes the receivers of mail. Each address has one for blocks and holds, whose mails are bounded, and one for all other events, which do not wait for these:
+// an address that is refused, for now or for good, keeps nothing from the others.
+func mails(o Options) (all []*receiver, err error) {
 	c := &o.Config.Mail
-	bounded := []string{store.EventBlock, store.EventHeld}
-	var blocks, others []string
-	for _, e := range config.Events() {
-		switch wanted := len(c.Events) == 0 || slices.Contains(c.Events, e); {
-		case wanted && slices.Contains(bounded, e):
-			blocks = append(blocks, e)
-		case wanted:
-			others = append(others, e)
+	blocks, others := split(c.Events, store.EventBlock, store.EventHeld)
+	var to []string
+	for _, address := range c.To {
+		if !slices.Contains(to, address) {
+			to = append(to, address)
 		}
 	}
-	var all []*receiver
-	for _, lane := range []struct {
-		name   string
-		events []string
-		pace   *pace
-	}{{"mail", others, &pace{every: min(c.Digest, othersGap), hold: gatherFor}}, {"mail-blocks", blocks, &pace{every: c.Digest, most: c.MaxPerHour, hold: gatherFor}}} {
-		if len(lane.events) == 0 {
-			continue
+	for _, address := range to {
+		name := ""
+		if len(to) > 1 {
+			name = "-" + address
 		}
-		m, err := newMailer(o)
-		if err != nil {
-			return nil, err
+		for _, kind := range []struct {
+			name   string
+			events []string
+			pace   *pace
+		}{{"mail", others, &pace{every: min(c.Digest, othersGap), hold: gatherFor}}, {"mail-blocks", blocks, &pace{every: c.Digest, most: c.MaxPerHour, hold: gatherFor}}} {
+			if len(kind.events) == 0 {
+				continue
+			}
+			m, err := newMailer(o, address)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, &receiver{name: kind.name + name, key: kind.name + " " + address, lanes: []lane{{events: kind.events}}, load: mailMost, each: mailMost, pace: kind.pace, send: m.send,
+				test: func(ctx context.Context, n store.Notice) error {
+					_, err := m.send(ctx, []store.Notice{n})
+					return err
+				}})
 		}
-		all = append(all, &receiver{name: lane.name, key: lane.name, events: lane.events, load: mailMost, each: mailMost, pace: lane.pace, send: m.send})
-	}
-	m, err := newMailer(o)
-	if err != nil {
-		return nil, err
-	}
-	all[0].name = "mail"
-	all[0].test = func(ctx context.Context, n store.Notice) error {
-		_, err := m.send(ctx, []store.Notice{n})
-		return err
 	}
 	return all, nil
 }
 
-// mailer sends mails. It is for one goroutine.
+// mailer sends mails to one address. It is for one goroutine.
 type mailer struct {
 	*config.Mail
+	to         string
 	host, port string
 	name       string // of the agent
 	tls        *tls.Config
 	now        func() time.Time
-	most       int // notices of a mail that the server takes; 0: it has not refused one for good
-
-	// Of a mail that some of several addresses did not take: which mail, which did, and since when it is tried.
-	open  string
-	got   map[string]bool
-	since time.Time
 }
 
-func newMailer(o Options) (*mailer, error) {
+func newMailer(o Options, to string) (*mailer, error) {
 	c := &o.Config.Mail
 	roots, err := rootsOf(c.CA)
 	if err != nil {
@@ -88,72 +80,27 @@ func newMailer(o Options) (*mailer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &mailer{Mail: c, host: host, port: port, name: o.Name, tls: &tls.Config{ServerName: host, RootCAs: roots, MinVersion: tls.VersionTLS12}, now: o.Now}, nil
+	return &mailer{Mail: c, to: to, host: host, port: port, name: o.Name, tls: &tls.Config{ServerName: host, RootCAs: roots, MinVersion: tls.VersionTLS12}, now: o.Now}, nil
 }
 
-// send sends one mail of these notices: of all of them, or of half as many each time that the server refuses one for good, for it may be too large.
+// send sends one mail of all these notices.
 func (m *mailer) send(ctx context.Context, notices []store.Notice) (done int, err error) {
-	if m.most > 0 {
-		notices = notices[:min(len(notices), m.most)]
-	}
-	done, err = m.one(ctx, notices)
-	var failed *mail.SendError
-	if done == 0 && errors.As(err, &failed) && !failed.IsTemp() && failed.ErrorCode() >= 500 && failed.Reason != mail.ErrSMTPRcptTo {
-		m.most = max(len(notices)/2, inFull)
-	}
-	return done, err
-}
-
-// one sends one mail of all these notices.
-func (m *mailer) one(ctx context.Context, notices []store.Notice) (done int, err error) {
-	if id := notices[0].ID; m.open != id {
-		m.open, m.got, m.since = id, make(map[string]bool), m.now()
-	}
 	client, err := m.client(ctx)
 	if err != nil {
 		return 0, err
 	}
-	written := newLetter(m.name, notices)
-	left := slices.DeleteFunc(slices.Clone(m.To), func(to string) bool { return m.got[to] })
-	whole, err := m.message(written, left)
+	whole, err := m.message(newLetter(m.name, notices))
 	if err != nil {
 		return 0, err
 	}
 	err = client.DialAndSendWithContext(ctx, whole)
-	var failed *mail.SendError
-	switch {
-	case whole.IsDelivered():
+	if whole.IsDelivered() {
 		return len(notices), nil // what came after it does not matter
-	case !errors.As(err, &failed) || failed.Reason != mail.ErrSMTPRcptTo || len(m.To) == 1:
-		return 0, err
 	}
-	return m.singly(ctx, client, written, left, len(notices))
-}
-
-// singly sends a mail to each address of its own, as some of them are refused. Those that are refused for good, or for long, do not hold up what the others
-// get; where nobody takes it, it is tried again.
-func (m *mailer) singly(ctx context.Context, client *mail.Client, written *letter, left []string, n int) (done int, err error) {
-	var later bool
-	var refused []error
-	for _, to := range left {
-		one, err := m.message(written, []string{to})
-		if err != nil {
-			return 0, err
-		}
-		err = client.DialAndSendWithContext(ctx, one)
-		var failed *mail.SendError
-		switch {
-		case one.IsDelivered():
-			m.got[to] = true
-			continue
-		case !errors.As(err, &failed) || failed.IsTemp():
-			later = true
-		}
-		refused = append(refused, fmt.Errorf("%s: %w", to, err))
-	}
-	err = errors.Join(refused...)
-	if err == nil || len(m.got) > 0 && (!later || m.now().Sub(m.since) > greyLimit) {
-		return n, err
+	// Whom a server refuses before it has seen the mail, it refuses whatever the mail says.
+	var failed *mail.SendError
+	if errors.As(err, &failed) && !failed.IsTemp() && failed.Reason == mail.ErrSMTPDataClose && failed.ErrorCode() >= 500 {
+		return 0, &contentError{err, failed.ErrorCode() == 552 || strings.HasSuffix(failed.EnhancedStatusCode(), ".3.4")}
 	}
 	return 0, err
 }
@@ -216,12 +163,12 @@ func (b *bounded) Read(p []byte) (int, error) {
 }
 
 // message makes the mail. It has the same id each time it is sent.
-func (m *mailer) message(l *letter, to []string) (*mail.Msg, error) {
+func (m *mailer) message(l *letter) (*mail.Msg, error) {
 	msg := mail.NewMsg()
 	if err := msg.FromFormat("Active Defense", m.From); err != nil {
 		return nil, err
 	}
-	if err := msg.To(to...); err != nil {
+	if err := msg.To(m.to); err != nil {
 		return nil, err
 	}
 	msg.Subject(l.subject)

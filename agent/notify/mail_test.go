@@ -33,6 +33,8 @@ type mailServer struct {
 	mails   []received
 	refuse  func(to string) error // of an address; nil: none is
 	fail    error                 // of every mail
+	filter  func(received) bool   // takes it; nil: any
+	refused int                   // mails that it did not take
 	users   []string              // who logged in
 	most    int                   // bytes of a mail; 0: any
 }
@@ -126,6 +128,10 @@ func (s *session) Data(r io.Reader) error {
 	}
 	if err := one.read(msg.Header.Get("Content-Type"), "", msg.Body); err != nil {
 		return err
+	}
+	if s.server.filter != nil && !s.server.filter(one) {
+		s.server.refused++
+		return &smtp.SMTPError{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 7, 1}, Message: "it contains a virus"}
 	}
 	s.server.mails = append(s.server.mails, one)
 	return nil
@@ -371,46 +377,146 @@ func TestABadMailServerStopsNoOther(t *testing.T) {
 	}
 }
 
-// Of several addresses one that is refused, for good or for now, keeps no mail from the others, and is told.
+// Of several addresses one that is refused, for good or for now, keeps no mail from the others nor delays one, and gets everything when it is taken.
 func TestARefusedAddressKeepsNoMailFromOthers(t *testing.T) {
 	for _, code := range []int{550, 450} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {
 			t.Parallel()
 			w, ca := newWorld(t), newAuthority(t)
 			m := newMailServer(t, ca, false)
-			asked := 0
 			m.refuse = func(to string) error {
 				if to != "gone@example.com" {
 					return nil
 				}
-				if asked++; code == 450 && asked > 3 {
-					return nil // it was greylisted
-				}
 				return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 1, 1}, Message: "who?"}
 			}
 			w.cfg.Mail = m.config(ca)
-			w.cfg.Mail.To = []string{"gone@example.com", "soc@example.com"}
+			w.cfg.Mail.To, w.cfg.Mail.Digest, w.cfg.Mail.MaxPerHour = []string{"gone@example.com", "soc@example.com", "soc@example.com"}, time.Second, 1000
 			n, _ := w.start()
-			w.trouble("clock|", "clock", "clock: it is wrong")
-			w.until("the other's mail", func() bool { return len(m.all()) >= 1 })
-			w.until("that it is told", func() bool { return strings.Contains(state(n, "mail").Error, "gone@example.com") })
-			if code == 450 {
-				w.until("its own mail", func() bool { return len(m.all()) == 2 })
+			got := func(to string) (list []string) {
+				for _, one := range m.all() {
+					if slices.Equal(one.to, []string{to}) {
+						list = append(list, one.addresses(t)...)
+					}
+				}
+				return list
 			}
-			w.until("that nothing waits", func() bool { return state(n, "mail").Waiting == 0 })
-			var to []string
-			for _, one := range m.all() {
-				to = append(to, one.to...)
+			var want []string
+			ahead := time.Duration(0)
+			pass := func() {
+				ahead += time.Second
+				w.setClock(ahead)
+				for _, r := range n.receivers {
+					r.wake.Wake()
+				}
 			}
-			slices.Sort(to)
-			if want := []string{"gone@example.com", "soc@example.com"}[(code-450)/100:]; !slices.Equal(to, want) || m.all()[0].header.Get("Message-Id") == "" {
-				t.Errorf("mails went to %v, want %v", to, want)
+			for range 4 {
+				want = append(want, w.block(2)...)
+				w.until("the other's mail", func() bool { pass(); return len(got("soc@example.com")) == len(want) })
+				w.until("a failure", func() bool { pass(); return state(n, "mail-blocks-gone@example.com").Failing })
+			}
+			if s := state(n, "mail-blocks-soc@example.com"); s.Failures > 0 {
+				t.Errorf("the other's state is %+v", s)
+			}
+			w.until("the number", func() bool { pass(); return state(n, "mail-blocks-gone@example.com").Waiting == 8 })
+			m.mu.Lock()
+			m.refuse = nil
+			m.mu.Unlock()
+			ahead += time.Hour
+			w.until("its own mail", func() bool { pass(); return len(got("gone@example.com")) == len(want) })
+			for _, to := range w.cfg.Mail.To {
+				if err := onceEach(got(to), want); err != nil {
+					t.Errorf("%s: %v", to, err)
+				}
 			}
 		})
 	}
 }
 
-// A server that takes no large mails gets smaller ones.
+// says tells whether any part of a mail holds a text.
+func (r *received) says(text string) bool {
+	for _, part := range r.parts {
+		if strings.Contains(part, text) {
+			return true
+		}
+	}
+	return strings.Contains(r.subject, text)
+}
+
+// One notice whose text a filter refuses is delivered without it, and those beside it with theirs; one that it refuses in any form is given up, and told; all others
+// arrive. A server that refuses everything loses nothing by that, and its mails are no smaller when it takes them again.
+func TestANoticeThatAFilterRefusesSilencesNoOther(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		filter         func(one received, poisoned string) bool
+		mails, givenUp int // 0: any number of mails
+		complete       int // of the 20 log lines, at least
+	}{
+		{"its text", func(one received, _ string) bool { return !one.says("EICAR") }, 1, 0, 17},
+		{"all of it", func(one received, poisoned string) bool { return !one.says(poisoned+" ") && !one.says(poisoned+",") }, 0, 1, 0},
+		{"everything", func(received, string) bool { return false }, 1, 0, 20},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w, ca := newWorld(t), newAuthority(t)
+			m := newMailServer(t, ca, false)
+			w.cfg.Mail = m.config(ca)
+			w.cfg.Mail.Digest, w.cfg.Mail.MaxPerHour = time.Second, 1000
+			n, _ := w.start()
+			want := make([]string, 0, 20)
+			poisoned := "203.0.0.8"
+			m.filter = func(one received) bool { return c.filter(one, poisoned) }
+			want = append(want, w.block(20, func(b *store.Block) {
+				if b.Address.Addr().String() == poisoned {
+					b.Evidence[0].Line = "SrcUser=EICAR"
+				}
+			})...)
+			ahead := time.Duration(0)
+			pass := func() {
+				ahead += 5 * time.Minute
+				w.setClock(ahead)
+				for _, r := range n.receivers {
+					r.wake.Wake()
+				}
+			}
+			if c.name == "everything" {
+				w.until("many refusals", func() bool { pass(); m.mu.Lock(); defer m.mu.Unlock(); return m.refused > 15 })
+				m.mu.Lock()
+				m.filter = nil
+				m.mu.Unlock()
+			}
+			var got []string
+			w.until("that nothing waits", func() bool {
+				pass()
+				got = nil
+				for _, one := range m.all() {
+					got = append(got, one.addresses(t)...)
+				}
+				return len(got) >= len(want)-c.givenUp && state(n, "mail-blocks").Waiting == 0
+			})
+			if c.givenUp > 0 {
+				want = slices.DeleteFunc(want, func(a string) bool { return a == poisoned })
+			}
+			lines, mails := 0, 0
+			for _, one := range m.all() {
+				if !one.says("a notice is refused here") { // as it was found out
+					mails++
+				}
+				lines += strings.Count(one.parts["text/plain"], "| SrcIP=") + strings.Count(one.parts["text/plain"], "| SrcUser=")
+			}
+			s := state(n, "mail-blocks")
+			if err := onceEach(got, want); err != nil || c.mails > 0 && mails > c.mails || int(s.GivenUp) != c.givenUp || s.Failing || lines < c.complete {
+				t.Errorf("%d mails, %d log lines, %+v: %v", len(m.all()), lines, s, err)
+			}
+			if log := w.log.String(); c.givenUp > 0 != strings.Contains(log, `"address":"`+poisoned+`","error":"`) || c.givenUp > 0 != (s.GivenUpAt != nil) ||
+				(c.name == "its text") != strings.Contains(log, `"address":"`+poisoned+`","message":"a notice was delivered without`) || strings.Contains(log, "EICAR") {
+				t.Errorf("the log is %s", log)
+			}
+		})
+	}
+}
+
+// A server that takes no large mails gets smaller ones, and large ones again when it takes them.
 func TestAMailThatIsTooLargeIsSentInParts(t *testing.T) {
 	t.Parallel()
 	w, ca := newWorld(t), newAuthority(t)
@@ -433,8 +539,28 @@ func TestAMailThatIsTooLargeIsSentInParts(t *testing.T) {
 		}
 		return len(got) >= len(want)
 	})
-	if err := onceEach(got, want); err != nil || len(m.all()) < 2 {
-		t.Errorf("in %d mails: %v", len(m.all()), err)
+	parts := len(m.all())
+	if err := onceEach(got, want); err != nil || parts < 2 {
+		t.Errorf("in %d mails: %v", parts, err)
+	}
+	m.mu.Lock()
+	m.most = 0 // it was a quota
+	m.mu.Unlock()
+	want = w.block(4000)
+	w.until("all of the next", func() bool {
+		ahead += time.Minute
+		w.setClock(ahead)
+		for _, r := range n.receivers {
+			r.wake.Wake()
+		}
+		got = nil
+		for _, one := range m.all()[parts:] {
+			got = append(got, one.addresses(t)...)
+		}
+		return len(got) >= len(want)
+	})
+	if err := onceEach(got, want); err != nil || len(m.all())-parts > 3 {
+		t.Errorf("in %d mails: %v", len(m.all())-parts, err)
 	}
 }
 
@@ -461,8 +587,14 @@ func TestPace(t *testing.T) {
 	if !slices.Equal(left, want) {
 		t.Errorf("they left at %v", left)
 	}
-	if wait := p.wait(at.Add(-1000 * time.Hour)); wait != time.Hour {
+	back := at.Add(-1000 * time.Hour) // the clock was ahead, and is set right
+	if wait := p.wait(back); wait != time.Hour {
 		t.Errorf("with a clock that was set back it waits %v", wait)
+	}
+	for _, c := range []struct{ ahead, wait time.Duration }{{time.Minute, 59 * time.Minute}, {time.Hour, 0}} {
+		if wait := p.wait(back.Add(c.ahead)); wait != c.wait {
+			t.Errorf("%v after it was set back it waits %v, not %v", c.ahead, wait, c.wait)
+		}
 	}
 	p.restore("nonsense")
 }

@@ -1,6 +1,7 @@
 // Package notify delivers notices from the store's outbox: by mail, to webhooks, to AbuseIPDB and as syslog messages. Each receiver has a goroutine
-// and a place in the outbox of its own, gets what it wants in order, at least once and each time under the same id, and is tried until it takes it:
-// after a second, then after twice as long each time, up to five minutes. None waits for another, and nobody waits for any of them.
+// and a place in the outbox of its own, gets what it wants in order (a webhook: troubles before what is blocked), at least once and each time under the same id, and is
+// tried until it takes it: after a second, then after twice as long each time, up to five minutes. None waits for another, and nobody waits for any of them. What a
+// receiver refuses for what it says is told with less, and given up where it takes everything else.
 //
 // The package writes no notices and decides nothing about them; it knows neither firewalls nor SQL.
 package notify
@@ -109,14 +110,31 @@ func receiversOf(o Options) (all []*receiver, err error) {
 // Any tells whether there is anybody to tell.
 func (n *Notifier) Any() bool { return len(n.receivers) > 0 }
 
-// Attach has the notices of a store delivered, which is to stay open until Run has ended. A receiver that it does not know gets what comes from now on.
+// Attach has the notices of a store delivered, which is to stay open until Run has ended. A receiver that it does not know gets what waits for one of its kind that
+// the configuration no longer names, as it may be the same one at its right address; without such a one, what comes from now on.
 func (n *Notifier) Attach(ctx context.Context, st *store.Store) error {
 	var keys []string
+	names := make(map[string]string)
 	for _, r := range n.receivers {
-		keys = append(keys, r.key)
+		keys, names[r.key] = append(keys, r.key), r.name
 	}
-	if err := st.SetReceivers(ctx, keys); err != nil {
+	gone, err := st.SetReceivers(ctx, keys)
+	if err != nil {
 		return err
+	}
+	for _, g := range gone {
+		kind, _, _ := strings.Cut(g.Name, " ")
+		var by []string
+		for _, key := range g.By {
+			by = append(by, names[key])
+		}
+		switch {
+		case g.Waiting == 0:
+		case len(by) == 0:
+			n.log.Warn().Str("receiver", kind).Int64("waiting", g.Waiting).Msg("the configuration no longer names a receiver, nor another of its kind instead: what waited for it is dropped")
+		default:
+			n.log.Info().Str("receiver", kind).Int64("waiting", g.Waiting).Strs("to", by).Msg("the configuration names another receiver instead of one: what waited for that goes to it")
+		}
 	}
 	n.store.Store(st)
 	return nil
@@ -209,11 +227,13 @@ type Status struct {
 	Oldest    *time.Time `json:"oldest,omitempty"` // when the first of them was written
 	Delivered uint64     `json:"delivered"`        // since the start
 	Failures  uint64     `json:"failures"`         // calls that failed since the start
-	Failing   bool       `json:"failing"`          // the last call failed, or not everybody took it
+	Failing   bool       `json:"failing"`          // the last call failed
 	Since     *time.Time `json:"failing_since,omitempty"`
 	Error     string     `json:"error,omitempty"` // why a call failed last
 	FailedAt  *time.Time `json:"failed_at,omitempty"`
 	LastAt    *time.Time `json:"delivered_at,omitempty"` // when it last took something
+	GivenUp   uint64     `json:"given_up"`               // notices that it refused for good and did not get, since the start
+	GivenUpAt *time.Time `json:"given_up_at,omitempty"`  // the last of them
 }
 
 // Status gives the state of all receivers.
@@ -236,25 +256,32 @@ type Result struct {
 // ErrUnknownReceiver says that the configuration has no such receiver.
 var ErrUnknownReceiver = errors.New("no such receiver")
 
-// Test sends a notice that says that it is a test to each receiver, or to the one of that name, and gives what came of it. AbuseIPDB is asked whether it
+// Test sends a notice that says that it is a test to each receiver, or to the one of that name, or all whose names begin with it (mail, webhook), and gives what came of it. AbuseIPDB is asked whether it
 // takes the key, and told nothing.
 func Test(ctx context.Context, o Options, name string) (results []Result, err error) {
 	all, err := receiversOf(o)
 	if err != nil {
 		return nil, err
 	}
-	all = slices.DeleteFunc(all, func(r *receiver) bool { return r.test == nil })
 	var names []string
 	for _, r := range all {
 		names = append(names, r.name)
 	}
-	if name != "" && !slices.Contains(names, name) {
-		return nil, fmt.Errorf("%w: %s; there are: %s", ErrUnknownReceiver, name, strings.Join(names, ", "))
+	if name != "" {
+		exact := slices.Contains(names, name)
+		all = slices.DeleteFunc(all, func(r *receiver) bool { return r.name != name && (exact || !strings.HasPrefix(r.name, name+"-")) })
+		if len(all) == 0 {
+			return nil, fmt.Errorf("%w: %s; there are: %s", ErrUnknownReceiver, name, strings.Join(names, ", "))
+		}
 	}
 	notice := testNotice(o.Name, o.Now())
+	mailed := make(map[string]bool)
 	for _, r := range all {
-		if name != "" && r.name != name {
-			continue
+		if kind, address, _ := strings.Cut(r.key, " "); strings.HasPrefix(kind, "mail") {
+			if mailed[address] { // of an address, one test is enough
+				continue
+			}
+			mailed[address] = true
 		}
 		result := Result{Receiver: r.name}
 		call, cancel := context.WithTimeout(ctx, callLimit)

@@ -19,14 +19,19 @@ type pace struct {
 	began bool // to gather
 }
 
-// wait is how long until the next mail may leave. The times of mails may be of a clock that was set back since: then the wait is as
-// long as if they had left now.
+// wait is how long until the next mail may leave. A mail that left later than now did so by a clock that was set back since, and counts as if it had left
+// now: from now on, no wait is longer than its period.
 func (p *pace) wait(now time.Time) time.Duration {
+	for i := range p.times {
+		if p.times[i].After(now) {
+			p.times[i] = now
+		}
+	}
 	var wait time.Duration
 	if n := len(p.times); n > 0 {
-		wait = min(p.times[n-1].Add(p.every).Sub(now), p.every)
+		wait = p.times[n-1].Add(p.every).Sub(now)
 		if p.most > 0 && n >= p.most {
-			wait = max(wait, min(p.times[n-p.most].Add(time.Hour).Sub(now), time.Hour))
+			wait = max(wait, p.times[n-p.most].Add(time.Hour).Sub(now))
 		}
 	}
 	return max(wait, 0)

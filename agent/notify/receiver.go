@@ -2,42 +2,66 @@ package notify
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"sync"
 	"time"
 
 	"activedefense/agent/loop"
+	"activedefense/config"
 	"activedefense/store"
 )
 
 // A receiver is one of those who are told. Its goroutine alone uses what is not guarded by mu.
 type receiver struct {
-	name   string   // as operators call it
-	key    string   // in the store
-	events []string // that it wants; none: all
-	load   int      // how many notices are read at once
-	each   int      // and how many go in one call
-	pace   *pace    // nil: a call may follow another at once
+	name  string // as operators call it
+	key   string // in the store; its first word is its kind
+	lanes []lane // what it wants; the first has nothing left before there is any of the next
+	load  int    // how many notices are read at once
+	each  int    // and how many go in one call
+	pace  *pace  // nil: a call may follow another at once
 	// send delivers notices, and gives how many of them, from the first on, are done with, also with an error.
 	send func(ctx context.Context, notices []store.Notice) (done int, err error)
-	test func(ctx context.Context, notice store.Notice) error // nil: another receiver's test is of it, too
-	// state is what else is to be remembered over a restart, and restore takes it in; nil: nothing is, but the pace.
+	test func(ctx context.Context, notice store.Notice) error
+	// state is what else is to be remembered over a restart, and restore takes it in; nil: nothing is, but the pace, or how far each of several lanes is.
 	state   func() string
 	restore func(string)
 
 	notifier  *Notifier
 	wake      loop.Wakeup
 	restored  bool
+	unnoted   bool // the store does not know yet how far it is
 	counted   time.Time
 	tries     int             // in a row that failed
 	notBefore time.Time       // of the next call
-	upto      int64           // it has everything up to this notice, stored or not
 	told      map[string]bool // what it got without the store
+	care      care
 
 	mu     sync.Mutex
 	direct []store.Notice // that cannot be stored
 	status Status
+}
+
+// A lane is some of the events that a receiver wants, which it gets in their order.
+type lane struct {
+	events  []string  // none: all
+	upto    int64     // it has everything up to this notice
+	waiting int64     // how many were not delivered when it was last looked
+	oldest  time.Time // when the first of them was written
+}
+
+// split parts the events of a list (none: all) into these and the others.
+func split(events []string, these ...string) (some, others []string) {
+	for _, e := range config.Events() {
+		switch wanted := len(events) == 0 || slices.Contains(events, e); {
+		case wanted && slices.Contains(these, e):
+			some = append(some, e)
+		case wanted:
+			others = append(others, e)
+		}
+	}
+	return some, others
 }
 
 // laterError says when to try again, which another program told.
@@ -54,7 +78,7 @@ const mostDirect = 100
 
 // wants tells whether a receiver is to hear of an event.
 func (r *receiver) wants(event string) bool {
-	return len(r.events) == 0 || slices.Contains(r.events, event)
+	return slices.ContainsFunc(r.lanes, func(l lane) bool { return len(l.events) == 0 || slices.Contains(l.events, event) })
 }
 
 // tell has a notice delivered before those of the store.
@@ -108,43 +132,64 @@ func (r *receiver) once(ctx context.Context) time.Duration {
 			return min(wait, idle)
 		}
 	}
-	q, ok := r.look(ctx, r.load)
+	for i := range r.lanes {
+		wait, empty := r.deliver(ctx, &r.lanes[i])
+		if !empty {
+			return wait
+		}
+	}
+	return idle
+}
+
+// deliver delivers what a lane has, and gives when to look again. empty: it had nothing.
+func (r *receiver) deliver(ctx context.Context, l *lane) (wait time.Duration, empty bool) {
+	q, ok := r.look(ctx, l, r.load)
 	if !ok || len(q.Notices) == 0 {
-		return idle
+		return idle, ok
 	}
 	if r.pace != nil {
 		if wait := r.pace.wait(r.notifier.now()); wait > 0 { // as an earlier run left it
-			return min(wait, idle)
+			return min(wait, idle), false
 		}
 		if r.pace.gather() { // what comes in the same moment goes along
 			r.notBefore = r.notifier.now().Add(r.pace.hold)
-			return r.pace.hold
+			return r.pace.hold, false
 		}
 	}
 	for list := q.Notices; len(list) > 0; {
-		done, wait := r.call(ctx, list[:min(len(list), r.each)])
+		done, wait := r.call(ctx, list)
 		upto := q.Upto
 		if done < len(list) && done > 0 {
 			upto = list[done-1].Number
 		}
 		if list = list[done:]; done > 0 {
-			r.have(ctx, upto)
+			r.have(ctx, l, upto)
 		}
 		if wait > 0 || ctx.Err() != nil {
-			return wait
+			return wait, false
 		}
-		if r.pace != nil {
-			break // the next one has to wait
+		if r.pace != nil || len(r.lanes) > 1 && r.woken() {
+			break // the next one has to wait, or another lane may go first
 		}
 	}
-	return 0
+	return 0, false
+}
+
+// woken tells whether there may be new notices.
+func (r *receiver) woken() bool {
+	select {
+	case <-r.wake:
+		return true
+	default:
+		return false
+	}
 }
 
 // deliverDirect delivers what is not stored. done: nothing is left of it.
 func (r *receiver) deliverDirect(ctx context.Context) (wait time.Duration, done bool) {
 	for {
 		r.mu.Lock()
-		list := slices.Clone(r.direct[:min(len(r.direct), r.each)])
+		list := slices.Clone(r.direct)
 		r.mu.Unlock()
 		if len(list) == 0 {
 			return 0, true
@@ -169,85 +214,157 @@ func (r *receiver) deliverDirect(ctx context.Context) (wait time.Duration, done 
 func (r *receiver) count(ctx context.Context) {
 	if now := r.notifier.now(); now.Sub(r.counted).Abs() >= countEach {
 		r.counted = now
-		r.look(ctx, 1)
+		for i := range r.lanes {
+			r.look(ctx, &r.lanes[i], 1)
+		}
 	}
 }
 
-// look reads what the store has for it, at most so many, and notes how many there are. What it had without the store, or what could not be noted, is left out.
-func (r *receiver) look(ctx context.Context, most int) (q store.Queue, ok bool) {
-	err := r.notifier.within(ctx, func(ctx context.Context, st *store.Store) (err error) {
-		q, err = st.Undelivered(ctx, r.key, r.events, most)
+// look reads what the store has for a lane, at most so many, and notes how many there are. What it had without the store, or what could not be noted, is left out.
+func (r *receiver) look(ctx context.Context, l *lane, most int) (q store.Queue, ok bool) {
+	read := func(ctx context.Context, st *store.Store) (err error) {
+		q, err = st.Undelivered(ctx, r.key, l.events, l.upto, most)
 		return err
-	})
-	if err != nil {
+	}
+	if r.notifier.within(ctx, read) != nil {
 		return q, false // the store is away, which is told elsewhere
 	}
 	if !r.restored {
 		r.restored = true
-		if r.pace != nil {
+		switch {
+		case r.pace != nil:
 			r.pace.restore(q.State)
-		}
-		if r.restore != nil {
+		case r.restore != nil:
 			r.restore(q.State)
+		case len(r.lanes) > 1:
+			r.restoreLanes(q.State)
+			if l.upto > 0 && r.notifier.within(ctx, read) != nil {
+				return q, false
+			}
 		}
 	}
 	known := len(q.Notices)
-	q.Notices = slices.DeleteFunc(q.Notices, func(n store.Notice) bool { return n.Number <= r.upto || r.told[n.ID] })
+	q.Notices = slices.DeleteFunc(q.Notices, func(n store.Notice) bool { return r.told[n.ID] })
 	q.Waiting -= int64(known - len(q.Notices))
+	l.waiting, l.oldest = q.Waiting, q.Oldest
 	r.mu.Lock()
-	r.status.Waiting, r.status.Oldest = q.Waiting, nil
-	if q.Waiting > 0 {
-		r.status.Oldest = &q.Oldest
+	r.status.Waiting, r.status.Oldest = 0, nil
+	for i := range r.lanes {
+		if l := r.lanes[i]; l.waiting > 0 {
+			r.status.Waiting += l.waiting
+			if r.status.Oldest == nil || l.oldest.Before(*r.status.Oldest) {
+				r.status.Oldest = &l.oldest
+			}
+		}
 	}
 	r.mu.Unlock()
-	if len(q.Notices) == 0 && (q.Upto > r.upto || known > 0) { // none of them is for it, or what it has could not be noted
-		r.have(ctx, max(q.Upto, r.upto))
+	if len(q.Notices) == 0 && (q.Upto > l.upto || known > 0 || r.unnoted) { // none of them is for it, or what it has could not be noted
+		r.have(ctx, l, max(q.Upto, l.upto))
 	}
 	return q, true
 }
 
-// have notes that it has everything up to a notice.
-func (r *receiver) have(ctx context.Context, upto int64) {
-	r.upto = max(r.upto, upto)
+// have notes that a lane has everything up to a notice.
+func (r *receiver) have(ctx context.Context, l *lane, upto int64) {
+	l.upto = max(l.upto, upto)
+	least := l.upto
+	var each []int64
+	for i := range r.lanes {
+		least, each = min(least, r.lanes[i].upto), append(each, r.lanes[i].upto)
+	}
 	state := ""
 	switch {
 	case r.pace != nil:
 		state = r.pace.state()
 	case r.state != nil:
 		state = r.state()
+	case len(each) > 1:
+		text, _ := json.Marshal(each) // numbers can always be written
+		state = string(text)
 	}
 	// A stop does not keep that from being noted: it would be delivered once more. Neither does it wait for a store that hangs.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	// What cannot be noted now is with the next one, or it is delivered once more after a restart.
-	_ = r.notifier.within(ctx, func(ctx context.Context, st *store.Store) error { return st.Delivered(ctx, r.key, upto, state) })
+	r.unnoted = r.notifier.within(ctx, func(ctx context.Context, st *store.Store) error { return st.Delivered(ctx, r.key, least, state) }) != nil
 }
 
-// call delivers notices, notes what came of it, and gives how long to wait if it failed.
+// restoreLanes takes in how far each lane was. What cannot be read is as if none had been further than all.
+func (r *receiver) restoreLanes(state string) {
+	var each []int64
+	if json.Unmarshal([]byte(state), &each) != nil || len(each) != len(r.lanes) {
+		return
+	}
+	for i := range r.lanes {
+		r.lanes[i].upto = max(r.lanes[i].upto, each[i])
+	}
+}
+
+// call delivers the first of these notices, notes what came of it, and gives how long to wait if it failed.
 func (r *receiver) call(ctx context.Context, notices []store.Notice) (done int, wait time.Duration) {
 	limited, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	done, err := r.send(limited, notices)
+	attempt := r.care.attempt(notices, r.each)
+	done, err := r.send(limited, attempt.notices)
 	now := r.notifier.now()
 	if ctx.Err() != nil && err != nil {
 		return done, 0 // it stops, which is no failure of the receiver
 	}
+	if attempt.proof {
+		done = 0 // no notice, but what is told instead
+	}
 	if done > 0 && r.pace != nil {
 		r.pace.sent(now)
 	}
+	again, lost := r.care.came(&attempt, done, r.each, err)
+	switch {
+	case lost: // it is done with, and not delivered
+		r.giveUp(&attempt.notices[0], err)
+		return 1, 0
+	case attempt.proof && err == nil:
+		r.tries = 0
+		return 0, 0
+	}
 	r.note(done, err, now)
+	r.tellBare(attempt.notices[:done], attempt.bare)
 	if err == nil {
 		r.tries = 0
 		return done, 0
 	}
-	wait = min(firstTry<<min(r.tries, 20), lastTry)
+	wait = firstTry
+	if !again {
+		wait = min(firstTry<<min(r.tries, 20), lastTry)
+		r.tries++
+	}
 	var later *laterError
 	if errors.As(err, &later) && later.at.Sub(now) > wait {
 		wait = later.at.Sub(now)
 	}
-	r.tries++
 	r.notBefore = now.Add(wait)
 	return done, min(wait, idle)
+}
+
+// giveUp notes that a notice is not delivered, for the receiver refuses it for good and takes others.
+func (r *receiver) giveUp(n *store.Notice, err error) {
+	now := r.notifier.now()
+	r.notifier.log.Error().Str("receiver", r.name).Str("id", n.ID).Str("event", n.Event).Str("address", n.Address).Str("error", said(err)).
+		Msg("a notice is given up: the receiver refuses it for good")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tries = 0
+	s := &r.status
+	s.GivenUp++
+	s.GivenUpAt, s.Waiting, s.Failing, s.Since = &now, max(s.Waiting-1, 0), false, nil
+}
+
+// tellBare logs which notices were delivered without the text of others.
+func (r *receiver) tellBare(notices []store.Notice, bare func(i int) bool) {
+	for i := range notices {
+		if bare(i) {
+			r.notifier.log.Warn().Str("receiver", r.name).Str("id", notices[i].ID).Str("event", notices[i].Event).Str("address", notices[i].Address).
+				Msg("a notice was delivered without what strangers wrote, with which it was refused")
+		}
+	}
 }
 
 // note keeps the state for people, and logs when a receiver begins to fail, and when it is over.

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"activedefense/agent/display"
 	"activedefense/config"
@@ -40,7 +41,7 @@ func newSyslog(o Options) (*receiver, error) {
 		name = "-"
 	}
 	s := &siem{Syslog: c, host: header(name, 255), tls: &tls.Config{ServerName: host, RootCAs: roots, MinVersion: tls.VersionTLS12}}
-	return &receiver{name: "syslog", key: "syslog " + c.Network + " " + c.Address, events: c.Events, load: 500, each: 100, send: s.send,
+	return &receiver{name: "syslog", key: "syslog " + c.Network + " " + c.Address, lanes: []lane{{events: c.Events}}, load: 500, each: 100, send: s.send,
 		test: func(ctx context.Context, n store.Notice) error {
 			_, err := s.send(ctx, []store.Notice{n})
 			s.close()
@@ -116,7 +117,7 @@ const (
 // mostMessage is what every receiver of syslog by UDP should take (RFC 5426, 3.2).
 const mostMessage = 2048
 
-// message writes a notice: what it tells in its structured data, and once more in words.
+// message writes a notice: what it tells in its structured data, and once more in words. Where that is too long, values are cut, the last ones first.
 func message(host string, n *store.Notice) string {
 	severity := sevNote
 	switch {
@@ -128,19 +129,30 @@ func message(host string, n *store.Notice) string {
 	var b strings.Builder
 	// The enterprise number is that of examples (RFC 5612): there is none of ours.
 	fmt.Fprintf(&b, "<%d>1 %s %s activedefense %d %s [activedefense@32473", facility*8+severity, n.Time.UTC().Format("2006-01-02T15:04:05.000000Z"), host, os.Getpid(), header(n.Event, 32))
+	words := "] " + subject(n)
 	for _, p := range []fact{{"id", n.ID}, {"event", n.Event}, {"address", n.Address}, {"rule", n.Rule}, {"grade", n.Grade}, {"by", n.By}, {"device", n.Device}, {"country", n.Country},
 		{"hits", strconv.FormatInt(n.Hits, 10)}, {"reason", why(n)}} {
-		if p.Value != "" && p.Value != "0" {
-			fmt.Fprintf(&b, ` %s="%s"`, p.Name, parameter(clip(display.Harmless(p.Value), 500)))
+		room := mostMessage - b.Len() - len(words) - len(` ="" `) - len(p.Name)
+		if value := parameter(clip(display.Harmless(p.Value), 500), room); value != "" && value != "0" {
+			fmt.Fprintf(&b, ` %s="%s"`, p.Name, value)
 		}
 	}
-	b.WriteString("] " + subject(n))
-	return clip(b.String(), mostMessage)
+	return b.String() + words
 }
 
-// parameter escapes a value of structured data (RFC 5424, 6.3.3).
-func parameter(s string) string {
-	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, `]`, `\]`).Replace(s)
+// parameter escapes a value of structured data (RFC 5424, 6.3.3), as far as there is room for it in bytes.
+func parameter(s string, room int) string {
+	var b strings.Builder
+	for _, r := range s {
+		if b.Len()+utf8.RuneLen(r)+1 > room {
+			break
+		}
+		if strings.ContainsRune(`\"]`, r) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 // header makes a text one word of printable ASCII, as the fields of the header are.

@@ -15,6 +15,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -100,9 +101,16 @@ func newWebhook(w *config.Webhook, version string) (*receiver, error) {
 		return nil, err
 	}
 	hook := &webhook{w, c, version, time.Now}
+	list, troubles := split(w.Events, store.EventBlock, store.EventHeld, store.EventReleased) // a storm of blocks holds up no trouble
+	var lanes []lane
+	for _, events := range [][]string{troubles, list} {
+		if len(events) > 0 {
+			lanes = append(lanes, lane{events: events})
+		}
+	}
 	sum := sha256.Sum256([]byte(w.URL.Reveal()))
 	return &receiver{
-		name: "webhook-" + w.Host, key: "webhook " + hex.EncodeToString(sum[:8]), events: w.Events, load: 200, each: 1,
+		name: "webhook-" + w.Host, key: "webhook " + hex.EncodeToString(sum[:8]), lanes: lanes, load: 200, each: 1,
 		send: func(ctx context.Context, notices []store.Notice) (int, error) {
 			if err := hook.post(ctx, &notices[0]); err != nil {
 				return 0, err
@@ -158,11 +166,18 @@ func (w *webhook) post(ctx context.Context, n *store.Notice) error {
 	if err != nil {
 		return err
 	}
-	if resp.StatusCode/100 != 2 {
-		return refusal(resp, answer)
+	switch {
+	case resp.StatusCode/100 == 2:
+		return nil
+	case slices.Contains(unwanted, resp.StatusCode) && resp.Header.Get("Retry-After") == "":
+		return &contentError{error: refusal(resp, answer)}
 	}
-	return nil
+	return refusal(resp, answer)
 }
+
+// unwanted are the answers of those who may not like what a request says, filters before them included.
+var unwanted = []int{http.StatusBadRequest, http.StatusForbidden, http.StatusNotAcceptable, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
+	http.StatusUnprocessableEntity, http.StatusRequestHeaderFieldsTooLarge, http.StatusUnavailableForLegalReasons}
 
 // signature is the base64 of HMAC-SHA256 over id.timestamp.body.
 func signature(secret []byte, id, timestamp string, content []byte) string {

@@ -25,6 +25,8 @@ type hook struct {
 	heads []http.Header
 	raw   [][]byte
 	serve func(n int, w http.ResponseWriter, r *http.Request) bool // before it is taken; false: it is not
+	// filter gives the status for a body; 0: it is taken
+	filter func(content string) int
 }
 
 func newHook(t *testing.T, serve func(n int, w http.ResponseWriter, r *http.Request) bool) *hook {
@@ -41,6 +43,12 @@ func newHook(t *testing.T, serve func(n int, w http.ResponseWriter, r *http.Requ
 		h.mu.Unlock()
 		if h.serve != nil && !h.serve(n, w, r) {
 			return
+		}
+		if h.filter != nil {
+			if status := h.filter(string(content)); status != 0 {
+				w.WriteHeader(status)
+				return
+			}
 		}
 		var one map[string]any
 		if err := json.Unmarshal(content, &one); err != nil {
@@ -78,6 +86,7 @@ func TestAWebhookGetsSignedNotices(t *testing.T) {
 	w.cfg.Webhooks = []config.Webhook{c}
 	n, _ := w.start()
 	addresses := w.block(3)
+	w.until("three notices", func() bool { return len(h.field("id")) == 3 })
 	w.trouble("firewall-down|fw1", "firewall-down", "firewall-down: fw1 has not answered")
 	w.until("four notices", func() bool { return len(h.field("id")) == 4 })
 	if got := h.field("address"); !slices.Equal(got, append(addresses, "")) {
@@ -317,11 +326,146 @@ func TestWhatWaitsIsKnown(t *testing.T) {
 	w.must(err)
 	w.until("that it is noted", func() bool {
 		r.wake.Wake()
-		q, err := w.st.Undelivered(t.Context(), r.key, nil, 10)
+		q, err := w.st.Undelivered(t.Context(), r.key, nil, 0, 10)
 		w.must(err)
 		return q.Waiting == 0
 	})
 	if err := onceEach(h.field("address"), want); err != nil {
 		t.Error(err)
+	}
+}
+
+// One notice whose text a filter before a webhook refuses is delivered without it; one that it refuses in any form is given up, and something else told in its place.
+func TestABodyThatAFilterRefusesSilencesNoOther(t *testing.T) {
+	for _, status := range []int{http.StatusForbidden, http.StatusRequestEntityTooLarge} {
+		w := newWorld(t)
+		h := newHook(t, nil)
+		h.filter = func(content string) int {
+			if strings.Contains(content, "DROP TABLE") || strings.Contains(content, `"203.0.0.6"`) {
+				return status
+			}
+			return 0
+		}
+		w.cfg.Webhooks = []config.Webhook{h.config()}
+		want := []string{"203.0.0.1", "203.0.0.2", "203.0.0.3", "203.0.0.4", "203.0.0.5", ""}
+		n, _ := w.start()
+		name, ahead := n.receivers[0].name, time.Duration(0)
+		w.block(6, func(b *store.Block) {
+			if b.Address.Addr().String() == want[2] {
+				b.Reason = "5 failed logins of '; DROP TABLE users"
+			}
+		})
+		w.until("that nothing waits", func() bool {
+			ahead += time.Second
+			w.setClock(ahead)
+			n.receivers[0].wake.Wake()
+			return len(h.field("id")) == len(want) && state(n, name).Waiting == 0
+		})
+		got, reasons, ids := h.field("address"), h.field("reason"), h.field("id")
+		if !slices.Equal(got, want) || strings.Contains(reasons[2], "DROP") || !strings.Contains(reasons[2], "blacklist show 203.0.0.3") || !strings.Contains(reasons[1], "11 ports") ||
+			!strings.Contains(h.field("subject")[5], "a notice is refused here") || len(times(ids)) != len(want) {
+			t.Errorf("%d: it got %v: %q", status, got, reasons)
+		}
+		if s := state(n, name); s.GivenUp != 1 || s.Failing {
+			t.Errorf("%d: its state is %+v", status, s)
+		}
+	}
+}
+
+// A webhook that refuses everything for some time, at whatever moment that begins and ends, gets everything afterwards, in order.
+func TestAWebhookThatRefusesEverythingLosesNothing(t *testing.T) {
+	w := newWorld(t)
+	h := newHook(t, nil)
+	calls, began, ends := 0, 0, 0
+	h.filter = func(string) int {
+		if calls++; calls > began && calls <= ends {
+			return http.StatusForbidden
+		}
+		return 0
+	}
+	w.cfg.Webhooks = []config.Webhook{h.config("block")}
+	n, err := New(w.options())
+	w.must(err)
+	w.must(n.Attach(t.Context(), w.st))
+	r, ahead := n.receivers[0], time.Duration(0)
+	var want []string
+	for began = range 3 {
+		for refusals := range 9 {
+			calls, ends = 0, began+refusals
+			want = append(want, w.block(4)...)
+			for range 20 {
+				ahead += time.Hour
+				w.setClock(ahead)
+				r.once(t.Context())
+			}
+			got := slices.DeleteFunc(h.field("address"), func(a string) bool { return a == "" })
+			if !slices.Equal(got, want) || r.status.GivenUp > 0 {
+				t.Fatalf("refused from the %dth call on for %d: it got %v, %d given up", began, refusals, got, r.status.GivenUp)
+			}
+		}
+	}
+}
+
+// A trouble is told before the blocks that wait for a slow webhook, also over a restart, and once.
+func TestATroubleGoesBeforeBlocks(t *testing.T) {
+	w := newWorld(t)
+	h := newHook(t, func(n int, rw http.ResponseWriter, r *http.Request) bool {
+		<-time.After(2 * time.Millisecond)
+		return true
+	})
+	w.cfg.Webhooks = []config.Webhook{h.config()}
+	n, stop := w.start()
+	want := w.block(300)
+	w.until("the first blocks", func() bool { return len(h.field("event")) > 3 })
+	w.trouble("clock|", "clock", "clock: it is wrong")
+	w.until("the trouble", func() bool { return slices.Contains(h.field("event"), "clock") })
+	stop()
+	if got := len(h.field("event")); got > 290 {
+		t.Errorf("it came as the %dth", got)
+	}
+	w.trouble("lag|", "lag", "lag: it is late")
+	_, stop = w.start()
+	w.until("the other trouble", func() bool { return slices.Contains(h.field("event"), "lag") })
+	stop()
+	n, _ = w.start()
+	w.until("the blocks", func() bool { return len(h.field("event")) >= 302 && state(n, n.receivers[0].name).Waiting == 0 })
+	var got []string
+	for _, address := range h.field("address") {
+		if address != "" && !slices.Contains(got, address) {
+			got = append(got, address)
+		}
+	}
+	events, repeated := times(h.field("event")), len(h.field("id"))-len(times(h.field("id"))) // a stop may come between a delivery and its answer
+	if !slices.Equal(got, want) || events["clock"] != 1 || events["lag"] != 1 || repeated > 2 {
+		t.Errorf("it got %d blocks and %v, of which %d were repeated", len(got), events, repeated)
+	}
+}
+
+// What waits for a webhook at a wrong URL goes to the corrected one, and what waits for one that is named no more is said with its number.
+func TestACorrectedURLGetsWhatWaits(t *testing.T) {
+	w := newWorld(t)
+	wrong := newHook(t, func(_ int, rw http.ResponseWriter, _ *http.Request) bool {
+		rw.WriteHeader(http.StatusNotFound)
+		return false
+	})
+	right := newHook(t, nil)
+	w.cfg.Webhooks = []config.Webhook{wrong.config()}
+	n, stop := w.start()
+	want := w.block(4)
+	w.until("that they wait", func() bool { s := state(n, n.receivers[0].name); return s.Failing && s.Waiting == 4 })
+	stop()
+	w.cfg.Webhooks = []config.Webhook{right.config()}
+	n, stop = w.start()
+	w.until("what waited", func() bool { return len(right.field("address")) == 4 })
+	if err := onceEach(right.field("address"), want); err != nil {
+		t.Error(err)
+	}
+	w.until("that it is noted", func() bool { return state(n, n.receivers[0].name).Waiting == 0 })
+	stop()
+	w.block(3)
+	w.cfg = config.Notify{Syslog: config.Syslog{Network: "udp", Address: "127.0.0.1:9"}}
+	w.start()
+	if log := w.log.String(); !strings.Contains(log, `"waiting":4,"to":["`+n.receivers[0].name+`"]`) || !strings.Contains(log, `"receiver":"webhook","waiting":3`) || strings.Contains(log, "hush-1") {
+		t.Errorf("the log is %s", log)
 	}
 }

@@ -198,7 +198,7 @@ func TestTroublesAreToldWithoutTheStore(t *testing.T) {
 	if got := w.queued(); !slices.Equal(got, []string{"input-silent|/l/*.log"}) {
 		t.Errorf("told and not over are %v", got)
 	}
-	q, err := w.st.Undelivered(t.Context(), "none", nil, 10)
+	q, err := w.st.Undelivered(t.Context(), "none", nil, 0, 10)
 	if err == nil {
 		t.Errorf("a receiver that nobody named has %v", q)
 	}

@@ -82,15 +82,28 @@ func Paused(since, until time.Time, by, reason string) Trouble {
 		Remedy: "It comes back by itself; activedefense blacklist resume ends it now"}
 }
 
-// untakenAfter is when it is a trouble that a receiver takes no notices.
-const untakenAfter = 10 * time.Minute
+const (
+	untakenAfter = 10 * time.Minute // when it is a trouble that a receiver takes no notices
+	givenUpFor   = 24 * time.Hour   // how long it is one that a notice was given up
+)
+
+func wereGiven(n uint64) string {
+	if n == 1 {
+		return "one was"
+	}
+	return fmt.Sprint(n, " were")
+}
 
 // Notices is what a person should see to about those who are told.
 func Notices(receivers []notify.Status, now time.Time) (troubles []Trouble) {
 	for _, r := range receivers {
 		if r.Since != nil && now.Sub(*r.Since) >= untakenAfter {
-			troubles = append(troubles, Trouble{Since: *r.Since, Of: r.Receiver, What: fmt.Sprintf("notices: %s does not take them, or not for everybody, and %d wait: %s", r.Receiver, r.Waiting, r.Error),
+			troubles = append(troubles, Trouble{Since: *r.Since, Of: r.Receiver, What: fmt.Sprintf("notices: %s does not take them, and %d wait: %s", r.Receiver, r.Waiting, r.Error),
 				Remedy: "Nothing is lost, and it is tried again by itself; activedefense notify test " + r.Receiver + " tries it now, from the configuration as it is"})
+		}
+		if r.GivenUpAt != nil && now.Sub(*r.GivenUpAt) < givenUpFor {
+			troubles = append(troubles, Trouble{Since: *r.GivenUpAt, Of: r.Receiver + " given up", What: fmt.Sprintf("notices: %s refuses what some of them say, in any form, and %s given up", r.Receiver, wereGiven(r.GivenUp)),
+				Remedy: "The log names each, and why; activedefense blacklist history has who was blocked. See what filter lies before the receiver"})
 		}
 	}
 	return troubles

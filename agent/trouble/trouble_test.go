@@ -203,6 +203,16 @@ func TestAReceiverThatTakesNothingIsATrouble(t *testing.T) {
 	}
 }
 
+// A notice that was given up is a trouble for a day, besides that its receiver takes nothing.
+func TestANoticeThatWasGivenUpIsATrouble(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	day, hour := now.Add(-25*time.Hour), now.Add(-time.Hour)
+	got := Notices([]notify.Status{{Receiver: "syslog", GivenUp: 1, GivenUpAt: &day}, {Receiver: "mail", Failing: true, Since: &hour, GivenUp: 3, GivenUpAt: &hour}}, now)
+	if len(got) != 2 || got[0].Key() == got[1].Key() || got[1].Kind() != "notices" || !got[1].Since.Equal(hour) || !strings.Contains(got[1].What, "mail refuses what some of them say, in any form, and 3 were given up") {
+		t.Errorf("%+v", got)
+	}
+}
+
 // Lines that are read late are a trouble; the beginning of a line that is not whole, a moment's delay and a clock that is wrong are none.
 func TestLinesThatAreReadLateAreATrouble(t *testing.T) {
 	late := line.InputStatus{Path: "/l/a.log", LagSeconds: 600, Behind: 1 << 20}

@@ -16,10 +16,10 @@ import (
 // allowed is the direction of imports: which packages of ours each folder may import, tests apart.
 // What is not listed imports nothing of ours.
 var allowed = map[string][]string{
-	"cmd/activedefense": {"agent", "agent/api", "agent/compare", "agent/exchange", "agent/durable", "agent/display", "agent/enforce", "agent/explain", "agent/geo", "agent/line", "agent/members", "agent/notify", "agent/output", "agent/own", "agent/screen", "agent/state", "agent/systemd", "config", "detect", "detect/panos", "firewall/policy", "store", "agent/django", "store/transfer"},
-	"agent":             {"agent/allow", "agent/api", "agent/clock", "agent/display", "agent/durable", "agent/edl", "agent/enforce", "agent/geo", "agent/health", "agent/labels", "agent/line", "agent/listing", "agent/loop", "agent/members", "agent/notify", "agent/own", "agent/pace", "agent/release", "agent/silence", "agent/state", "agent/teardown", "agent/tell", "agent/trouble", "agent/web", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
+	"cmd/activedefense": {"agent", "agent/api", "agent/compare", "agent/exchange", "agent/durable", "agent/display", "agent/enforce", "agent/explain", "agent/geo", "agent/line", "agent/members", "agent/notify", "agent/output", "agent/own", "agent/report", "agent/screen", "agent/state", "agent/systemd", "agent/watch", "config", "detect", "detect/panos", "firewall/policy", "store", "agent/django", "store/transfer"},
+	"agent":             {"agent/allow", "agent/api", "agent/clock", "agent/display", "agent/durable", "agent/edl", "agent/enforce", "agent/geo", "agent/health", "agent/labels", "agent/line", "agent/listing", "agent/loop", "agent/members", "agent/notify", "agent/own", "agent/release", "agent/silence", "agent/state", "agent/teardown", "agent/tell", "agent/trouble", "agent/uptime", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store", "agent/pace", "agent/web"},
 	"agent/allow":       {"agent/loop", "agent/own", "detect", "store"},
-	"agent/api":         {"agent/allow", "agent/display", "agent/enforce", "agent/exchange", "agent/explain", "agent/labels", "agent/line", "agent/loop", "agent/members", "agent/notify", "agent/own", "agent/pace", "agent/state", "config", "detect", "detect/panos", "firewall/policy", "store"},
+	"agent/api":         {"agent/allow", "agent/display", "agent/enforce", "agent/exchange", "agent/explain", "agent/labels", "agent/line", "agent/loop", "agent/members", "agent/notify", "agent/own", "agent/report", "agent/state", "config", "detect", "detect/panos", "firewall/policy", "store", "agent/pace"},
 	"agent/compare":     {"agent/line", "detect", "store"},
 	"agent/output":      {"agent/api", "agent/compare", "agent/display", "agent/enforce", "agent/line", "detect", "firewall/decision", "firewall/policy"},
 	"agent/systemd":     {"agent", "agent/display"},
@@ -38,9 +38,12 @@ var allowed = map[string][]string{
 	"agent/pace":        {"agent/durable"},
 	"agent/own":         {"agent/labels", "config", "detect", "store"},
 	"agent/enforce":     {"agent/loop", "config", "firewall", "firewall/capacity", "firewall/ours", "firewall/policy", "firewall/room", "firewall/xmlapi", "store"},
+	"agent/report":      {"agent/display", "store"},
 	"agent/release":     {"agent/trouble", "firewall", "store"},
 	"agent/screen":      {"agent", "agent/display", "agent/enforce", "agent/line", "agent/members", "agent/notify", "firewall/policy"},
 	"agent/trouble":     {"agent/edl", "agent/enforce", "agent/line", "agent/members", "agent/notify", "agent/silence", "config", "firewall", "firewall/policy"},
+	"agent/watch":       {"agent", "agent/api", "agent/display", "agent/explain", "agent/loop"},
+	"agent/uptime":      {"agent/enforce", "firewall/policy", "store"},
 	"agent/web":         {"agent/allow", "agent/api", "agent/display", "agent/enforce", "agent/explain", "agent/line", "agent/members", "agent/trouble", "config", "firewall/policy"},
 	"detect":            {"detect/arena", "detect/memory"},
 	"detect/memory":     {"detect/arena"},
