@@ -17,6 +17,7 @@ import (
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
 	"activedefense/agent/geo"
+	"activedefense/agent/health"
 	"activedefense/agent/labels"
 	"activedefense/agent/line"
 	"activedefense/agent/loop"
@@ -73,7 +74,7 @@ type Agent struct {
 	fleet    *enforce.Fleet
 	calls    *enforce.Calls
 	stats    *line.Stats
-	health   health
+	health   health.Health
 	clock    *clock.Clock // what can be believed of now
 	brake    release.Brake
 	lookout  *line.Lookout

@@ -1,10 +1,8 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -15,66 +13,10 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/health"
 	"activedefense/agent/state"
 	"activedefense/config"
-	"activedefense/store"
 )
-
-func TestHealthSaysItOnceAndCounts(t *testing.T) {
-	var buffer bytes.Buffer
-	log := zerolog.New(&buffer)
-	h := &health{}
-	now := time.Now()
-	for range 5 {
-		h.failed(log, userWriter, errors.New("refused"), now)
-	}
-	h.failed(log, userFeed, errors.New("refused"), now)
-	if n := strings.Count(buffer.String(), "\n"); n != 1 {
-		t.Errorf("logged %d times: %s", n, buffer.String())
-	}
-	if s := h.status(now); s.OK || s.Failures != 6 || s.Error != "refused" || !s.Since.Equal(now) {
-		t.Errorf("status %+v", s)
-	}
-	h.recovered(log, userWriter, now.Add(time.Minute))
-	if strings.Contains(buffer.String(), "store is available again") || h.status(now).OK {
-		t.Error("it is said to be back while the feed cannot use it")
-	}
-	h.recovered(log, userFeed, now.Add(time.Minute))
-	h.recovered(log, userFeed, now.Add(time.Minute))
-	if n := strings.Count(buffer.String(), "store is available again"); n != 1 || !h.status(now).OK {
-		t.Errorf("its return was logged %d times", n)
-	}
-}
-
-// A database that fails over is away before it is there again without its last commits: the log says that, too, and what to do.
-func TestADatabaseThatWasAwayAndLostSomethingIsSaidToHave(t *testing.T) {
-	for _, lost := range []error{store.ErrLost, store.ErrReplaced, state.ErrBehind, state.ErrUnknown} {
-		var buffer bytes.Buffer
-		log, h, now := zerolog.New(&buffer), &health{}, time.Now()
-		h.failed(log, userWriter, errors.New("connection refused"), now)
-		if _, is := h.trouble(); is {
-			t.Error("a database that is away may come back by itself")
-		}
-		for range 2 {
-			h.failed(log, userFeed, fmt.Errorf("commit: %w", lost), now.Add(time.Second))
-			h.failed(log, userWriter, errors.New("connection refused"), now.Add(time.Second))
-		}
-		if n := strings.Count(buffer.String(), "activedefense store accept"); n != 1 || !strings.Contains(buffer.String(), lost.Error()) {
-			t.Errorf("%v: logged %d times: %s", lost, n, buffer.String())
-		}
-		if s := h.status(now); s.OK || !strings.Contains(s.Error, lost.Error()) || !strings.Contains(s.Error, "activedefense store accept") {
-			t.Errorf("%v: %+v", lost, s)
-		}
-		trouble, is := h.trouble()
-		if !is || !strings.Contains(trouble.What, lost.Error()) || !strings.Contains(trouble.Remedy, "activedefense store accept") || !trouble.Since.Equal(now) {
-			t.Errorf("%v: %+v", lost, trouble)
-		}
-		h.recovered(log, userFeed, now.Add(time.Minute))
-		if _, is := h.trouble(); is {
-			t.Error("still a trouble")
-		}
-	}
-}
 
 // A database that is refused at a start is left as it is: not made, not upgraded, and this agent is not entered in it.
 func TestARefusedDatabaseIsNotWrittenTo(t *testing.T) {
@@ -185,32 +127,6 @@ func TestAPartThatFailsStopsTheAgent(t *testing.T) {
 	}
 }
 
-// A store that hangs says nothing, and its calls end by limits of their own, long after: that they have not ended is told while they wait.
-func TestAStoreThatGivesNoAnswerIsToldWhileItIsWaitedFor(t *testing.T) {
-	h, begun := &health{}, time.Now()
-	at := func(after time.Duration) HealthStatus { return h.status(begun.Add(after)) }
-	h.began(userWriter, begun.Add(time.Second))
-	h.began(userFeed, begun)
-	if s := at(4 * time.Second); !s.OK || s.Error != "" || s.Since != nil || s.NoAnswer != 0 {
-		t.Errorf("while a call may still be answered: %+v", s)
-	}
-	if s := at(7 * time.Second); !s.OK || s.Error != "no answer for 7s to the question what is blocked" || s.Since == nil || !s.Since.Equal(begun) || s.NoAnswer != 7 {
-		t.Errorf("after seven seconds: %+v", s)
-	}
-	h.recovered(zerolog.Nop(), userFeed, begun.Add(8*time.Second))
-	if s := at(12 * time.Second); s.OK || s.Error != "no answer for 11s to the commit of what was read" || s.NoAnswer != 11 {
-		t.Errorf("one of two is answered: %+v", s)
-	}
-	h.failed(zerolog.Nop(), userWriter, errors.New("timed out"), begun.Add(30*time.Second))
-	if s := at(31 * time.Second); s.OK || s.Error != "timed out" || !s.Since.Equal(begun.Add(time.Second)) || s.NoAnswer != 0 {
-		t.Errorf("when it has timed out: %+v", s)
-	}
-	h.recovered(zerolog.Nop(), userWriter, begun.Add(40*time.Second))
-	if s := at(60 * time.Second); !s.OK || s.Error != "" {
-		t.Errorf("when it is back: %+v", s)
-	}
-}
-
 // What status, /readyz and the troubles say of a store that hangs.
 func TestAStoreThatHangsIsATroubleAndNotReady(t *testing.T) {
 	a, err := New(t.Context(), &config.Config{StateDir: t.TempDir()}, Options{Logger: zerolog.Nop()})
@@ -220,7 +136,7 @@ func TestAStoreThatHangsIsATroubleAndNotReady(t *testing.T) {
 	defer a.Close()
 	a.reading.Store(true)
 	begun := time.Now()
-	a.health.began(userFeed, begun)
+	a.health.Began(health.Feed, begun)
 	for _, after := range []time.Duration{0, 7 * time.Second, 12 * time.Second} {
 		a.now = func() time.Time { return begun.Add(after) }
 		s := a.Status()

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"activedefense/agent/api"
 	"activedefense/agent/enforce"
+	"activedefense/agent/geo"
 	"activedefense/agent/labels"
 	"activedefense/agent/members"
 	"activedefense/agent/own"
@@ -22,9 +24,10 @@ import (
 func Served(cfg *config.Config, version string, st *store.Store, missing error) *api.API {
 	return api.New(api.Options{
 		Config: cfg, Version: version, Expected: Expected(cfg), Settings: Settings(cfg),
-		Store:  func() (*store.Store, error) { return st, missing },
-		Known:  func(ctx context.Context) (*own.Known, error) { return Known(ctx, cfg, st) },
-		Labels: func(ctx context.Context) (*labels.Set, error) { return Labels(ctx, cfg, st) },
+		Store:     func() (*store.Store, error) { return st, missing },
+		Known:     func(ctx context.Context) (*own.Known, error) { return Known(ctx, cfg, st) },
+		Labels:    func(ctx context.Context) (*labels.Set, error) { return Labels(ctx, cfg, st) },
+		Countries: func() func(netip.Addr) string { return geo.Open(cfg.Geo.File, time.Now).Countries() },
 	})
 }
 
@@ -44,10 +47,11 @@ func openAPI(a *Agent, runtimeDir string) (err error) {
 			}
 			return nil, errors.New("the daemon has not reached its database yet; activedefense status says why")
 		},
-		Known:   func(context.Context) (*own.Known, error) { return a.known.Load(), nil },
-		Labels:  func(context.Context) (*labels.Set, error) { return a.labels, nil },
-		Status:  func() any { return a.Status() },
-		Members: func() []members.Status { return a.members.Load().Status() },
+		Known:     func(context.Context) (*own.Known, error) { return a.known.Load(), nil },
+		Labels:    func(context.Context) (*labels.Set, error) { return a.labels, nil },
+		Countries: func() func(netip.Addr) string { return a.geo.Countries() },
+		Status:    func() any { return a.Status() },
+		Members:   func() []members.Status { return a.members.Load().Status() },
 		Open: func(ctx context.Context) (*store.Store, error) {
 			st, err := state.OpenBeside(ctx, a.cfg.StateDir, string(a.cfg.Store.URL))
 			if errors.Is(err, state.ErrNoDatabase) {
@@ -57,7 +61,7 @@ func openAPI(a *Agent, runtimeDir string) (err error) {
 		},
 		Sound:       func() (string, bool) { s := a.Status(); return s.Store.Identity, s.Sound() },
 		Registering: func() []string { firewalls, _ := a.fleet.Status(); return enforce.Registering(firewalls) },
-		Refused:     a.health.lostError,
+		Refused:     a.health.LostError,
 		Changed:     func() { a.feed.Load().wakeup.Wake() },
 		Enforced:    func() int64 { return a.feed.Load().current.Load().Version },
 		Guarded:     a.takeProtected,

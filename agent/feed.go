@@ -14,6 +14,7 @@ import (
 	"activedefense/agent/clock"
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
+	"activedefense/agent/health"
 	"activedefense/agent/line"
 	"activedefense/agent/loop"
 	"activedefense/agent/state"
@@ -43,7 +44,7 @@ type feed struct {
 	list         *edl.Server // nil when no list is served
 	// wakeFirewalls has the firewalls brought in sync.
 	wakeFirewalls func()
-	health        *health
+	health        *health.Health
 	log           zerolog.Logger
 	now           func() time.Time
 	ahead         func() time.Duration // by how much now is ahead of what can be believed
@@ -68,6 +69,8 @@ type feed struct {
 	enforced atomic.Pointer[enforce.Snapshot] // current, or nothing while it is paused
 	pause    atomic.Pointer[store.Pause]      // nil: there is none
 	paused   atomic.Bool                      // it is in effect
+
+	pausedUntil time.Time // what list and log were told of the pause; zero: there is none
 
 	loaded     bool          // everything was read once: what comes now is news
 	untold     []line.Change // came or went; kept until a reading is complete, for it may fail half-way
@@ -100,11 +103,11 @@ func (f *feed) run(ctx context.Context) error {
 	soon := time.NewTimer(time.Hour)
 	defer soon.Stop()
 	for {
-		f.health.began(userFeed, f.now())
+		f.health.Began(health.Feed, f.now())
 		if err := f.syncOnce(ctx); err != nil && ctx.Err() == nil {
-			f.health.failed(f.log, userFeed, err, f.now())
+			f.health.Failed(f.log, health.Feed, err, f.now())
 		} else if err == nil {
-			f.health.recovered(f.log, userFeed, f.now())
+			f.health.Recovered(f.log, health.Feed, f.now())
 		}
 		if wait := f.publishIfDue(); wait > 0 {
 			soon.Reset(wait)

@@ -12,6 +12,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/edl"
+	"activedefense/agent/health"
 	"activedefense/agent/line"
 	"activedefense/agent/state"
 	"activedefense/detect"
@@ -42,7 +44,7 @@ func newTestFeed(t *testing.T, addresses ...string) (f *feed, told map[netip.Pre
 	}
 	told = make(map[netip.Prefix]bool)
 	f = newFeed(st)
-	f.releaseAfter, f.health = time.Hour, &health{}
+	f.releaseAfter, f.health = time.Hour, &health.Health{}
 	f.guard = func() *detect.Guard { return detect.NewGuard(nil, nil) }
 	f.attach(func(changes []line.Change) {
 		for _, c := range changes {
@@ -245,7 +247,7 @@ func TestTheFeedTellsWhoCountsAmongNeighbours(t *testing.T) {
 		}
 	}
 	f := newFeed(st)
-	f.releaseAfter, f.health, f.proven = time.Hour, &health{}, make(map[netip.Prefix]time.Time)
+	f.releaseAfter, f.health, f.proven = time.Hour, &health.Health{}, make(map[netip.Prefix]time.Time)
 	f.guard = func() *detect.Guard { return detect.NewGuard(nil, nil) }
 	var told []line.Change
 	f.attach(func(changes []line.Change) { told = append(told, changes...) })
@@ -315,7 +317,7 @@ func TestTheFeedsLookIsWatched(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- f.run(ctx) }()
 	<-asked
-	if s := f.health.status(time.Now().Add(slow)); s.NoAnswer == 0 {
+	if s := f.health.Status(time.Now().Add(health.Slow)); s.NoAnswer == 0 {
 		t.Errorf("a look that hangs: %+v", s)
 	}
 	stop()
@@ -352,4 +354,36 @@ func TestADatabaseThatFellBehindIsNotFollowedWhenItHasComeAsFar(t *testing.T) {
 	if err := f.syncOnce(t.Context()); !errors.Is(err, state.ErrBehind) || len(f.lifts) != 1 {
 		t.Errorf("%v, and %d are left to be lifted", err, len(f.lifts))
 	}
+}
+
+// A pause that is given another end while it lasts ends then for the list, too.
+func TestAPauseThatIsProlongedHoldsForTheList(t *testing.T) {
+	f, _ := newTestFeed(t, "203.0.113.1/32")
+	now := time.Now()
+	f.now = func() time.Time { return now }
+	var err error
+	if f.list, err = edl.New(edl.Options{Listen: "127.0.0.1:0", Path: "/list", StateDir: t.TempDir(), Logger: zerolog.Nop(), Now: func() time.Time { return now }}); err != nil {
+		t.Fatal(err)
+	}
+	step := func(what string, after time.Duration, until time.Duration, want int) {
+		t.Helper()
+		if now = now.Add(after); until > 0 {
+			if err := f.store.Pause(t.Context(), store.Pause{Since: now, Until: now.Add(until), By: "anna", Reason: "test"}, now); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := f.syncOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.publishIfDue()
+		if s := f.list.Status(); s.Entries != want {
+			t.Errorf("%s the list has %d entries, want %d", what, s.Entries, want)
+		}
+	}
+	step("at first", 0, 0, 1)
+	step("paused", time.Second, 8*time.Second, 0)
+	step("prolonged", time.Second, time.Minute, 0)
+	step("at its first end", 10*time.Second, 0, 0)
+	step("shortened", time.Second, 5*time.Second, 0)
+	step("at its last end", 5*time.Second, 0, 1)
 }

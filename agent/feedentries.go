@@ -63,10 +63,14 @@ func (f *feed) checkEntries() {
 func (f *feed) showPause() {
 	p := f.pause.Load()
 	is := p != nil && p.Until.After(f.now())
-	if f.paused.Swap(is) == is {
+	var until time.Time
+	if is {
+		until = p.Until
+	}
+	if f.paused.Swap(is) == is && until.Equal(f.pausedUntil) {
 		return
 	}
-	if is {
+	if f.pausedUntil = until; is {
 		f.log.Warn().Str("by", p.By).Time("until", p.Until).Msg("PAUSED: nothing is enforced on firewalls and list: " + p.Reason)
 	} else {
 		f.log.Info().Msg("the pause is over: what is blocked is enforced again")

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"activedefense/agent/enforce"
+	"activedefense/agent/health"
 	"activedefense/agent/loop"
 	"activedefense/config"
 	"activedefense/detect"
@@ -125,7 +126,7 @@ func (f *fleet) run() {
 		f.t.Fatal(err)
 	}
 	f.feed.guard = func() *detect.Guard { return detect.NewGuard(nil, nil) }
-	f.feed.releaseAfter, f.feed.wakeFirewalls, f.feed.health, f.feed.log = f.cfg.Blacklist.ReleaseAfter, f.fleet.Wake, &health{}, log
+	f.feed.releaseAfter, f.feed.wakeFirewalls, f.feed.health, f.feed.log = f.cfg.Blacklist.ReleaseAfter, f.fleet.Wake, &health.Health{}, log
 	ctx, stop := context.WithCancel(f.t.Context())
 	var loops sync.WaitGroup
 	for _, e := range f.fleet.Enforcers {

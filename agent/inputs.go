@@ -27,7 +27,7 @@ func inputOf(in config.Input) line.Input {
 	// The configuration was validated, so the name of the format is known.
 	format, _ := panos.ParseFormat(in.Format)
 	return line.Input{
-		Pattern: in.Path, MaxFiles: in.MaxFiles, FromEnd: in.FromEnd, SilentAfter: in.SilentAfter, Location: in.Location,
+		Pattern: in.Path, MaxFiles: in.MaxFiles, FromEnd: in.FromEnd, SilentAfter: in.SilentAfter, Location: in.Location, Device: in.Device,
 		NewParser: func() line.Parser { return panos.New(panos.Options{Format: format, Location: in.Location}) },
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"activedefense/agent/enforce"
 	"activedefense/agent/members"
 )
 
@@ -64,31 +63,16 @@ var (
 	descListSize   = desc("list_entries", "Entries of the served list.")
 	descListOut    = desc("list_left_out", "Blocked addresses left out of the list because of edl.max_entries.")
 	descListCert   = desc("list_certificate_expiry_timestamp_seconds", "When the list's certificate expires.")
+	descListCA     = desc("list_ca_expiry_timestamp_seconds", "When the built-in CA of the list expires; absent with edl.tls.cert_file.")
 	descFetches    = desc("list_fetches_total", "Fetches of the list answered completely.")
 	descTurnedAway = desc("list_turned_away_total", "Fetches that did not get the list, by reason: unready, refused, crowded, withheld, distrusted, misnamed.", "why")
-	descUp         = desc("firewall_up", "1 when the firewall answers and the last reconcile succeeded, or it is on standby; absent before its first answer.", "firewall")
-	descStandby    = desc("firewall_standby", "1 for the passive member of an HA pair that does not accept tags.", "firewall")
-	descTags       = desc("firewall_tags", "Addresses of Active Defense that are on the firewall.", "firewall")
-	descDesired    = desc("firewall_desired", "Addresses that should be on the firewall.", "firewall")
-	descSuccess    = desc("firewall_last_success_timestamp_seconds", "When the firewall was last in sync.", "firewall")
-	descPlan       = desc("firewall_plan", "Changes of the last reconcile.", "firewall", "change")
-	descWaiting    = desc("firewall_waiting_seconds", "Seconds until pending changes are committed or refreshed.", "firewall")
-	descFallback   = desc("firewall_fallback", "1 while the list is the fallback for what the mode cannot do.", "firewall")
 	descCheck      = desc("policy_check", "Always 1; the result of a policy check of the firewall: pass, warn, fail.", "firewall", "check", "result")
-	descListLines  = desc("firewall_list_not_taken", "List entries that the firewall does not accept, by reason: ignored, invalid.", "firewall", "why")
-	descLeftOut    = desc("firewall_left_out", "Blocked addresses for which the firewall has no room.", "firewall")
-	descStrays     = desc("firewall_strays", "Addresses that the firewall holds under our tag or in our group, and this database never blocked.", "firewall")
 	descMembers    = desc("members", "Agents on the database, this one included, by state: ok, behind, silent, unknown.", "state")
-	descCapacity   = desc("firewall_capacity", "Addresses or list entries that the firewall holds, of all owners; absent where nobody says.", "firewall")
-	descUsed       = desc("firewall_capacity_used", "How many of them are used, as far as is known.", "firewall")
-	descSeen       = desc("firewall_seen_timestamp_seconds", "When everything that the firewall holds was last read.", "firewall")
-	descUnseen     = desc("firewall_unseen", "Addresses written to the firewall and not read back yet.", "firewall")
 	descWait       = desc("notices_waiting", "Notices that a receiver has not got yet.", "receiver")
 	descOldest     = desc("notices_oldest_age_seconds", "How long the first of them has waited; 0 where none does.", "receiver")
 	descDelivered  = desc("notices_delivered_total", "Notices that a receiver took.", "receiver")
 	descFailures   = desc("notices_failures_total", "Deliveries that failed.", "receiver")
 	descGivenUp    = desc("notices_given_up_total", "Notices that a receiver refused for good and did not get.", "receiver")
-	descHeldBack   = desc("firewall_unenforced", "Changes not made on the firewall, in addresses, by reason: unsupported and refused are not blocked there, brake are and should not.", "firewall", "why")
 )
 
 func newMetrics(status func() Status, counted ...prometheus.Collector) *prometheus.Registry {
@@ -135,6 +119,9 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(descListSize, float64(s.List.Entries))
 		gauge(descListOut, float64(s.List.LeftOut))
 		gauge(descListCert, seconds(s.List.CertNotAfter))
+		if !s.List.CAEnds.IsZero() {
+			gauge(descListCA, seconds(s.List.CAEnds))
+		}
 		count(descFetches, float64(s.List.Fetches))
 		for why, n := range map[string]uint64{"unready": s.List.Unready, "refused": s.List.Refused, "crowded": s.List.Crowded,
 			"withheld": s.List.Withheld, "distrusted": s.List.Distrusted, "misnamed": s.List.Misnamed} {
@@ -149,7 +136,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(descMembers, float64(states[state]), state)
 	}
 	for _, f := range s.Firewalls {
-		collectFirewall(&f, gauge)
+		f.Collect(gauge)
 	}
 	collectNotices(&s, gauge, count)
 	for _, p := range s.Policies {
@@ -212,38 +199,6 @@ func collectNotices(s *Status, gauge, count func(d *prometheus.Desc, v float64, 
 		count(descDelivered, float64(n.Delivered), n.Receiver)
 		count(descFailures, float64(n.Failures), n.Receiver)
 		count(descGivenUp, float64(n.GivenUp), n.Receiver)
-	}
-}
-
-// collectFirewall sends what is known of one firewall.
-func collectFirewall(f *enforce.Status, gauge func(d *prometheus.Desc, v float64, labels ...string)) {
-	if f.State != enforce.StateUnknown {
-		gauge(descUp, oneIf(f.Up), f.Name)
-	}
-	gauge(descTags, float64(f.Tags), f.Name)
-	gauge(descDesired, float64(f.Desired), f.Name)
-	gauge(descPlan, float64(f.PlanAdd), f.Name, "add")
-	gauge(descPlan, float64(f.PlanRemove), f.Name, "remove")
-	gauge(descLeftOut, float64(f.LeftOut), f.Name)
-	gauge(descStrays, float64(f.Strays), f.Name)
-	gauge(descUnseen, float64(f.Unseen), f.Name)
-	if f.Capacity > 0 {
-		gauge(descCapacity, float64(f.Capacity), f.Name)
-		gauge(descUsed, float64(f.CapacityUsed), f.Name)
-	}
-	if f.SeenAt != nil {
-		gauge(descSeen, seconds(*f.SeenAt), f.Name)
-	}
-	gauge(descHeldBack, float64(f.UnsupportedCount), f.Name, "unsupported")
-	gauge(descHeldBack, float64(f.RefusedCount), f.Name, "refused")
-	gauge(descHeldBack, float64(f.Braked), f.Name, "brake")
-	gauge(descListLines, float64(f.ListIgnored), f.Name, "ignored")
-	gauge(descListLines, float64(f.ListInvalid), f.Name, "invalid")
-	gauge(descStandby, oneIf(f.Standby), f.Name)
-	gauge(descWaiting, f.Waiting, f.Name)
-	gauge(descFallback, oneIf(f.Fallback), f.Name)
-	if f.LastSuccess != nil {
-		gauge(descSuccess, seconds(*f.LastSuccess), f.Name)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
 	"activedefense/agent/notify"
@@ -46,7 +47,8 @@ func TestAFileNameThatIsNoTextIsNoFaultOfTheMetrics(t *testing.T) {
 func TestWhatIsNotKnownHasNoMetric(t *testing.T) {
 	now := time.Unix(1796104890, 0)
 	status := Status{Now: now, Heard: []silence.Status{{Pattern: "/l/*.log", Last: now.Add(-90 * time.Second)}, {Pattern: "/never", Since: now.Add(-time.Hour)}},
-		Firewalls: []enforce.Status{{Name: "fw1", State: enforce.StateUnknown}, {Name: "fw2", State: enforce.StateDown}}}
+		Firewalls: []enforce.Status{{Name: "fw1", State: enforce.StateUnknown}, {Name: "fw2", State: enforce.StateDown, Access: []enforce.Access{{Firewall: "fw2", KeyEnds: &now}, {Firewall: "fw2 (peer)", CertificateEnds: &now}}},
+			{Name: "fw3", State: enforce.StateMaintenance}}, List: &edl.Status{}}
 	families, err := newMetrics(func() Status { return status }).Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -60,6 +62,8 @@ func TestWhatIsNotKnownHasNoMetric(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{"input_last_line_timestamp_seconds": "/l/*.log 1.7961048e+09;", "input_silent": "/l/*.log 0;/never 1;", "firewall_up": "fw2 0;",
+		"firewall_maintenance": "fw1 0;fw2 0;fw3 1;", "firewall_tags": "fw1 0;fw2 0;", "firewall_key_expiry_timestamp_seconds": "fw2 1.79610489e+09;",
+		"firewall_certificate_expiry_timestamp_seconds": "fw2 (peer) 1.79610489e+09;", "list_ca_expiry_timestamp_seconds": "",
 		"store_size_bytes": "", "store_last_commit_timestamp_seconds": ""} {
 		if got["activedefense_"+name] != want {
 			t.Errorf("%s: %q", name, got["activedefense_"+name])

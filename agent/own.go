@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"activedefense/agent/enforce"
+	"activedefense/agent/health"
 	"activedefense/agent/labels"
 	"activedefense/agent/loop"
 	"activedefense/agent/members"
@@ -66,7 +67,7 @@ func newMembers(a *Agent, st *store.Store) *members.Members {
 	}
 	behind := func() string {
 		switch {
-		case a.health.lostError() != nil:
+		case a.health.LostError() != nil:
 			return "it refuses the database, which is not what it was"
 		case !a.reading.Load():
 			return "its inputs are not open yet"
@@ -145,7 +146,7 @@ func (a *Agent) refreshGuard(ctx context.Context, f *feed) error {
 // awaitFirewalls waits for the firewalls that have never said which addresses are ours, once for each.
 func (a *Agent) awaitFirewalls(ctx context.Context, st *store.Store) {
 	var asked map[string]time.Time
-	if a.insist(ctx, userStart, func() (err error) { _, asked, err = st.Protected(ctx); return err }) {
+	if a.insist(ctx, health.Start, func() (err error) { _, asked, err = st.Protected(ctx); return err }) {
 		a.fleet.AwaitFirst(ctx, st, asked, firstAnswers, a.log)
 	}
 }

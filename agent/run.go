@@ -15,6 +15,7 @@ import (
 
 	"activedefense/agent/allow"
 	"activedefense/agent/enforce"
+	"activedefense/agent/health"
 	"activedefense/agent/line"
 	"activedefense/agent/loop"
 	"activedefense/agent/release"
@@ -71,7 +72,7 @@ func (a *Agent) start(ctx context.Context) error {
 		return err
 	}
 	st := f.store
-	if !a.insist(ctx, userStart, func() error { return a.notices.Attach(ctx, st) }) {
+	if !a.insist(ctx, health.Start, func() error { return a.notices.Attach(ctx, st) }) {
 		return nil
 	}
 	a.forgetLabels() // here, for a configuration that New refuses does not count
@@ -114,10 +115,10 @@ func (a *Agent) takeStore(ctx context.Context) (*state.Marker, *feed, error) {
 			return nil, nil, err
 		}
 		m := state.NewMarker(a.cfg.StateDir, a.instance, st, a.clock, a.log)
-		m.Lost = a.health.lostError
+		m.Lost = a.health.LostError
 		m.Strays, m.Adopt = a.fleet.Strays, a.fleet.Adopt
 		f, err := a.loadBlacklist(ctx, st, m)
-		if !isLost(err) {
+		if !health.IsLost(err) {
 			a.teardown.Push("using the store", func(ctx context.Context) error { return closeStore(ctx, m, a.log) })
 			return m, f, err
 		}
@@ -152,14 +153,14 @@ func (a *Agent) openStore(ctx context.Context) (*store.Store, error) {
 		if ctx.Err() != nil {
 			return nil, nil
 		}
-		a.health.failed(a.log, userStart, err, a.now())
+		a.health.Failed(a.log, health.Start, err, a.now())
 		if try == 0 {
 			if err := a.serveLastGood(); err != nil {
 				return nil, err
 			}
 		}
 		pause := line.Backoff(try)
-		if isLost(err) {
+		if health.IsLost(err) {
 			pause = min(pause, refusedEvery)
 		}
 		if !loop.Pause(ctx, pause) {
@@ -258,7 +259,7 @@ func (a *Agent) runList(ctx context.Context) error {
 
 // loadBlacklist reads the blacklist for the first time, trying for ever, publishes it, and opens the
 // list's listener if it is not open yet. Until it can be read, and while the database is not the one that it was, the
-// list is served as it was last saved. A database that is not what it was ends it with an error for which isLost is true. No feed and no
+// list is served as it was last saved. A database that is not what it was ends it with an error for which health.IsLost is true. No feed and no
 // error mean that ctx ended first.
 func (a *Agent) loadBlacklist(ctx context.Context, st *store.Store, m *state.Marker) (*feed, error) {
 	f := newFeed(st)
@@ -269,9 +270,9 @@ func (a *Agent) loadBlacklist(ctx context.Context, st *store.Store, m *state.Mar
 		f.proven = make(map[netip.Prefix]time.Time)
 	}
 	load := func() error {
-		a.health.began(userStart, a.now())
+		a.health.Began(health.Start, a.now())
 		err := m.Check(ctx)
-		a.health.ended(userStart)
+		a.health.Ended(health.Start)
 		if err != nil {
 			return err
 		}
@@ -285,18 +286,18 @@ func (a *Agent) loadBlacklist(ctx context.Context, st *store.Store, m *state.Mar
 		if ctx.Err() != nil {
 			return nil, nil
 		}
-		a.health.failed(a.log, userStart, err, a.now())
+		a.health.Failed(a.log, health.Start, err, a.now())
 		if err := a.serveLastGood(); err != nil {
 			return nil, err
 		}
-		if isLost(err) {
+		if health.IsLost(err) {
 			return nil, err
 		}
 		if !loop.Pause(ctx, line.Backoff(try)) {
 			return nil, nil
 		}
 	}
-	a.health.recovered(a.log, userStart, a.now())
+	a.health.Recovered(a.log, health.Start, a.now())
 	a.log.Info().Int("addresses", len(f.entries)).Str("store", st.Kind()).Msg("blacklist loaded")
 	if a.list != nil {
 		f.publish()
@@ -310,7 +311,7 @@ func (a *Agent) enforce(ctx context.Context, st *store.Store) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, e := range a.fleet.Enforcers {
 		group.Go(func() error {
-			if !a.insist(ctx, userEnforcers, func() error { return e.Restore(ctx, st) }) {
+			if !a.insist(ctx, health.Enforcers, func() error { return e.Restore(ctx, st) }) {
 				return nil
 			}
 			return e.Run(ctx)
@@ -321,7 +322,7 @@ func (a *Agent) enforce(ctx context.Context, st *store.Store) error {
 	}
 	for _, k := range a.fleet.Askers {
 		group.Go(func() error {
-			if !a.insist(ctx, userEnforcers, func() error { return k.Restore(ctx, st) }) {
+			if !a.insist(ctx, health.Enforcers, func() error { return k.Restore(ctx, st) }) {
 				return nil
 			}
 			return k.Run(ctx)
@@ -351,10 +352,10 @@ func (a *Agent) read(ctx context.Context, st *store.Store, f *feed) error {
 		Store: st, Inputs: Inputs(a.cfg), Since: state.FirstStart(a.cfg.StateDir), Settings: Settings(a.cfg), Guard: a.guard.Load, Ours: a.ours, Surge: surge(a.cfg),
 		ReleaseAfter: a.cfg.Blacklist.ReleaseAfter, Escalation: escalation(a.cfg), Neighbours: a.cfg.Blacklist.Neighbourhood.Sources, Country: a.geo.Countries(), Stats: a.stats, Attach: f.attach, Wake: f.wakeup.Wake, Logger: a.log, Now: a.now, Ahead: a.ahead,
 		Health: line.Health{
-			Insist: func(ctx context.Context, do func() error) bool { return a.insist(ctx, userStart, do) },
-			Begun:  func() { a.health.began(userWriter, a.now()) },
-			Failed: func(err error) { a.health.failed(a.log, userWriter, err, a.now()) },
-			Back:   func() { a.health.recovered(a.log, userWriter, a.now()) },
+			Insist: func(ctx context.Context, do func() error) bool { return a.insist(ctx, health.Start, do) },
+			Begun:  func() { a.health.Began(health.Writer, a.now()) },
+			Failed: func(err error) { a.health.Failed(a.log, health.Writer, err, a.now()) },
+			Back:   func() { a.health.Recovered(a.log, health.Writer, a.now()) },
 		},
 	})
 	if err != nil {
@@ -378,13 +379,13 @@ func (a *Agent) insist(ctx context.Context, user string, do func() error) bool {
 	for try := 0; ; try++ {
 		err := do()
 		if err == nil {
-			a.health.recovered(a.log, user, a.now())
+			a.health.Recovered(a.log, user, a.now())
 			return true
 		}
 		if ctx.Err() != nil {
 			return false
 		}
-		a.health.failed(a.log, user, err, a.now())
+		a.health.Failed(a.log, user, err, a.now())
 		if !loop.Pause(ctx, line.Backoff(try)) {
 			return false
 		}

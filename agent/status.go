@@ -8,6 +8,7 @@ import (
 	"activedefense/agent/allow"
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
+	"activedefense/agent/health"
 	"activedefense/agent/line"
 	"activedefense/agent/members"
 	"activedefense/agent/notify"
@@ -66,7 +67,7 @@ type StoreStatus struct {
 	Host     string `json:"host,omitempty"`     // of PostgreSQL, with its port
 	Database string `json:"database,omitempty"` // its name, or SQLite's file
 	Identity string `json:"identity,omitempty"` // what tells it from every other one
-	HealthStatus
+	health.Status
 	Refused    string     `json:"refused,omitempty"` // why it is not taken for what it was; a person decides (store accept); empty: it is
 	LastCommit *time.Time `json:"last_commit,omitempty"`
 	Size       *int64     `json:"size_bytes,omitempty"` // of the database a minute ago at most; nil: not known yet
@@ -95,8 +96,8 @@ func (a *Agent) configuration() ConfigurationStatus {
 func (a *Agent) Status() Status {
 	now := a.now()
 	s := Status{Version: a.version, Configuration: a.configuration(), Started: a.begun, Now: now, Inputs: []line.InputStatus{}}
-	s.Store.HealthStatus = a.health.status(now)
-	if lost := a.health.lostError(); lost != nil {
+	s.Store.Status = a.health.Status(now)
+	if lost := a.health.LostError(); lost != nil {
 		s.Store.Refused = lost.Error()
 	}
 	if st := a.store.Load(); st != nil {
@@ -104,6 +105,7 @@ func (a *Agent) Status() Status {
 		s.Store.Kind, s.Store.Host, s.Store.Database, s.Store.Identity = st.Kind(), at.Host, at.Database, at.Identity
 	}
 	read := a.stats.Status(now)
+	silence.Spare(read.Heard, a.cfg.LeftAlone)
 	s.Files, s.Unstored = read.Files, read.Unstored
 	s.Inputs, s.NotShown, s.BadLines, s.Heard = append(s.Inputs, read.Inputs...), read.NotShown, read.BadLines, append([]silence.Status{}, read.Heard...)
 	s.Stored, s.Rate, s.Detect, s.Store.LastCommit = read.Stored, read.Rate, read.Detect, read.LastCommit
@@ -124,7 +126,7 @@ func (a *Agent) Status() Status {
 	s.Ours = a.oursStatus()
 	s.Firewalls, s.Policies = a.fleet.Status()
 	s.Notices = a.notices.Status()
-	_, _, s.Unwritten = unanswered(a.cfg.StateDir, now)
+	_, _, s.Unwritten = health.Unanswered(a.cfg.StateDir, now)
 	s.Troubles = a.troubles(&s, &read)
 	for _, c := range read.Crowds {
 		s.Resting, s.Queued = s.Resting+c.Resting, s.Queued+c.Waiting
@@ -141,7 +143,7 @@ func (a *Agent) Status() Status {
 // look is what a person should see to now, and what was seen since the start.
 func look(a *Agent) ([]trouble.Trouble, trouble.Seen) {
 	s := a.Status()
-	return s.Troubles, trouble.Seen{Started: a.started, Now: s.Now, Reading: a.reading.Load(), Detect: s.Detect, Firewalls: s.Firewalls, Policies: s.Policies, List: s.List}
+	return s.Troubles, trouble.Seen{Started: a.started, Now: s.Now, Reading: a.reading.Load(), Detect: s.Detect, Firewalls: s.Firewalls, Policies: s.Policies, List: s.List, Heard: s.Heard, LeftAlone: a.cfg.LeftAlone}
 }
 
 // troubles is what a person should see to, the worst first.
@@ -149,10 +151,10 @@ func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 	why, since := a.lookout.Last()
 	refused := a.refused.Load()
 	away := trouble.Store(s.Store.Since, s.Store.Error, s.Store.NoAnswer > 0)
-	if t, lost := a.health.trouble(); lost {
+	if t, lost := a.health.Trouble(); lost {
 		away = []trouble.Trouble{t}
 	}
-	path, unwritten, _ := unanswered(a.cfg.StateDir, s.Now)
+	path, unwritten, _ := health.Unanswered(a.cfg.StateDir, s.Now)
 	all := slices.Concat(away, trouble.StateDir(path, unwritten, s.Now), trouble.Inputs(read), trouble.Crowds(read.Crowds), trouble.Releases(why, since, s.Now), trouble.Members(s.Members, s.Now),
 		trouble.Networks(&s.Detect, s.Ours.Known, s.Ours.Asked, a.started, s.Now), trouble.Firewalls(s.Firewalls, s.Now), trouble.Policies(s.Policies), trouble.Notices(s.Notices, s.Now),
 		trouble.Reload(s.Configuration.RefusedAt, s.Configuration.LoadedAt, s.Configuration.Faults, refused != nil && refused.here))
@@ -204,7 +206,7 @@ func (a *Agent) notReady() []string {
 	if !a.reading.Load() {
 		why = append(why, "the inputs are not open yet")
 	}
-	switch h := a.health.status(a.now()); {
+	switch h := a.health.Status(a.now()); {
 	case h.OK:
 	case h.NoAnswer > 0:
 		why = append(why, "the store gives "+h.Error)

@@ -10,6 +10,9 @@ package config
 
 import (
 	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -51,6 +54,7 @@ type Input struct {
 	Location *time.Location // what Timezone stands for; never nil
 	MaxFiles int            // followed at once, those with news first; 1 to 1000000
 	FromEnd  bool           // a file never seen before is read from its end (start: end)
+	Device   string         // what its records call the device; empty: what the line says, else the file
 	// SilentAfter is for how long there must have been no line for that to be told; 0: never.
 	SilentAfter time.Duration
 }
@@ -133,6 +137,8 @@ type Firewall struct {
 	Target             string // serial number of the firewall behind the Panorama; empty: URL is the firewall itself
 	APIKey             Secret
 	APIKeyFile         string // where APIKey came from; empty if it was given directly
+	PeerAPIKey         Secret // of the firewall at PeerURL, where it has one of its own; empty: APIKey
+	PeerAPIKeyFile     string // where PeerAPIKey came from
 	Username           string
 	Password           Secret
 	PasswordFile       string        // where Password came from; empty if it was given directly
@@ -152,4 +158,19 @@ type Firewall struct {
 	Sensor             string        // log or drop: what provision makes so that scans are logged
 	Panorama           string        // plan or apply: what provision does about what only the firewall's Panorama can change; apply only with Target
 	SyslogAddress      string        // where the firewall sends its logs, host or host:port; empty: not checked
+	Maintenance        bool          // it is left alone: nothing is sent to it, and nothing is told of it
+}
+
+// LeftAlone tells whether a name or address is that of a firewall in maintenance: its own, or that of its management interface.
+func (c *Config) LeftAlone(name string) bool {
+	return slices.ContainsFunc(c.Firewalls, func(f Firewall) bool {
+		host := func(text string) string {
+			u, err := url.Parse(text)
+			if err != nil {
+				return ""
+			}
+			return u.Hostname()
+		}
+		return f.Maintenance && name != "" && (strings.EqualFold(name, f.Name) || name == host(f.PeerURL) || f.Target == "" && name == host(f.URL))
+	})
 }

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -13,6 +15,8 @@ type Fault struct {
 	Key string
 	// Text says what is wrong and what would be right. It never holds a secret.
 	Text string
+	// Denied: nothing is wrong, as far as this user may see; he may not read a file.
+	Denied bool
 }
 
 // Error gives key and text.
@@ -32,6 +36,12 @@ func (fs Faults) Error() string {
 		b.WriteString("\n  " + f.Error())
 	}
 	return b.String()
+}
+
+// Denied tells whether an error of Load says nothing but that this user may not read files.
+func Denied(err error) bool {
+	var faults Faults
+	return errors.As(err, &faults) && !slices.ContainsFunc(faults, func(f Fault) bool { return !f.Denied })
 }
 
 // Unwrap gives the single faults to errors.As and errors.Is.

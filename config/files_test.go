@@ -70,6 +70,25 @@ func TestCredentialFiles(t *testing.T) {
 	}
 }
 
+// The other member of a pair may have a key of its own; a key file is read again by the same rules, and what is wrong with it names nothing of its content.
+func TestKeysOfPairsAndKeysReadAgain(t *testing.T) {
+	one, other := write(t, "one", "LUFRPT1x=\n", 0o600), write(t, "other", "LUFRPT1y=\n", 0o600)
+	c, _, err := loadBytes([]byte(firewallWith("peer_url: https://192.0.2.2\nurl: https://192.0.2.1\napi_key_file: " + one + "\npeer_api_key_file: " + other)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := c.Firewalls[0]; f.APIKey != "LUFRPT1x=" || f.PeerAPIKey != "LUFRPT1y=" || f.PeerAPIKeyFile != other {
+		t.Errorf("%q, %q of %s", f.APIKey.Reveal(), f.PeerAPIKey.Reveal(), f.PeerAPIKeyFile)
+	}
+	for path, want := range map[string]string{one: "", write(t, "e", " \n", 0o600): "is empty", write(t, "k", "hush-1 hush-2", 0o600): "one word", t.TempDir(): "not a regular file", "/none": "no such file",
+		write(t, "large", strings.Repeat("x", mostBytes+1), 0o600): "too large"} {
+		key, err := ReadKey(path)
+		if want == "" && (err != nil || key != "LUFRPT1x=") || want != "" && (err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hush") || strings.Contains(err.Error(), path)) {
+			t.Errorf("%s: %q, %v", path, key.Reveal(), err)
+		}
+	}
+}
+
 func TestFileFaults(t *testing.T) {
 	cert, key := pair(t)
 	_, otherKey := pair(t)
@@ -84,6 +103,8 @@ func TestFileFaults(t *testing.T) {
 		{"large key", firewallWith("api_key_file: " + large), "firewalls[0].api_key_file", "which is too large"},
 		{"empty key", firewallWith("api_key_file: " + write(t, "e", " \n", 0o600)), "firewalls[0].api_key_file", "is empty"},
 		{"two keys", firewallWith("api_key_file: " + write(t, "k", "hush-1\nhush-2\n", 0o600)), "firewalls[0].api_key_file", "one word"},
+		{"two keys of a peer", firewallWith("url: https://192.0.2.1\n" + login + "\npeer_url: https://192.0.2.2\npeer_api_key_file: " + write(t, "k", "hush-1\nhush-2\n", 0o600)), "firewalls[0].peer_api_key_file", "one word"},
+		{"missing key of a peer", firewallWith("url: https://192.0.2.1\n" + login + "\npeer_url: https://192.0.2.2\npeer_api_key_file: " + folder + "/none"), "firewalls[0].peer_api_key_file", "no such file"},
 		{"missing password", firewallWith("username: u\npassword_file: " + folder + "/none"), "firewalls[0].password_file", "no such file"},
 		{"empty password", firewallWith("username: u\npassword_file: " + write(t, "e", "\n", 0o600)), "firewalls[0].password_file", "is empty"},
 		{"two passwords", firewallWith("username: u\npassword_file: " + write(t, "p", "hush-1\nhush-2", 0o600)), "firewalls[0].password_file", "more than one line"},

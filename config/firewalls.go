@@ -1,8 +1,11 @@
 package config
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -67,6 +70,9 @@ func (s section) firewall() Firewall {
 		s.fault("panorama", "apply needs the firewall to be reached through its Panorama: set url to the Panorama's management address and target to the firewall's serial number, or use plan")
 	}
 	f.SyslogAddress = s.hostOrListen("syslog_address")
+	if f.Maintenance = s.boolean("maintenance"); f.Maintenance {
+		s.l.warn(s.at+"maintenance", "is true: nothing is sent to this firewall, so nobody is newly blocked or released there, and nothing is told of it; set it to false when the work on it is over")
+	}
 	return f
 }
 
@@ -185,21 +191,67 @@ func (s section) credentials(f *Firewall) {
 	default:
 		s.apiKey(f)
 	}
+	switch f.PeerAPIKeyFile = s.text("peer_api_key_file"); {
+	case f.PeerAPIKeyFile == "":
+	case f.PeerURL == "":
+		s.fault("peer_api_key_file", "is the key of the firewall at peer_url, which is missing; set it, or leave this out")
+	case user:
+		s.fault("peer_api_key_file", "cannot be combined with username, which logs in on both; leave it out, or use api_key_file")
+	default:
+		f.PeerAPIKey = keyIn(s, "peer_api_key_file")
+	}
+}
+
+// ReadKey reads a file with an API key: one word of printable characters. Its errors hold nothing of what is in the file.
+func ReadKey(path string) (Secret, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("cannot be read: %w", cause(err))
+	case !info.Mode().IsRegular() || info.Size() > mostBytes:
+		return "", errors.New("is not a regular file, or too large for one with a key")
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("cannot be read: %w", cause(err))
+	}
+	key := strings.TrimSpace(string(content))
+	if key == "" {
+		return "", errors.New("is empty")
+	}
+	if err := checkKey(key); err != nil {
+		return "", err
+	}
+	return Secret(key), nil
+}
+
+// checkKey tells whether a text can be a key.
+func checkKey(text string) error {
+	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return errors.New("contains more than a key: a key is one word of printable characters")
+	}
+	return nil
+}
+
+// keyIn reads the file with a key that a key of the configuration names.
+func keyIn(s section, key string) Secret {
+	v := strings.TrimSpace(string(s.privateFile(key)))
+	if err := checkKey(v); err != nil {
+		s.fault(key, "%v", err)
+	}
+	return Secret(v)
 }
 
 func (s section) apiKey(f *Firewall) {
-	key := "api_key"
-	v := s.text(key)
 	if f.APIKeyFile = s.text("api_key_file"); f.APIKeyFile != "" {
-		key = "api_key_file"
-		v = strings.TrimSpace(string(s.privateFile(key)))
-	} else {
-		s.warnWritten(key)
+		f.APIKey = keyIn(s, "api_key_file")
+		return
 	}
-	if strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		s.fault(key, "contains more than a key: a key is one word of printable characters")
+	s.warnWritten("api_key")
+	f.APIKey = Secret(s.text("api_key"))
+	if err := checkKey(s.text("api_key")); err != nil {
+		s.fault("api_key", "%v", err)
 	}
-	f.APIKey = Secret(v)
 }
 
 func (s section) password(f *Firewall) {

@@ -25,6 +25,7 @@ func (s section) inputs(key string) []Input {
 			Location: location,
 			MaxFiles: e.integer("max_files", 1, 1_000_000),
 			FromEnd:  e.oneOf("start", starts) == "end",
+			Device:   e.printable("device", 63),
 
 			SilentAfter: e.orZero("silent_after", time.Second, maxSilent),
 		}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -122,7 +123,11 @@ func (l *loader) fault(key, format string, args ...any) {
 			break
 		}
 	}
-	l.faults = append(l.faults, Fault{Key: key, Text: message})
+	denied := slices.ContainsFunc(args, func(x any) bool {
+		err, is := x.(error)
+		return is && errors.Is(err, fs.ErrPermission)
+	})
+	l.faults = append(l.faults, Fault{Key: key, Text: message, Denied: denied})
 }
 
 // faultedBelow tells whether a key, or anything below it, has a fault: then what is missing there was perhaps meant.

@@ -67,7 +67,11 @@ func TestValid(t *testing.T) {
 		"one port on two addresses": {"edl: {listen: '192.0.2.1:8443'}\nadmin: {listen: '127.0.0.1:8443'}",
 			func(c *Config) bool { return c.Admin.Listen == "127.0.0.1:8443" }},
 		"no silence is told": {"inputs: [{path: /a/x.log, silent_after: 0}]", func(c *Config) bool { return c.Inputs[0].SilentAfter == 0 }},
-		"silence":            {"inputs: [{path: /a/x.log, silent_after: 3h}]", func(c *Config) bool { return c.Inputs[0].SilentAfter == 3*time.Hour }},
+		"maintenance": {"firewalls: [{name: FW1, url: https://192.0.2.1, peer_url: https://192.0.2.2, api_key: k, maintenance: true}, {name: fw2, url: https://192.0.2.3, api_key: k}]", func(c *Config) bool {
+			return c.LeftAlone("fw1") && c.LeftAlone("192.0.2.1") && c.LeftAlone("192.0.2.2") && !c.LeftAlone("fw2") && !c.LeftAlone("192.0.2.3") && !c.LeftAlone("")
+		}},
+		"device":  {"inputs: [{path: /a/x.log, device: Branch 7}]", func(c *Config) bool { return c.Inputs[0].Device == "Branch 7" }},
+		"silence": {"inputs: [{path: /a/x.log, silent_after: 3h}]", func(c *Config) bool { return c.Inputs[0].SilentAfter == 3*time.Hour }},
 		"zone and end": {"inputs: [{path: /a/./x.log, timezone: Europe/Amsterdam, start: end}]", func(c *Config) bool {
 			in := c.Inputs[0]
 			return in.Path == "/a/x.log" && in.Location.String() == "Europe/Amsterdam" && in.FromEnd

@@ -348,6 +348,15 @@ const importStep = 250
 // Import puts blocks on the blacklist as they were made elsewhere, and gives the addresses of those that were not blocked before; what is stays
 // as it is. Who imports them is in the audit trail, beside who made them; no notice is written, for it was told where it was seen. It goes in steps, and may have done a part when it returns an error.
 func (l *blacklist) Import(ctx context.Context, blocks []Block, by string, at time.Time) (blocked []netip.Prefix, err error) {
+	return l.importAll(ctx, blocks, by, at, false)
+}
+
+// TryImport gives what Import would, and changes nothing.
+func (l *blacklist) TryImport(ctx context.Context, blocks []Block, by string, at time.Time) (blocked []netip.Prefix, err error) {
+	return l.importAll(ctx, blocks, by, at, true)
+}
+
+func (l *blacklist) importAll(ctx context.Context, blocks []Block, by string, at time.Time, try bool) (blocked []netip.Prefix, err error) {
 	stored := make([]Block, 0, len(blocks))
 	seen := make(map[netip.Prefix]bool, len(blocks))
 	for i := range blocks {
@@ -371,7 +380,7 @@ func (l *blacklist) Import(ctx context.Context, blocks []Block, by string, at ti
 			if done, err = c.place(ctx, part); err != nil {
 				return err
 			}
-			if len(done) == 0 {
+			if len(done) == 0 || try {
 				return errNothingDone // and the version stays
 			}
 			var audit [][]any

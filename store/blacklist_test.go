@@ -400,7 +400,13 @@ func TestImportAndReleaseOfMany(t *testing.T) {
 			blocks = append(blocks, Block{Address: netip.PrefixFrom(netip.AddrFrom4([4]byte{20, 0, byte(i >> 8), byte(i)}), 32), Rule: "login", Reason: "guesses", By: ByDetector, Grade: Proven, BlockedAt: at.Add(-time.Hour)})
 		}
 		blocks = append(blocks, blocks[0])
+		tried, err := s.TryImport(ctx, blocks, "anna", at)
+		must(t, err)
+		if list := allEntries(t, s, EntryFilter{All: true}); len(list) > 0 && list[0].By != ByDetector {
+			t.Errorf("trying it left %v", list[0])
+		}
 		blocked, err := s.Import(ctx, blocks, "anna", at)
+		equal(t, "what was tried", tried, blocked)
 		must(t, err)
 		equal(t, "blocked", len(blocked), len(blocks)-1)
 		list := allEntries(t, s, EntryFilter{})

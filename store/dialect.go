@@ -22,6 +22,7 @@ type dialect struct {
 	lastRecord string             // expression: the highest record id given so far, committed or not
 	quietEnd   string             // expression: when an entry that has quiet_for ends if no activity follows
 	tableThere string             // query: how many tables are called $1
+	anyTable   string             // query: the name of some table, if there is any
 	lock       string             // statement that makes a migration wait for others; empty: not needed
 }
 

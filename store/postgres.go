@@ -51,6 +51,7 @@ func connectPostgres(ctx context.Context, o Options) (*database, recordTable, er
 			quietEnd:   `last_seen + quiet_for * interval '1 microsecond'`,
 			lastRecord: `(SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM records_id)`,
 			tableThere: `SELECT count(*) FROM pg_class WHERE oid = to_regclass($1)`,
+			anyTable:   `SELECT relname FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND relnamespace = current_schema()::regnamespace LIMIT 1`,
 			lock:       fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d)`, migrationLock),
 		},
 		readers: conns,

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -55,6 +56,7 @@ func connectSQLite(ctx context.Context, o Options) (*database, recordTable, erro
 			quietEnd:   `last_seen + quiet_for`,
 			lastRecord: `(SELECT value FROM counters WHERE name = 'records')`,
 			tableThere: `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $1`,
+			anyTable:   `SELECT name FROM sqlite_master WHERE type = 'table' LIMIT 1`,
 		},
 		readers: readers,
 		writer:  writer,
@@ -216,3 +218,81 @@ type sqliteRecords struct{ *database }
 
 // ready implements recordTable: there is nothing to prepare.
 func (t *sqliteRecords) ready(context.Context, []Record) error { return nil }
+
+// ErrNoBackup: the database is PostgreSQL's, which has a program of its own for that.
+var ErrNoBackup = errors.New("a PostgreSQL database is backed up by pg_dump")
+
+// Backup writes the database file to w as it is at this moment, whoever writes to it meanwhile: of SQLite alone, else it is ErrNoBackup.
+// begin is called before with its size in bytes. As long as it lasts SQLite's log grows by what is written meanwhile. Memory is bounded, and
+// nothing is written on this host.
+func (s *Store) Backup(ctx context.Context, w io.Writer, begin func(size int64)) error {
+	if s.kind != kindSQLite {
+		return ErrNoBackup
+	}
+	return s.view(ctx, "back up the database", func(ctx context.Context, tx *sql.Tx) error {
+		var size, page int64
+		// A table among what is asked for makes sure that the state is that of now.
+		err := tx.QueryRowContext(ctx, `SELECT page_count * page_size, page_size FROM pragma_page_count, pragma_page_size, (SELECT count(*) FROM identity)`).Scan(&size, &page)
+		if err != nil {
+			return err
+		}
+		begin(size)
+		var written int64
+		var data sql.RawBytes
+		err = forEach(ctx, tx, func(rows *sql.Rows) error {
+			if err := rows.Scan(&data); err != nil {
+				return err
+			}
+			if int64(len(data)) != page {
+				return fmt.Errorf("page %d has %d bytes instead of %d", written/page+1, len(data), page)
+			}
+			n, err := w.Write(data)
+			written += int64(n)
+			return err
+		}, `SELECT data FROM sqlite_dbpage ORDER BY pgno`) // SQLite documentation, "The SQLITE_DBPAGE Virtual Table"
+		if err == nil && written != size {
+			err = fmt.Errorf("it has %d bytes, and %d were read", size, written)
+		}
+		return err
+	})
+}
+
+// Checked is what CheckBackup found in a file.
+type Checked struct {
+	Schema   int    // number of the last migration
+	Identity string // of the database
+	Version  int64  // of the blacklist
+	Blocked  int64  // entries that are in force
+}
+
+// CheckBackup reads an SQLite database that nobody has open, all of it, and tells why it is not whole. Nothing is written beside it.
+func CheckBackup(ctx context.Context, path string) (c Checked, err error) {
+	path, err = filepath.Abs(path)
+	if err != nil {
+		return c, err
+	}
+	source := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: "mode=ro&immutable=1&_pragma=query_only(on)"}
+	db, err := sql.Open("sqlite", source.String())
+	if err != nil {
+		return c, err
+	}
+	defer db.Close() // only read
+	var faults []string
+	err = forEach(ctx, db, func(rows *sql.Rows) error {
+		var fault string
+		err := rows.Scan(&fault)
+		faults = append(faults, fault)
+		return err
+	}, `PRAGMA integrity_check(5)`)
+	if err == nil && !slices.Equal(faults, []string{"ok"}) {
+		err = errors.New(strings.Join(faults, "; "))
+	}
+	if err == nil {
+		err = db.QueryRowContext(ctx, `SELECT (SELECT max(version) FROM schema_version), (SELECT id FROM identity), (SELECT value FROM counters WHERE name = 'blacklist'),
+			(SELECT count(*) FROM blacklist WHERE released_at IS NULL AND state = 0)`).Scan(&c.Schema, &c.Identity, &c.Version, &c.Blocked)
+	}
+	if err != nil {
+		return c, fmt.Errorf("%s is not a whole database: %w", path, err)
+	}
+	return c, nil
+}

@@ -11,6 +11,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -79,16 +80,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Instance == "" {
 		o.Instance = "default"
 	}
-	if o.KeepRecords <= 0 {
-		o.KeepRecords = 90 * 24 * time.Hour
-	}
-	connect := connectSQLite
-	if o.URL != "" {
-		connect = connectPostgres
-	}
 	db, records, err := connect(ctx, o)
 	if err != nil {
-		return nil, fmt.Errorf("open the database: %w", err)
+		return nil, err
+	}
+	if err := db.finished(ctx); err != nil {
+		return nil, errors.Join(err, db.close())
 	}
 	if o.Before != nil {
 		if err := before(ctx, db, records, o); err != nil {
@@ -131,6 +128,125 @@ func before(ctx context.Context, db *database, records recordTable, o Options) e
 	err = o.Before(ctx, newStore(db, inst, records))
 	db.bare = false
 	return err
+}
+
+// connect opens the database as it is.
+func connect(ctx context.Context, o Options) (*database, recordTable, error) {
+	if o.KeepRecords <= 0 {
+		o.KeepRecords = 90 * 24 * time.Hour
+	}
+	how := connectSQLite
+	if o.URL != "" {
+		how = connectPostgres
+	}
+	db, records, err := how(ctx, o)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open the database: %w", err)
+	}
+	return db, records, nil
+}
+
+// CopyTable is there while a database is a copy that is not finished, which nobody but package store/transfer may use.
+const CopyTable = "unfinished_copy"
+
+// finished tells why a database is of no use yet: it is a copy of which a part is missing.
+func (d *database) finished(ctx context.Context) error {
+	n := 0
+	err := d.look(ctx, "look whether the database is whole", func(ctx context.Context, tx *sql.Tx) (err error) {
+		n, err = d.count(ctx, tx, CopyTable)
+		return err
+	})
+	if err == nil && n > 0 {
+		return ErrUnfinished
+	}
+	return err
+}
+
+// count is how many tables are called so: one or none.
+func (d *database) count(ctx context.Context, tx *sql.Tx, table string) (n int, err error) {
+	err = tx.QueryRowContext(ctx, d.tableThere, table).Scan(&n)
+	return n, err
+}
+
+// Bare is a database of which nobody is an instance: what package store/transfer copies from, and to. Its transactions have no limit of
+// time.
+type Bare struct {
+	*database
+	records recordTable
+}
+
+// OpenBare connects to a database that is ours, or in which nothing is, and brings its schema up to date. The error wraps ErrForeign if
+// tables of somebody else are there, and else is one of Open's.
+func OpenBare(ctx context.Context, o Options) (*Bare, error) {
+	db, records, err := connect(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	err = db.look(ctx, "look what is in the database", func(ctx context.Context, tx *sql.Tx) error {
+		version, err := db.schemaVersion(ctx, tx)
+		if err != nil || version > 0 {
+			return err
+		}
+		var other string
+		err = tx.QueryRowContext(ctx, db.anyTable).Scan(&other)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return cmp.Or(err, fmt.Errorf("%w, among them %q; name an empty database", ErrForeign, other))
+	})
+	if err == nil {
+		err = db.migrate(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.close())
+	}
+	db.identify(ctx)
+	return &Bare{db, records}, nil
+}
+
+// Kind is that of Store.
+func (b *Bare) Kind() string { return b.kind }
+
+// Place is that of Store.
+func (b *Bare) Place() Place { return b.place }
+
+// Close ends all connections.
+func (b *Bare) Close() error { return b.close() }
+
+// Begin begins a transaction that writes, or one that sees one state of the database. Rolling it back, also after a commit, is the caller's, and
+// closing the connection after that.
+func (b *Bare) Begin(ctx context.Context, write bool) (*sql.Conn, *sql.Tx, error) {
+	from, options := b.writer, (*sql.TxOptions)(nil)
+	if !write {
+		from, options = b.readers, &sql.TxOptions{ReadOnly: true, Isolation: b.snapshot}
+	}
+	conn, err := from.Conn(ctx)
+	if err != nil {
+		return nil, nil, b.explain(err)
+	}
+	tx, err := conn.BeginTx(ctx, options)
+	if err != nil {
+		return nil, nil, errors.Join(b.explain(err), conn.Close())
+	}
+	return conn, tx, nil
+}
+
+// Has tells whether there is a table of this name.
+func (b *Bare) Has(ctx context.Context, tx *sql.Tx, table string) (bool, error) {
+	n, err := b.count(ctx, tx, table)
+	return n > 0, err
+}
+
+// LastRecord is an expression: the highest id that was given to a record.
+func (b *Bare) LastRecord() string { return b.lastRecord }
+
+// Ready makes ready for records of these times. It is called with no transaction open that has written any.
+func (b *Bare) Ready(ctx context.Context, times []time.Time) error {
+	records := make([]Record, len(times))
+	for i, t := range times {
+		records[i].Time = t
+	}
+	return b.records.ready(ctx, records)
 }
 
 // Close ends all connections. Other calls must have returned before.

@@ -12,6 +12,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,6 +42,9 @@ type Options struct {
 	// Known is what may never be blocked, Labels what the label files hold; it is not asked for where the configuration names none.
 	Known  func(context.Context) (*own.Known, error)
 	Labels func(context.Context) (*labels.Set, error)
+
+	// Countries gives where an address is, by the file of countries; nil: there is none.
+	Countries func() func(netip.Addr) string
 
 	Status   func() any              // nil: no agent runs, and what asks for one answers 503
 	Members  func() []members.Status // as the agent sees them; nil: as the database says

@@ -121,6 +121,12 @@ func (c *Client) ask(ctx context.Context, method, path string, query url.Values,
 	return nil, f
 }
 
+// A handed takes an object of a list within this process, without JSON, which for hundreds of thousands of records takes longer than
+// their search; false: it is of another type, and goes the way of the others. It is called before the answer begins.
+type handed func(v any) (bool, error)
+
+type handedKey struct{}
+
 // Each asks for a list, whose objects are in this field, and gives each as it comes. The other fields go into rest.
 func Each[T any](ctx context.Context, c *Client, path string, query url.Values, field string, rest any, each func(*T) error) error {
 	return EachOf(ctx, c, http.MethodGet, path, query, nil, field, rest, each)
@@ -128,12 +134,30 @@ func Each[T any](ctx context.Context, c *Client, path string, query url.Values, 
 
 // EachOf is Each of what is done by any method, with a body.
 func EachOf[T any](ctx context.Context, c *Client, method, path string, query url.Values, body any, field string, rest any, each func(*T) error) error {
-	response, err := c.ask(ctx, method, path, query, body)
-	if err != nil {
+	asking := ctx
+	var stopped error // of each
+	if c.At == "" {
+		asking = context.WithValue(ctx, handedKey{}, handed(func(v any) (bool, error) {
+			t, is := v.(T)
+			if is {
+				stopped = each(&t)
+			}
+			return is, stopped
+		}))
+	}
+	response, err := c.ask(asking, method, path, query, body)
+	if err == nil {
+		defer response.Body.Close()
+	}
+	if err := cmp.Or(stopped, err); err != nil {
 		return err
 	}
-	defer response.Body.Close()
-	decoder := json.NewDecoder(response.Body)
+	return readList(ctx, c, response.Body, field, rest, each)
+}
+
+// readList reads the answer of a list.
+func readList[T any](ctx context.Context, c *Client, body io.Reader, field string, rest any, each func(*T) error) error {
+	decoder := json.NewDecoder(body)
 	others := map[string]json.RawMessage{}
 	if begin, err := decoder.Token(); err != nil || begin != json.Delim('{') {
 		return c.broken(cmp.Or(err, errors.New("it is no object")))

@@ -3,7 +3,9 @@ package api
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -82,5 +84,63 @@ func TestAnswersThatAreNone(t *testing.T) {
 			t.Errorf("%q: %v", c.answer, err)
 		}
 		l.Close()
+	}
+}
+
+// counted counts the bytes of answers.
+type counted struct {
+	http.RoundTripper
+	n int
+}
+
+func (c *counted) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := c.RoundTripper.RoundTrip(r)
+	if err == nil {
+		response.Body = &countedBody{response.Body, c}
+	}
+	return response, err
+}
+
+type countedBody struct {
+	io.ReadCloser
+	c *counted
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.c.n += n
+	return n, err
+}
+
+// Within a process what is listed is handed over as it is: encoding and decoding would take longer than the search. Whoever asks for
+// another form gets it.
+func TestWithinAProcessRecordsAreHandedOver(t *testing.T) {
+	s := newStage(t, nil)
+	var b store.Batch
+	for range 100 {
+		b.Records = append(b.Records, store.Record{Time: time.Now(), Device: "LAB-FW-01", Type: "TRAFFIC"})
+	}
+	if _, err := s.store.Commit(t.Context(), &b); err != nil {
+		t.Fatal(err)
+	}
+	c := s.api.Here(Caller{Role: Viewer})
+	bytes := &counted{RoundTripper: c.http.Transport}
+	c.http.Transport = bytes
+	n, rest := 0, Searched{}
+	if err := Each(t.Context(), c, "records", url.Values{"device": {"LAB-FW-01", "x"}}, "records", &rest, func(r *Record) error {
+		if r.Device == "LAB-FW-01" {
+			n++
+		}
+		return nil
+	}); err != nil || n != 100 || bytes.n > 300 || len(rest.Unseen) != 1 {
+		t.Errorf("%d records, %d bytes of JSON, %+v, %v", n, bytes.n, rest, err)
+	}
+	var other struct{ Device string }
+	n = 0
+	if err := Each(t.Context(), c, "records", nil, "records", &rest, func(r *struct{ Device string }) error {
+		n, other = n+1, *r
+		return nil
+	}); err != nil || n != 100 || other.Device != "LAB-FW-01" {
+		t.Errorf("%d in another form, the last %+v, %v", n, other, err)
 	}
 }

@@ -62,17 +62,13 @@ func (a *API) addBlock(c *call) error {
 			return Usagef("for %q: use a duration such as 24h or 7d", ask.For)
 		}
 	}
-	st, err := a.changing()
-	if err != nil {
-		return err
-	}
 	ctx := c.r.Context()
-	known, err := a.opts.Known(ctx)
+	st, guard, err := a.blocking(ctx)
 	if err != nil {
 		return err
 	}
 	for _, prefix := range prefixes {
-		if err := known.Guard.Check(prefix); err != nil {
+		if err := guard.Check(prefix); err != nil {
 			return faultf(http.StatusUnprocessableEntity, "not blocked: %w", err)
 		}
 	}
@@ -155,17 +151,13 @@ func (a *API) accept(c *call) error {
 	if err != nil {
 		return err
 	}
-	st, err := a.changing()
-	if err != nil {
-		return err
-	}
 	ctx := c.r.Context()
-	known, err := a.opts.Known(ctx)
+	st, guard, err := a.blocking(ctx)
 	if err != nil {
 		return err
 	}
 	for _, p := range prefixes {
-		if err := known.Guard.Check(p); err != nil {
+		if err := guard.Check(p); err != nil {
 			return faultf(http.StatusUnprocessableEntity, "nothing was accepted: %w", err)
 		}
 	}

@@ -61,7 +61,8 @@ func (a *API) removeBlocks(c *call) error {
 // Importing is what POST blacklist/import takes. Of the entries, what they say of a release that was counts for nothing.
 type Importing struct {
 	Entries []explain.BlacklistEntry `json:"entries"`
-	Reason  string                   `json:"reason,omitempty"` // of those that have none
+	Reason  string                   `json:"reason,omitempty"`  // of those that have none
+	DryRun  bool                     `json:"dry_run,omitempty"` // nothing is changed
 }
 
 // Imported is what came of it.
@@ -76,18 +77,16 @@ func (a *API) importBlocks(c *call) error {
 	if err := c.read(&ask); err != nil {
 		return err
 	}
-	st, err := a.changing()
-	if err != nil {
-		return err
-	}
 	ctx := c.r.Context()
-	known, err := a.opts.Known(ctx)
+	st, guard, err := a.blocking(ctx)
 	if err != nil {
 		return err
 	}
-	defer a.changed()
-	blocked, already, refused, err := exchange.Import(ctx, st, ask.Entries, exchange.Rules{Guard: known.Guard, By: c.by(), Reason: strings.TrimSpace(ask.Reason),
-		ReleaseAfter: a.opts.Config.Blacklist.ReleaseAfter, Now: a.opts.Now()})
+	if !ask.DryRun {
+		defer a.changed()
+	}
+	blocked, already, refused, err := exchange.Import(ctx, st, ask.Entries, exchange.Rules{Guard: guard, By: c.by(), Reason: strings.TrimSpace(ask.Reason),
+		ReleaseAfter: a.opts.Config.Blacklist.ReleaseAfter, Now: a.opts.Now(), Try: ask.DryRun})
 	if err != nil {
 		return err
 	}

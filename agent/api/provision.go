@@ -31,10 +31,13 @@ type Provisioned struct {
 
 // provision plans with the daemon's own keys, and does what it is told to; its answer comes plan by plan. A firewall that fails costs the
 // others nothing; what failed is the answer's error.
-func (a *API) provision(c *call) error {
+func provision(a *API, c *call) error {
 	var ask Provisioning
 	if err := c.ask(&ask); err != nil {
 		return err
+	}
+	if ask.Apply || ask.Commit {
+		a.opts.Log.Info().Str("by", c.by()).Str("firewall", ask.Firewall).Bool("apply", ask.Apply).Bool("commit", ask.Commit).Bool("adopt", ask.Adopt).Bool("remove", ask.Remove).Msg("provision is asked for")
 	}
 	out := c.newList("plans")
 	opts := enforce.ProvisionOptions{Firewall: ask.Firewall, Apply: ask.Apply, Commit: ask.Commit, Adopt: ask.Adopt, Remove: ask.Remove,

@@ -35,7 +35,7 @@ type Change struct {
 }
 
 // listHistory gives what was done to the blacklist, and who did it, the newest first.
-func (a *API) listHistory(c *call) error {
+func listHistory(a *API, c *call) error {
 	var address netip.Prefix
 	if text := c.query.Get("address"); text != "" {
 		var err error
@@ -74,7 +74,7 @@ type Verified struct {
 }
 
 // verify looks at the policies now.
-func (a *API) verify(c *call) error {
+func verify(a *API, c *call) error {
 	var ask Verifying
 	if err := c.ask(&ask); err != nil {
 		return err
@@ -101,7 +101,7 @@ type AcceptedStore struct {
 }
 
 // acceptStore has the agent go on with the database that is there now.
-func (a *API) acceptStore(c *call) error {
+func acceptStore(a *API, c *call) error {
 	if a.opts.Open == nil || a.opts.Sound == nil {
 		return noAgent()
 	}

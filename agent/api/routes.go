@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"activedefense/detect"
 	"activedefense/store"
 )
 
@@ -43,15 +44,18 @@ var routes = []route{
 	{method: "POST", path: "allow", role: Operator, handle: (*API).allow},
 	{method: "DELETE", path: "allow/{entry}", role: Operator, params: "reason", handle: (*API).disallow},
 	{method: "GET", path: "records", role: Viewer, params: recordParams, handle: (*API).searchRecords, reads: true},
-	{method: "GET", path: "history", role: Viewer, params: "address since limit", handle: (*API).listHistory, reads: true},
+	{method: "GET", path: "history", role: Viewer, params: "address since limit", handle: listHistory, reads: true},
+	{method: "GET", path: "explain", role: Viewer, params: "line", handle: explainLine},
 	{method: "GET", path: "status", role: Viewer, handle: (*API).status},
 	{method: "GET", path: "members", role: Viewer, handle: (*API).listMembers},
 	{method: "DELETE", path: "members/{name}", role: Operator, handle: (*API).forgetMember},
 	{method: "GET", path: "events", role: Viewer, live: true, handle: (*API).events},
+	{method: "GET", path: "backup", role: Operator, handle: (*API).backup},
 	{method: "POST", path: "reload", role: Operator, handle: (*API).reload},
-	{method: "POST", path: "store/accept", role: Operator, handle: (*API).acceptStore},
-	{method: "POST", path: "provision", role: Operator, local: true, handle: (*API).provision},
-	{method: "POST", path: "verify", role: Operator, handle: (*API).verify},
+	{method: "POST", path: "store/accept", role: Operator, handle: acceptStore},
+	{method: "POST", path: "notify/test", role: Operator, handle: testNotify},
+	{method: "POST", path: "provision", role: Operator, local: true, handle: provision},
+	{method: "POST", path: "verify", role: Operator, handle: verify},
 }
 
 // maxBody bounds the body of a request: some ten thousand addresses.
@@ -268,6 +272,19 @@ func (a *API) changing() (*store.Store, error) {
 		}
 	}
 	return a.reading()
+}
+
+// blocking is the store, and what may never be blocked, for what blocks.
+func (a *API) blocking(ctx context.Context) (*store.Store, *detect.Guard, error) {
+	st, err := a.changing()
+	if err != nil {
+		return nil, nil, err
+	}
+	known, err := a.opts.Known(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return st, known.Guard, nil
 }
 
 // changed says that the blacklist was changed.

@@ -51,17 +51,21 @@ type list struct {
 	encoder *json.Encoder
 	name    string
 	n       int
+	handed  handed // who takes the objects themselves; nil: nobody
+	begun   bool   // something is written
 }
 
 // newList begins an answer whose many objects are called so. Nothing is written before the first of them, so that a fault before it can
 // still be said.
 func (c *call) newList(name string) *list {
 	out := bufio.NewWriterSize(c.w, 32<<10)
-	return &list{c: c, name: name, out: out, encoder: encoderOf(out)}
+	to, _ := c.r.Context().Value(handedKey{}).(handed)
+	return &list{c: c, name: name, out: out, encoder: encoderOf(out), handed: to}
 }
 
 // begin writes what stands before the objects.
 func (l *list) begin() {
+	l.begun = true
 	l.c.w.Header().Set("Content-Type", "application/json")
 	l.c.w.WriteHeader(http.StatusOK)
 	l.out.WriteString(`{"` + l.name + "\": [\n") // an error stays in the writer
@@ -69,21 +73,26 @@ func (l *list) begin() {
 
 // add writes one object.
 func (l *list) add(v any) error {
-	if l.n == 0 {
-		l.begin()
-	} else {
-		l.out.WriteByte(',')
-	}
 	l.n++
+	if l.handed != nil {
+		if taken, err := l.handed(v); taken {
+			return err
+		}
+	}
+	if l.begun {
+		l.out.WriteByte(',')
+	} else {
+		l.begin()
+	}
 	return l.encoder.Encode(v)
 }
 
 // end writes what stands behind the objects: the fields of rest, and why there are not all of them, if there are not.
 func (l *list) end(rest any, err error) error {
-	if l.n == 0 {
-		if err != nil {
-			return err
-		}
+	if l.n == 0 && err != nil {
+		return err
+	}
+	if !l.begun {
 		l.begin()
 	}
 	l.out.WriteByte(']')

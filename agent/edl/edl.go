@@ -72,6 +72,7 @@ type Server struct {
 	limits  limits
 	certs   *certificates
 	caFile  string // "" with CertFile
+	caEnds  time.Time
 	clients clients
 	gate    gateCounts
 	distrusted,

@@ -56,7 +56,7 @@ func (s *Server) certificateSource(machine func() names) (certificateSource, err
 	if err != nil {
 		return nil, err
 	}
-	s.caFile = filepath.Join(o.StateDir, CAFile)
+	s.caFile, s.caEnds = filepath.Join(o.StateDir, CAFile), ca.cert.NotAfter
 	return &ownSource{ca: ca, file: filepath.Join(o.StateDir, CertificateFile), configured: configured, machine: machine, log: o.Logger}, nil
 }
 

@@ -44,6 +44,7 @@ type Status struct {
 	CertNames     []string  `json:"cert_names"`      // for which it is valid; at most 20
 	CertLacks     string    `json:"cert_lacks"`      // of Options.Hosts, one for which it is not; "" if there is none
 	CAFile        string    `json:"ca_file"`         // the CA to import on the firewalls; "" with an own CertFile
+	CAEnds        time.Time `json:"ca_not_after"`    // its end; zero with an own CertFile
 }
 
 // Client is one address that fetched.
@@ -64,7 +65,7 @@ func (s *Server) Status() Status {
 	st := Status{
 		Unready: s.unready.Load(), Distrusted: s.distrusted.Load(),
 		Refused: s.gate.refused.Load(), Crowded: s.gate.crowded.Load(), Withheld: s.gate.withheld.Load(),
-		Misnamed: s.gate.misnamed.Load(), Connections: int(s.gate.open.Load()), CAFile: s.caFile,
+		Misnamed: s.gate.misnamed.Load(), Connections: int(s.gate.open.Load()), CAFile: s.caFile, CAEnds: s.caEnds,
 	}
 	if l := s.list(); l != nil {
 		st.Loaded, st.LastGood, st.Entries, st.LeftOut = true, l.lastGood, l.entries, l.left

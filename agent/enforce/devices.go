@@ -15,39 +15,50 @@ type devices struct {
 	calls *Calls
 	now   func() time.Time
 	open  map[place]*xmlapi.Device
+	files map[string]*keyFile // by path
+	ways  map[string]*access  // by the member's name
 }
 
 // A place is what entries must have in common to share a connection: where, as whom, and what proves that it is there.
 type place struct {
-	url, username, password, key, ca string
-	insecure                         bool
-	timeout                          time.Duration
+	url, username, password, key, file, ca string
+	insecure                               bool
+	timeout                                time.Duration
 }
 
 func newDevices(version string, calls *Calls, now func() time.Time) *devices {
-	return &devices{agent: "activedefense/" + version, calls: calls, now: now, open: map[place]*xmlapi.Device{}}
+	return &devices{agent: "activedefense/" + version, calls: calls, now: now, open: map[place]*xmlapi.Device{},
+		files: map[string]*keyFile{}, ways: map[string]*access{}}
 }
 
 // member opens one firewall of an entry: the one at url, or its peer.
 func (d *devices) member(fw config.Firewall, name, url string) (*xmlapi.Device, error) {
+	path, key := keyFileOf(fw, name)
+	way := &access{name: name, login: key == "", now: d.now}
 	options := xmlapi.Options{
 		Name: name, URL: url, Target: fw.Target, VSys: fw.VSys,
-		APIKey: fw.APIKey.Reveal(), Username: fw.Username, Password: fw.Password.Reveal(),
+		APIKey: key.Reveal(), Username: fw.Username, Password: fw.Password.Reveal(),
 		CA: fw.CA, InsecureSkipVerify: fw.InsecureSkipVerify, Timeout: fw.Timeout, UserAgent: d.agent, Now: d.now,
 		OnCall: d.calls.observer(name),
 	}
+	if path != "" {
+		if d.files[path] == nil {
+			d.files[path] = newKeyFile(path, key.Reveal(), d.now)
+		}
+		way.file, options.ReadKey = d.files[path], d.files[path].read
+	}
 	at := place{
 		url: strings.TrimSuffix(strings.ToLower(url), ":443"), username: fw.Username, password: fw.Password.Reveal(),
-		key: fw.APIKey.Reveal(), ca: string(fw.CA), insecure: fw.InsecureSkipVerify, timeout: fw.Timeout,
+		key: key.Reveal(), file: path, ca: string(fw.CA), insecure: fw.InsecureSkipVerify, timeout: fw.Timeout,
 	}
+	var err error
 	if first := d.open[at]; first != nil {
-		return first.Sibling(options)
+		way.device, err = first.Sibling(options)
+	} else if way.device, err = xmlapi.Open(options); err == nil {
+		d.open[at] = way.device
 	}
-	device, err := xmlapi.Open(options)
-	if err == nil {
-		d.open[at] = device
-	}
-	return device, err
+	d.ways[name] = way
+	return way.device, err
 }
 
 // pair opens an entry's firewall and, if it has one, the other member of its pair.

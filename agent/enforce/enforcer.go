@@ -51,6 +51,8 @@ type Enforcer struct {
 	name     string
 	devices  []*xmlapi.Device
 	paired   bool // devices are of a pair of high availability
+	ways     []*access
+	resting  bool // in maintenance: there are no devices, and nothing else either
 	keeper   keeper
 	fallback *fallback       // nil: no list is served, or it is the mode itself
 	sessions []*sessionEnder // one for each member; empty: sessions are left alone
@@ -102,6 +104,9 @@ func (e *Enforcer) wake() {
 // Restore tells the firewall what an earlier run noted, so that timeouts are not renewed all at once.
 func (e *Enforcer) Restore(ctx context.Context, st *store.Store) error {
 	e.store = st
+	if e.resting {
+		return nil
+	}
 	held, err := e.store.Enforced(ctx, e.name)
 	if err != nil {
 		return fmt.Errorf("load the enforcement state of firewall %s: %w", e.name, err)
@@ -121,6 +126,10 @@ func (e *Enforcer) Restore(ctx context.Context, st *store.Store) error {
 // Run keeps the firewall level until ctx ends, and does beside it what must hold up no pass: ending sessions, and having
 // the list fetched.
 func (e *Enforcer) Run(ctx context.Context) error {
+	if e.resting {
+		<-ctx.Done()
+		return nil
+	}
 	defer e.close()
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range e.sessions {

@@ -56,6 +56,8 @@ type Options struct {
 	Lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 	// Timer is what the loops wait with; nil: loop.NewTimer.
 	Timer func(time.Duration) loop.Timer
+
+	ways map[string]*access // by the name of the member
 }
 
 // Fleet is the enforcers, watchers and askers of all firewalls of a configuration.
@@ -78,8 +80,15 @@ func New(o Options) (*Fleet, error) {
 		o.Lookup = net.DefaultResolver.LookupNetIP
 	}
 	open := newDevices(o.Version, o.Calls, o.Now)
+	o.ways = open.ways
 	fleet := &Fleet{}
 	for _, fw := range o.Config.Firewalls {
+		if fw.Maintenance {
+			for _, name := range namesOf(fw) {
+				fleet.Enforcers = append(fleet.Enforcers, o.resting(fw, name))
+			}
+			continue
+		}
 		members, err := open.pair(fw)
 		if err != nil {
 			return nil, err
@@ -118,8 +127,12 @@ func New(o Options) (*Fleet, error) {
 func (f *Fleet) Continue(firewalls []Status, policies []PolicyStatus) {
 	for _, e := range f.Enforcers {
 		for _, s := range firewalls {
-			if s.Name == e.name {
+			switch {
+			case s.Name != e.name:
+			case !e.resting:
 				e.before = s
+			case s.State == StateMaintenance:
+				e.state.Since = s.Since
 			}
 		}
 	}
@@ -177,12 +190,23 @@ func (f *Fleet) Status() (firewalls []Status, policies []PolicyStatus) {
 func Names(cfg *config.Config) []string {
 	var names []string
 	for _, fw := range cfg.Firewalls {
-		names = append(names, fw.Name)
-		if fw.PeerURL != "" && fw.Mode != firewall.ModeGroup {
-			names = append(names, peerName(fw))
-		}
+		names = append(names, namesOf(fw)...)
 	}
 	return names
+}
+
+func namesOf(fw config.Firewall) []string {
+	if fw.PeerURL == "" || fw.Mode == firewall.ModeGroup {
+		return []string{fw.Name}
+	}
+	return []string{fw.Name, peerName(fw)}
+}
+
+// resting makes what stands for a firewall in maintenance: nothing is sent to it, and what is noted of it stays as it is.
+func (o *Options) resting(fw config.Firewall, name string) *Enforcer {
+	e := newEnforcer(name, o.Logger)
+	e.resting, e.state.State, e.state.Mode, e.state.Since = true, StateMaintenance, fw.Mode, o.Started
+	return e
 }
 
 // peerName is that of the other member of a pair.
@@ -193,6 +217,11 @@ func (o *Options) newEnforcer(fw config.Firewall, members ...*xmlapi.Device) (*E
 	e := newEnforcer(name, o.Logger.With().Str("firewall", name).Logger())
 	e.devices, e.paired, e.state.Mode, e.desired = members, fw.PeerURL != "", fw.Mode, o.Enforced
 	e.now, e.timer, e.calls, e.state.Since = o.Now, o.Timer, o.Calls, o.Started
+	for _, m := range members {
+		if way := o.ways[m.Name()]; way != nil {
+			e.ways = append(e.ways, way)
+		}
+	}
 	names := firewall.NamesFor(fw.Tag)
 	var err error
 	switch fw.Mode {
@@ -251,12 +280,13 @@ func (o *Options) newWatchers(fw config.Firewall, e *Enforcer) ([]*Watcher, erro
 		if err != nil {
 			return nil, err
 		}
+		way := o.ways[member.Name()]
 		w := &Watcher{
-			name: device.Name(), state: e.Status, device: device, log: o.Logger.With().Str("firewall", device.Name()).Logger(), now: o.Now,
+			way: way, name: device.Name(), state: e.Status, device: device, log: o.Logger.With().Str("firewall", device.Name()).Logger(), now: o.Now,
 			timer: o.Timer, wakeup: loop.NewWakeup(), commit: loop.NewWakeup(),
 			want: func(ctx context.Context) policy.Expectation {
 				released, _ := releasedLately(ctx, o.Store(), o.Now()) // without it, more is warned of
-				return o.Expected.of(o.Config, fw, notBefore(e.desired().Entries, o.Started), released, o.Now())
+				return way.of(o.Expected.of(o.Config, fw, notBefore(e.desired().Entries, o.Started), released, o.Now()))
 			},
 			note: func(ctx context.Context, at time.Time, fault string) error {
 				st := o.Store()

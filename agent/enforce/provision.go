@@ -43,6 +43,12 @@ func Provision(ctx context.Context, cfg *config.Config, opts ProvisionOptions) (
 	if len(chosen) == 0 {
 		return nil, unknownFirewall(cfg, opts.Firewall)
 	}
+	chosen = slices.DeleteFunc(chosen, func(fw config.Firewall) bool {
+		if fw.Maintenance {
+			opts.Progress(fw.Name, nil, leftAlone)
+		}
+		return fw.Maintenance
+	})
 	steps, failed := make([][]policy.Step, len(chosen)), make([]error, len(chosen))
 	run := func(i int) {
 		var members []*xmlapi.Device
@@ -146,7 +152,7 @@ func (p provisioning) planFor(ctx context.Context, d *xmlapi.Device, want policy
 // Panorama: where that cannot be planned, it is not known to be that.
 func (p provisioning) excuse(ctx context.Context, plan *policy.Plan) {
 	for _, fw := range p.cfg.Firewalls {
-		if plan.TakesAlong() == "" || fw.URL != p.fw.URL || strings.EqualFold(fw.Name, p.fw.Name) {
+		if plan.TakesAlong() == "" || fw.URL != p.fw.URL || strings.EqualFold(fw.Name, p.fw.Name) || fw.Maintenance {
 			continue
 		}
 		members, err := p.open.pair(fw)

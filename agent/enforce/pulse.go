@@ -24,6 +24,8 @@ const (
 	StateUp      = "up"
 	StateDown    = "down"    // it does not answer, or the last pass failed
 	StateStandby = "standby" // the passive member of a pair, which takes no tags until it is active
+	// StateMaintenance is of one that is left alone, as firewalls[].maintenance says.
+	StateMaintenance = "maintenance"
 )
 
 // A pulse asks a firewall now and then whether it is there: a pass that has nothing to do makes no call for minutes. It has devices of
@@ -32,6 +34,7 @@ type pulse struct {
 	members []*xmlapi.Device // it is there when one of them is
 	calls   *Calls
 	timer   func(time.Duration) loop.Timer
+	look    func()                   // at the key files, before asking
 	told    func(err error)          // what came of asking
 	changed func()                   // a commit has ended since the jobs were last asked for
 	commits map[string]map[uint]bool // by member, the numbers of the commits that have ended; none: not known
@@ -39,7 +42,7 @@ type pulse struct {
 
 // newPulse makes one for an enforcer.
 func (o *Options) newPulse(e *Enforcer) (*pulse, error) {
-	p := &pulse{calls: o.Calls, timer: o.Timer, told: e.heard, changed: e.changed, commits: map[string]map[uint]bool{}}
+	p := &pulse{calls: o.Calls, timer: o.Timer, look: e.lookAtKeys, told: e.heard, changed: e.changed, commits: map[string]map[uint]bool{}}
 	for _, m := range e.devices {
 		aside, err := m.Clone()
 		if err != nil {
@@ -65,6 +68,7 @@ func (p *pulse) run(ctx context.Context) error {
 			return nil
 		case <-timer.C:
 		}
+		p.look()
 		err := p.askOnce(ctx)
 		if ctx.Err() == nil {
 			p.told(err)
@@ -125,6 +129,15 @@ func unanswered(err error) bool {
 		return true
 	}
 	return false
+}
+
+// lookAtKeys takes over what the key files hold: with another key, one that could not be brought level is tried at once.
+func (e *Enforcer) lookAtKeys() {
+	for _, way := range e.ways {
+		if way.look(e.log) {
+			e.returned.Wake()
+		}
+	}
 }
 
 // changed has its policies looked at, for a commit has ended.

@@ -14,7 +14,7 @@ import (
 type Status struct {
 	Name             string     `json:"name"`
 	Mode             string     `json:"mode"`
-	State            string     `json:"state"`             // StateUp, StateDown, StateStandby, or StateUnknown before its first answer
+	State            string     `json:"state"`             // StateUp, StateDown, StateStandby, StateMaintenance, or StateUnknown before its first answer
 	Since            time.Time  `json:"since"`             // when that began; of an unknown one, when the agent did
 	Up               bool       `json:"up"`                // it is up or stands by: it answers, and the last pass succeeded
 	Standby          bool       `json:"standby,omitempty"` // a passive member of a pair, which takes no tags until it is active
@@ -53,6 +53,7 @@ type Status struct {
 	StraysSince      *time.Time `json:"strays_since,omitempty"`  // since when there are some
 	Waiting          float64    `json:"waiting_seconds"`         // until changes that wait for a commit or a refresh are carried out
 	Fallback         bool       `json:"fallback"`                // the list stands in for what the mode cannot do
+	Access           []Access   `json:"access,omitempty"`        // of each member
 }
 
 // show updates the state for status and metrics, and logs what changed.
@@ -249,6 +250,9 @@ func (e *Enforcer) Status() Status {
 	s := e.state
 	for _, d := range e.devices {
 		s.Committing = s.Committing || e.calls.committing(d.Name())
+	}
+	for _, way := range e.ways {
+		s.Access = append(s.Access, way.status())
 	}
 	s.Unsupported, s.Refused, s.Untagged = slices.Clone(s.Unsupported), slices.Clone(s.Refused), slices.Clone(s.Untagged)
 	return s

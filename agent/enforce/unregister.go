@@ -16,7 +16,7 @@ import (
 // Registering gives the firewalls, by name, on which an agent that says this of itself registers addresses.
 func Registering(all []Status) (names []string) {
 	for _, s := range all {
-		if s.Mode == firewall.ModeTag {
+		if s.Mode == firewall.ModeTag && s.State != StateMaintenance {
 			names = append(names, s.Name)
 		}
 	}

@@ -30,7 +30,7 @@ type VerifyOptions struct {
 
 // Verify looks at the policies of the firewalls of a configuration, side by side, beside a running agent or without one, and
 // whether they say which addresses are ours.
-// The checks come in the order of the configuration.
+// The checks come in the order of the configuration; those in maintenance, which are not asked, come last.
 func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]policy.Check, error) {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
@@ -43,26 +43,25 @@ func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]poli
 		return nil, err
 	}
 	open := newDevices(opts.Version, NewCalls(), time.Now)
-	type look struct {
-		device *xmlapi.Device
-		want   policy.Expectation
-		zones  []string
-	}
 	var looks []look
+	var leftOut []policy.Check
 	for _, fw := range cfg.Firewalls {
-		if opts.Firewall != "" && !strings.EqualFold(fw.Name, opts.Firewall) {
-			continue
-		}
-		members, err := open.pair(fw)
-		if err != nil {
-			return nil, err
-		}
-		for _, device := range members {
-			defer device.Close()
-			looks = append(looks, look{device, opts.Expected.of(cfg, fw, entries, released, time.Now()), fw.InternetZones})
+		switch {
+		case opts.Firewall != "" && !strings.EqualFold(fw.Name, opts.Firewall):
+		case fw.Maintenance:
+			leftOut = append(leftOut, policy.Check{Firewall: fw.Name, Check: checkMaintenance, Result: policy.ResultWarn, Detail: leftAlone, Remedy: "Set firewalls[].maintenance of it to false and reload when the work on it is over."})
+		default:
+			members, err := open.pair(fw)
+			if err != nil {
+				return nil, err
+			}
+			for _, device := range members {
+				defer device.Close()
+				looks = append(looks, look{device, open.ways[device.Name()].of(opts.Expected.of(cfg, fw, entries, released, time.Now())), fw.InternetZones})
+			}
 		}
 	}
-	if len(looks) == 0 {
+	if len(looks)+len(leftOut) == 0 {
 		return nil, unknownFirewall(cfg, opts.Firewall)
 	}
 	results, answers := make([][]policy.Check, len(looks)), make([]named, len(looks))
@@ -87,8 +86,21 @@ func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]poli
 		}
 		results[i] = append(results[i], checkOurs(l.device.Name(), asked, known, cfg.Networks.Own))
 	}
-	return slices.Concat(results...), err
+	return append(slices.Concat(results...), leftOut...), err
 }
+
+// A look is at one member of an entry.
+type look struct {
+	device *xmlapi.Device
+	want   policy.Expectation
+	zones  []string // that face the internet, as the configuration says
+}
+
+// checkMaintenance stands for all checks of a firewall that is left alone, and leftAlone says so.
+const (
+	checkMaintenance = "maintenance"
+	leftAlone        = "left out: it is in maintenance (firewalls[].maintenance), and nothing is sent to it"
+)
 
 // ErrUnknownFirewall is a name that the configuration does not have.
 var ErrUnknownFirewall = errors.New("no such firewall")

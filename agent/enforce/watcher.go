@@ -30,6 +30,7 @@ type Watcher struct {
 	name   string
 	state  func() Status // of the firewall
 	device *xmlapi.Device
+	way    *access
 	want   func(ctx context.Context) policy.Expectation
 	note   func(ctx context.Context, at time.Time, fault string) error // keeps whether a rule stops what the firewall holds, see policy.Stops
 	log    zerolog.Logger
@@ -112,10 +113,13 @@ func (w *Watcher) verifyOnce(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
 	want := w.want(ctx)
-	checks := policy.Verify(policy.ReadFacts(ctx, w.device, want), want)
+	xmlapi.Reconnect(w.device) // to see its certificate
+	facts := policy.ReadFacts(ctx, w.device, want)
+	checks := policy.Verify(facts, want)
 	if ctx.Err() != nil {
 		return
 	}
+	w.way.learn(policy.KeyLife(facts))
 	w.mu.Lock()
 	before := make(map[string]policy.Check, len(w.checks))
 	for _, c := range w.checks {

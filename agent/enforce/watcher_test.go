@@ -47,7 +47,7 @@ func newPolicyTest(t *testing.T) *policyTest {
 	}
 	t.Cleanup(device.Close)
 	p.sim = sim
-	p.Watcher = &Watcher{name: "fw1", state: func() Status { return p.of }, device: device, log: zerolog.New(&p.log), now: p.clock.now, wakeup: loop.NewWakeup(), commit: loop.NewWakeup(),
+	p.Watcher = &Watcher{way: &access{device: device, now: p.clock.now}, name: "fw1", state: func() Status { return p.of }, device: device, log: zerolog.New(&p.log), now: p.clock.now, wakeup: loop.NewWakeup(), commit: loop.NewWakeup(),
 		want: func(context.Context) policy.Expectation {
 			return policy.Expectation{Mode: firewall.ModeTag, Names: firewall.NamesFor(testTag), InternetZones: []string{"untrust"}, Now: p.clock.now()}
 		},

@@ -130,6 +130,7 @@ type Rules struct {
 	Reason       string        // of entries that have none
 	ReleaseAfter time.Duration // of sources without activity
 	Now          time.Time
+	Try          bool // nothing is changed
 }
 
 // ahead is how far in the future a firewall's times may be.
@@ -148,7 +149,11 @@ func Import(ctx context.Context, st *store.Store, entries []explain.BlacklistEnt
 		}
 		blocks = append(blocks, b)
 	}
-	blocked, err = st.Import(ctx, blocks, r.By, r.Now)
+	do := st.Import
+	if r.Try {
+		do = st.TryImport
+	}
+	blocked, err = do(ctx, blocks, r.By, r.Now)
 	return blocked, len(blocks) - len(blocked), refused, err
 }
 

@@ -27,7 +27,7 @@ const (
 type lane struct {
 	source  Source
 	name    string // its path
-	device  string // what a line without a device name is from
+	device  string // what a line is from that does not say so, or all are where parsers have a device
 	parsers *parsers
 
 	reading sync.Mutex  // one chunk is read at a time, and stands in ordered before the next is begun
@@ -51,13 +51,28 @@ type lane struct {
 }
 
 func newLane(source Source, name string, parsers *parsers) *lane {
-	return &lane{source: source, name: name, device: deviceOf(name), parsers: parsers, ordered: make(chan *chunk, chunksAhead)}
+	l := &lane{source: source, name: name, device: deviceOf(name), parsers: parsers, ordered: make(chan *chunk, chunksAhead)}
+	if parsers != nil && parsers.device != "" {
+		l.device = parsers.device
+	}
+	return l
 }
+
+// nameDevice gives an event the device that it is of.
+func (l *lane) nameDevice(ev *detect.Event) {
+	if ev.Device == "" || l.parsers.device != "" {
+		ev.Device = l.device
+	}
+}
+
+// parsersOf gives those of an input.
+func parsersOf(in *Input) *parsers { return &parsers{create: in.NewParser, device: in.Device} }
 
 // parsers are those of an input that nobody uses now. As a line is read without regard to the ones before it, files share
 // them: one takes 33 KiB, and of many files few are read at once.
 type parsers struct {
 	create func() Parser
+	device string // of all lines; "": as each says
 
 	mu    sync.Mutex
 	spare []Parser
@@ -139,9 +154,7 @@ func (l *lane) parse(c *chunk) {
 			continue
 		}
 		p.event.Judge()
-		if p.event.Device == "" {
-			p.event.Device = l.device
-		}
+		l.nameDevice(p.event)
 	}
 	l.parsers.give(parser)
 	c.parsed <- struct{}{}

@@ -82,8 +82,8 @@ func (r *evidenceReader) read(line []byte, at Place, by *lane, v *detect.Verdict
 		parser := l.parsers.take()
 		if err := parser.Parse(line, now, &ev); err != nil {
 			ev.Time, ev.Device = v.Time, v.Device
-		} else if ev.Device == "" {
-			ev.Device = l.device
+		} else {
+			l.nameDevice(&ev)
 		}
 		l.parsers.give(parser)
 	}

@@ -48,7 +48,7 @@ func openFiles(ctx context.Context, o Options, stored []store.Position) (*files,
 	opts := tail.Options{Logger: o.Logger, Since: o.Since}
 	var shared []*parsers
 	for i, in := range o.Inputs {
-		shared = append(shared, &parsers{create: in.NewParser})
+		shared = append(shared, parsersOf(&in))
 		opts.Inputs = append(opts.Inputs, tail.Input{Pattern: in.Pattern, MaxFiles: in.MaxFiles, FromEnd: in.FromEnd, Tag: i})
 	}
 	set, err := tail.Open(ctx, opts, tailPositions(stored))

@@ -28,6 +28,28 @@ func TestTwoRunsAfterTheSameBatchNumberTheirsDifferently(t *testing.T) {
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
+// inputs[].device is what records, blocks and evidence call the device, whatever the lines and the file are called.
+func TestAnInputNamesItsDevice(t *testing.T) {
+	dir, st := t.TempDir(), newTestStore(t)
+	o := testOptions(t, st, filepath.Join(dir, "*.log"))
+	o.Inputs[0].Device = "Branch 7"
+	lines := strings.SplitAfter(scan("203.0.113.7", noon, 11), "\n")
+	write(t, filepath.Join(dir, "fw1.log"), "Nov 21 12:00:00 other-fw "+strings.Join(lines[:11], "Nov 21 12:00:00 other-fw "))
+	start(t, o)
+	until(t, "the source is blocked", func() bool { return entries(t, st) != "" })
+	e := only(t, st, "203.0.113.7")
+	evidence, err := st.EvidenceOf(t.Context(), e.ID)
+	if err != nil || e.Device != "Branch 7" || len(evidence) != 11 || evidence[0].Device != "Branch 7" || !strings.Contains(evidence[0].Line, "other-fw") {
+		t.Errorf("blocked by %q with the evidence %+v: %v", e.Device, evidence, err)
+	}
+	sum := ""
+	_, err = Replay(t.Context(), ReplayOptions{Input: func(string) Input { return o.Inputs[0] }, Settings: testSettings, Guard: o.Guard(), Files: []string{filepath.Join(dir, "fw1.log")},
+		Verdict: func(v *detect.Verdict) { sum += v.Device }})
+	if err != nil || sum != "Branch 7" {
+		t.Errorf("a replay says %q: %v", sum, err)
+	}
+}
+
 func TestALineBecomesABlock(t *testing.T) {
 	dir, st := t.TempDir(), newTestStore(t)
 	woken := make(chan struct{}, 100)

@@ -93,7 +93,8 @@ func (r *replay) open(path string, origin int64) error {
 			return fmt.Errorf("replay: %s: %w", stdinName, err)
 		}
 		r.endless, r.total = true, 0
-		r.add(newLane(f, stdinName, &parsers{create: r.opts.Input(path).NewParser}))
+		in := r.opts.Input(path)
+		r.add(newLane(f, stdinName, parsersOf(&in)))
 		return nil
 	}
 	info, err := os.Stat(path)
@@ -115,7 +116,8 @@ func (r *replay) open(path string, origin int64) error {
 	if !r.endless {
 		r.total += info.Size()
 	}
-	r.add(newLane(f, path, &parsers{create: r.opts.Input(path).NewParser}))
+	in := r.opts.Input(path)
+	r.add(newLane(f, path, parsersOf(&in)))
 	return nil
 }
 

@@ -66,4 +66,6 @@ type Input struct {
 	FromEnd     bool           // a file never seen before is read from its end
 	NewParser   func() Parser  // called for each goroutine that parses lines of one source
 	Location    *time.Location // zone of the firewall's clock, to say which one would fit better
+	// Device is what its records call the device, whatever a line says; "": the line's own name for it, else that of its file.
+	Device string
 }

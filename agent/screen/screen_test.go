@@ -256,3 +256,20 @@ func TestNoticesOnTheScreen(t *testing.T) {
 		t.Errorf("with nobody to tell:\n%s", quiet)
 	}
 }
+
+// Of a pair, the key and the certificate that end first are shown; what a key is like where it has no known end is said.
+func TestUntilWhenAFirewallCanBeReached(t *testing.T) {
+	early, late := time.Now(), time.Now().Add(time.Hour)
+	for _, c := range []struct {
+		members          []enforce.Access
+		key, certificate string
+	}{
+		{nil, "", display.LocalTimeOrNone(nil)},
+		{[]enforce.Access{{Key: enforce.KeyUnlimited, CertificateEnds: &early}}, "unlimited", display.LocalTime(early)},
+		{[]enforce.Access{{Key: enforce.KeyLimited, KeyEnds: &late, CertificateEnds: &late}, {Key: enforce.KeyLimited, KeyEnds: &early, CertificateEnds: &early}}, display.LocalTime(early), display.LocalTime(early)},
+	} {
+		if key, certificate := good(c.members); key != c.key || certificate != c.certificate {
+			t.Errorf("%+v: %q, %q", c.members, key, certificate)
+		}
+	}
+}

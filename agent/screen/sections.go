@@ -110,7 +110,7 @@ func orZero(t *time.Time) time.Time {
 func (v *view) firewalls() *section {
 	s := &section{columns: []string{"FIREWALL", "STATE", "SINCE", "MODE", "HOLDS", "OF", "SEEN", "LAST SUCCESS", "TROUBLE"}}
 	if v.opts.All {
-		s.columns = slices.Insert(s.columns, 4, "MODEL", "VERSION")
+		s.columns = slices.Insert(s.columns, 4, "MODEL", "VERSION", "KEY UNTIL", "CERTIFICATE UNTIL")
 	}
 	if len(v.Firewalls) == 0 {
 		return s
@@ -122,7 +122,7 @@ func (v *view) firewalls() *section {
 		tags += f.Tags
 	}
 	s.sum = fmt.Sprintf("%s: %s; %s", display.Plural(len(v.Firewalls), "firewall"),
-		counted(states, enforce.StateDown, enforce.StateUnknown, enforce.StateStandby, enforce.StateUp), display.Plural(tags, "address")+" held")
+		counted(states, enforce.StateDown, enforce.StateUnknown, enforce.StateMaintenance, enforce.StateStandby, enforce.StateUp), display.Plural(tags, "address")+" held")
 	if v.opts.All {
 		s.sum += "; HOLDS: what it holds of ours, OF: what it is to hold, SEEN: when it was last read and held that"
 	}
@@ -136,11 +136,31 @@ func (v *view) firewalls() *section {
 		f := &all[i]
 		row := []any{f.Name, stateText(f), display.LocalTime(f.Since), f.Mode, display.Grouped(f.Tags), display.Grouped(f.Desired), seen(f), display.LocalTimeOrNone(f.LastSuccess), firewallTrouble(f)}
 		if v.opts.All {
-			row = slices.Insert(row, 4, any(f.Model), any(f.Version))
+			key, certificate := good(f.Access)
+			row = slices.Insert(row, 4, any(f.Model), any(f.Version), any(key), any(certificate))
 		}
 		s.rows = append(s.rows, row)
 	}
 	return s
+}
+
+// good is until when keys and certificates are good by which a firewall's members are reached, of several the first that ends.
+func good(members []enforce.Access) (key, certificate string) {
+	var keyEnds, certificateEnds *time.Time
+	first := func(a, b *time.Time) *time.Time {
+		if a == nil || b != nil && b.Before(*a) {
+			return b
+		}
+		return a
+	}
+	for _, a := range members {
+		key = a.Key
+		keyEnds, certificateEnds = first(keyEnds, a.KeyEnds), first(certificateEnds, a.CertificateEnds)
+	}
+	if keyEnds != nil {
+		key = display.LocalTimeOrNone(keyEnds)
+	}
+	return key, display.LocalTimeOrNone(certificateEnds)
 }
 
 // counted lists how many there are of each.

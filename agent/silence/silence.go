@@ -5,6 +5,7 @@ package silence
 import (
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -33,6 +34,26 @@ type Status struct {
 	// Since is when the input fell silent as a whole, by its last line or else Input.Since; zero: it is not, or not known to be.
 	Since  time.Time `json:"silent_since,omitzero"`
 	Silent []Quiet   `json:"silent,omitempty"` // those of the files that are, the one that has been for longest first
+	// Spared is how many files are silent beside those, and expected to be.
+	Spared int `json:"silent_expected,omitempty"`
+}
+
+// Spare takes out of what inputs say the silence of files that are expected to be silent, by the names that Name gives.
+func Spare(inputs []Status, expected func(name string) bool) {
+	for i := range inputs {
+		s := &inputs[i]
+		silent := slices.DeleteFunc(slices.Clone(s.Silent), func(q Quiet) bool { return expected(Name(q.Path)) })
+		s.Silent, s.Spared = silent, len(s.Silent)-len(silent)
+		if s.Spared > 0 && len(silent) == 0 {
+			s.Since = time.Time{}
+		}
+	}
+}
+
+// Name is what the file of a firewall is called, without its folder, a date and .log.
+func Name(path string) string {
+	name := Series(path)
+	return strings.TrimSuffix(name[strings.LastIndexByte(name, '/')+1:], ".log")
 }
 
 // Quiet is a file that has had no line for too long.

@@ -74,3 +74,26 @@ func TestSeries(t *testing.T) {
 		}
 	}
 }
+
+// A firewall in maintenance does not log, and that is expected of its file alone.
+func TestSilenceThatIsExpectedIsSpared(t *testing.T) {
+	expected := func(name string) bool { return name == "192.0.2.1" }
+	for _, c := range []struct {
+		files []string
+		want  string
+	}{
+		{[]string{"/l/192.0.2.1.log"}, "0 silent, 1 spared, whole false"},
+		{[]string{"/l/192.0.2.1-2026-11-29.log", "/l/192.0.2.2.log"}, "1 silent, 1 spared, whole true"},
+		{[]string{"/l/192.0.2.10.log"}, "1 silent, 0 spared, whole true"},
+		{nil, "0 silent, 0 spared, whole true"},
+	} {
+		all := []Status{{Since: ago(20)}}
+		for _, path := range c.files {
+			all[0].Silent = append(all[0].Silent, Quiet{path, ago(20)})
+		}
+		Spare(all, expected)
+		if got := fmt.Sprintf("%d silent, %d spared, whole %v", len(all[0].Silent), all[0].Spared, !all[0].Since.IsZero()); got != c.want {
+			t.Errorf("%v: %s, want %s", c.files, got, c.want)
+		}
+	}
+}

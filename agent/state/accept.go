@@ -16,8 +16,7 @@ import (
 // anew within seconds. One that is put in its place later is not taken. A nil store: there is none, and one that is empty is. What it
 // leaves belongs to whom the folder belongs, the daemon's user, also where root does it.
 func Accept(ctx context.Context, dir string, st *store.Store) error {
-	path := filepath.Join(dir, MarkFile)
-	known, _ := readMark(path) // a damaged one is no reason not to
+	known, _ := readMark(filepath.Join(dir, MarkFile)) // a damaged one is no reason not to
 	taken := mark{Seen: known.Seen, Accepted: true}
 	if st != nil {
 		now, _, err := st.Progress(ctx, store.Trail{})
@@ -26,7 +25,13 @@ func Accept(ctx context.Context, dir string, st *store.Store) error {
 		}
 		taken.Version, taken.Changed, taken.Trail, taken.Identity = now.Version, now.Changed, now.Trail, st.Place().Identity
 	}
-	data, err := json.Marshal(taken)
+	return taken.leave(dir)
+}
+
+// leave writes a mark for the daemon of this folder, which may be another user.
+func (m mark) leave(dir string) error {
+	path := filepath.Join(dir, MarkFile)
+	data, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
@@ -41,6 +46,20 @@ func Accept(ctx context.Context, dir string, st *store.Store) error {
 		return os.Chown(path, int(owner.Uid), int(owner.Gid))
 	}
 	return nil
+}
+
+// Moved has what is known of a database that the daemon would take hold for an equal copy of it, which is st, where it is bound to the
+// identity of the former one: a person accepted that one, or it is again what it was, after another one was refused.
+func Moved(ctx context.Context, dir string, st *store.Store) error {
+	known, err := readMark(filepath.Join(dir, MarkFile))
+	switch {
+	case err != nil || !known.Accepted && !known.Refused:
+		return err
+	case known.Accepted:
+		return Accept(ctx, dir, st)
+	}
+	known.Identity = ""
+	return known.leave(dir)
 }
 
 // Refused tells why the daemon that keeps its state in dir would not take this database, by what the last run of it left: an error that

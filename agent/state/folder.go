@@ -93,6 +93,33 @@ func Open(ctx context.Context, dir string, log zerolog.Logger) (lock *os.File, i
 	return lock, instance, nil
 }
 
+// ErrRunning: an agent runs with the state folder.
+var ErrRunning = errors.New("a daemon is running with this state_dir")
+
+// Hold keeps an agent from starting with a state folder until release is called, and gives the agent's own name in a database; "": none has
+// run with it yet, and nothing is held. An agent that runs is ErrRunning.
+func Hold(dir string) (instance string, release func() error, err error) {
+	lock, err := os.Open(filepath.Join(dir, "lock"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", func() error { return nil }, nil
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("state_dir: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		lock.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = fmt.Errorf("%w (%s)", ErrRunning, dir)
+		}
+		return "", nil, err
+	}
+	name, err := durable.Read(filepath.Join(dir, instanceFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", nil, errors.Join(fmt.Errorf("state_dir: %w", err), lock.Close())
+	}
+	return strings.TrimSpace(string(name)), lock.Close, nil
+}
+
 // instanceOf reads the name under which the agent with this state folder keeps its read positions, and
 // makes one at the first start. It lasts before it is used: an agent that came back under another name would
 // read everything again. sync is (*os.File).Sync.

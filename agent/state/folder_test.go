@@ -1,6 +1,7 @@
 package state
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -82,4 +83,40 @@ func TestADamagedNameIsNotTakenForAnother(t *testing.T) {
 			t.Errorf("%q: the name %q, %v", text, name, err)
 		}
 	}
+}
+
+// While a folder is held no agent starts with it, and while one runs it is not to be held.
+func TestAFolderIsHeldOrInUse(t *testing.T) {
+	dir := t.TempDir()
+	name, release, err := Hold(dir)
+	if err != nil || name != "" || release() != nil {
+		t.Fatalf("a new one: %q, %v", name, err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("holding it left %v, %v", left, err)
+	}
+	lock, own, err := Open(t.Context(), dir, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Hold(dir); !errors.Is(err, ErrRunning) || !strings.Contains(err.Error(), dir) {
+		t.Errorf("with an agent: %v", err)
+	}
+	lock.Close()
+	if name, release, err = Hold(dir); err != nil || name != own {
+		t.Fatalf("%q instead of %q: %v", name, own, err)
+	}
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	if lock, _, err := Open(stopped, dir, zerolog.Nop()); err == nil {
+		lock.Close()
+		t.Error("an agent starts while it is held")
+	}
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	if lock, _, err = Open(t.Context(), dir, zerolog.Nop()); err != nil {
+		t.Fatal(err)
+	}
+	lock.Close()
 }

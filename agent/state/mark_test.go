@@ -653,3 +653,70 @@ func TestWhatIsNoMarkIsSaid(t *testing.T) {
 		}
 	}
 }
+
+// A copy has an identity of its own, and is taken where the one was that it was made of, whatever was said of that; no other one is.
+func TestWhatIsKnownOfADatabaseHoldsForItsCopy(t *testing.T) {
+	for said, say := range map[string]func(t *testing.T, dir string, used, older *store.Store){
+		"nothing": func(*testing.T, string, *store.Store, *store.Store) {},
+		"that it is accepted": func(t *testing.T, dir string, used, _ *store.Store) {
+			if err := Accept(t.Context(), dir, used); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"that another one was refused": func(t *testing.T, dir string, _, older *store.Store) {
+			if err := NewMarker(dir, "me", older, newTestClock().believed(), zerolog.Nop()).Check(t.Context()); !errors.Is(err, ErrBehind) {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(said, func(t *testing.T) {
+			dir, used := t.TempDir(), newTestStore(t)
+			blockAs(t, used, "203.0.113.1/32")
+			older := copyOfStore(t, used)
+			blockAs(t, used, "203.0.113.2/32")
+			if err := start(t, dir, used).Close(); err != nil {
+				t.Fatal(err)
+			}
+			used, err := store.Open(t.Context(), store.Options{Path: used.Place().Database})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer used.Close()
+			say(t, dir, used, older)
+			if err := Refused(t.Context(), dir, used); err != nil {
+				t.Fatal(err)
+			}
+			copied := withIdentity(t, copyOfStore(t, used), "00112233445566778899aabbccddeeff")
+			refused := NewMarker(copyOf(t, dir), "me", copied, newTestClock().believed(), zerolog.Nop()).Check(t.Context())
+			if (refused != nil) != (said != "nothing") {
+				t.Errorf("before: %v", refused)
+			}
+			if err := Moved(t.Context(), dir, copied); err != nil {
+				t.Fatal(err)
+			}
+			if err := NewMarker(copyOf(t, dir), "me", older, newTestClock().believed(), zerolog.Nop()).Check(t.Context()); !errors.Is(err, ErrBehind) {
+				t.Errorf("the older one: %v", err)
+			}
+			start(t, dir, copied)
+		})
+	}
+}
+
+// withIdentity gives a database another identity.
+func withIdentity(t *testing.T, st *store.Store, id string) *store.Store {
+	t.Helper()
+	path := st.Place().Database
+	db, err := sql.Open("sqlite", path)
+	if err == nil {
+		_, err = db.Exec("UPDATE identity SET id = $1", id)
+	}
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	other, err := store.Open(t.Context(), store.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { other.Close() })
+	return other
+}

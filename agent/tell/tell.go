@@ -128,7 +128,7 @@ func (t *Teller) write(ctx context.Context, news []store.ToldTrouble) {
 }
 
 // lasting is how long troubles must stand that a moment can bring, such as a rotation; others have waited when they are troubles.
-var lasting = map[string]time.Duration{"lag": time.Minute, "input": 30 * time.Second, "times": 30 * time.Second}
+var lasting = map[string]time.Duration{"lag": time.Minute, "input": 30 * time.Second, "key-expiry": 30 * time.Second, "times": 30 * time.Second}
 
 // events are those of the kinds of troubles, and of their ends where these have one of their own.
 var events = map[string][2]string{

@@ -21,6 +21,9 @@ func Firewalls(firewalls []enforce.Status, now time.Time) (troubles []Trouble) {
 		if t, is := down(s, now); is {
 			troubles = append(troubles, t)
 		}
+		for j := range s.Access {
+			troubles = append(troubles, access(&s.Access[j], now)...)
+		}
 		if s.FullSince != nil {
 			troubles = append(troubles, short(s))
 		}
@@ -55,7 +58,7 @@ func down(s *enforce.Status, now time.Time) (t Trouble, is bool) {
 	since := s.Since
 	what := fmt.Sprintf("firewall-down: %s cannot be brought level", s.Name)
 	switch {
-	case s.Up || s.Committing:
+	case s.Up || s.Committing || s.State == enforce.StateMaintenance:
 		return t, false
 	case s.State == enforce.StateUnknown && s.ErrorSince == nil:
 		return t, false // it has not been asked yet
@@ -101,6 +104,35 @@ func Policies(policies []enforce.PolicyStatus) (troubles []Trouble) {
 			troubles = append(troubles, Trouble{Since: p.Since, What: fmt.Sprintf("verify-failed: what is blocked may pass %s: %s failed (%s)", p.Firewall, english.Plural(len(names), "policy check", ""), strings.Join(names, ", ")),
 				Remedy: fmt.Sprintf("activedefense verify --firewall %s says why and what to do; after a commit it is looked at again within six minutes, at once after systemctl reload activedefense", strings.TrimSuffix(p.Firewall, " (peer)")), Of: p.Firewall})
 		}
+	}
+	return troubles
+}
+
+// access is what a person should see to about how a firewall is reached: its key, and its certificate.
+func access(a *enforce.Access, now time.Time) (troubles []Trouble) {
+	say := func(since time.Time, of, remedy, format string, args ...any) {
+		troubles = append(troubles, Trouble{Since: since, Of: a.Firewall + "\x00" + of, What: fmt.Sprintf(format, args...), Remedy: remedy})
+	}
+	whole := "Write the whole key into it: activedefense keygen --force " + a.KeyFile + " does; it is used at once"
+	if a.KeyFault != "" {
+		say(*a.KeyFaultSince, "file", whole, "key-expiry: %s, the key file of %s, holds no key (it %s), and the one that it held is used for as long as it lasts", a.KeyFile, a.Firewall, a.KeyFault)
+	}
+	if a.KeyRefused != nil {
+		say(*a.KeyRefused, "refused", whole, "key-expiry: %s refuses the key in %s, and the one before is used for as long as it lasts", a.Firewall, a.KeyFile)
+	}
+	if a.KeyEnds != nil && policy.EndsSoon(*a.KeyMade, *a.KeyEnds, now) {
+		what := "ends"
+		if !now.Before(*a.KeyEnds) {
+			what = "should have ended"
+		}
+		say(policy.SoonSince(*a.KeyMade, *a.KeyEnds), "ends", policy.RenewKey(a.KeyFile), "key-expiry: the API key of %s %s at %s at the latest, as long as its firewall has keys last after %s was written", a.Firewall, what, a.KeyEnds.UTC().Format(time.RFC3339), a.KeyFile)
+	}
+	if a.CertificateEnds != nil && !a.Unverified && policy.EndsSoon(*a.CertificateFrom, *a.CertificateEnds, now) {
+		what := "is good until"
+		if !now.Before(*a.CertificateEnds) {
+			what = "ended at"
+		}
+		say(policy.SoonSince(*a.CertificateFrom, *a.CertificateEnds), "certificate", policy.RenewCertificate, "certificate: that of %s %s %s (of %q), and nothing can be sent to it without a new one", a.Firewall, what, a.CertificateEnds.UTC().Format(time.RFC3339), a.CertificateNamed)
 	}
 	return troubles
 }

@@ -8,6 +8,7 @@ import (
 	"activedefense/agent/edl"
 	"activedefense/config"
 	"activedefense/firewall"
+	"activedefense/firewall/policy"
 )
 
 // unfetchedAfter is when a list that nobody has fetched since the start is a trouble: three turns of the shortest interval that
@@ -19,6 +20,8 @@ const (
 	notServedAfter = time.Minute
 	// expiresSoon is when a certificate of one's own should have been renewed; the agent's are renewed long before.
 	expiresSoon = 14 * 24 * time.Hour
+	// caEndsSoon is when it is told that the agent's CA ends, for a new one is to be imported on every firewall.
+	caEndsSoon = 60 * 24 * time.Hour
 )
 
 // Reload is what a person should see to about a reload that was refused, for its faults or, with the configuration valid, since it cannot
@@ -46,12 +49,12 @@ func Reload(refused *time.Time, loaded time.Time, faults []string, here bool) []
 func List(list *edl.Status, cfg *config.Config, started, now time.Time) (troubles []Trouble) {
 	const remedy = "Look on the firewall whether it reaches edl.url and trusts its certificate: request system external-list refresh type ip name NAME, then show jobs all; what has been switched off is forgotten after a week"
 	for _, c := range list.Clients {
-		if c.Stopped {
+		if c.Stopped && !cfg.LeftAlone(c.Addr.String()) {
 			troubles = append(troubles, Trouble{Of: c.Addr.String(), Since: c.LastFetch,
 				What: fmt.Sprintf("list-unfetched: %s fetched the list regularly and has stopped; if it is a firewall, it goes on with its last copy", c.Addr), Remedy: remedy})
 		}
 	}
-	byList := slices.ContainsFunc(cfg.Firewalls, func(fw config.Firewall) bool { return fw.Mode == firewall.ModeList })
+	byList := slices.ContainsFunc(cfg.Firewalls, func(fw config.Firewall) bool { return fw.Mode == firewall.ModeList && !fw.Maintenance })
 	if byList && list.Loaded && list.Fetches == 0 && now.Sub(started) >= unfetchedAfter {
 		troubles = append(troubles, Trouble{Since: started, What: "list-unfetched: nobody has fetched the list since the start, and a firewall of mode edl blocks by nothing else", Remedy: remedy})
 	}
@@ -87,6 +90,10 @@ func certificate(list *edl.Status, now time.Time) (troubles []Trouble) {
 		}
 		troubles = append(troubles, Trouble{Of: "asked", Since: list.Asked[0].First, What: fmt.Sprintf("certificate: that of the list lacks what clients ask for, and one that checks the name does not take the list: %s; its names: %s", some(who), held),
 			Remedy: anew + ", or have the clients use one that it has. Strangers are kept away by edl.allow. It is told until two hours after the last such client"})
+	}
+	if ends := list.CAEnds; !ends.IsZero() && ends.Sub(now) < caEndsSoon {
+		troubles = append(troubles, Trouble{Of: "ca", Since: ends.Add(-caEndsSoon), What: "certificate: the CA of the list, " + list.CAFile + ", ends at " + ends.Format(time.RFC3339) + ", and the list's certificate with it: firewalls go on with their last copies then",
+			Remedy: policy.RenewCA})
 	}
 	switch left := list.CertNotAfter.Sub(now); {
 	case list.CertError != "":

@@ -44,6 +44,7 @@ func TestAListThatIsNotFetchedIsATrouble(t *testing.T) {
 	started := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	byList := &config.Config{Firewalls: []config.Firewall{{Mode: "dynamic-tag"}, {Mode: "edl"}}}
 	byTag := &config.Config{Firewalls: []config.Firewall{{Mode: "dynamic-tag"}}}
+	rests := &config.Config{Firewalls: []config.Firewall{{URL: "https://192.0.2.1:4443", Mode: "edl", Maintenance: true}}}
 	one := edl.Client{Addr: netip.MustParseAddr("192.0.2.1"), LastFetch: started.Add(time.Hour), Stopped: true}
 	for _, c := range []struct {
 		name  string
@@ -55,6 +56,9 @@ func TestAListThatIsNotFetchedIsATrouble(t *testing.T) {
 	}{
 		{"it is fetched", byList, edl.Status{Loaded: true, Fetches: 9, Clients: []edl.Client{{Addr: one.Addr}}}, time.Hour, time.Time{}, ""},
 		{"one has stopped", byList, edl.Status{Loaded: true, Fetches: 9, Clients: []edl.Client{one, {}}}, time.Hour, one.LastFetch, "list-unfetched: 192.0.2.1 fetched"},
+		{"one has stopped that is in maintenance", rests, edl.Status{Loaded: true, Fetches: 9, Clients: []edl.Client{one}}, time.Hour, time.Time{}, ""},
+		{"another has stopped", rests, edl.Status{Loaded: true, Fetches: 9, Clients: []edl.Client{{Addr: one.Addr.Next(), Stopped: true}}}, time.Hour, time.Time{}, "list-unfetched: 192.0.2.2"},
+		{"nobody came, and the only one is in maintenance", rests, edl.Status{Loaded: true}, time.Hour, time.Time{}, ""},
 		{"nobody came", byList, edl.Status{Loaded: true}, 15 * time.Minute, started, "list-unfetched: nobody"},
 		{"nobody came yet", byList, edl.Status{Loaded: true}, 14 * time.Minute, time.Time{}, ""},
 		{"nobody has to", byTag, edl.Status{Loaded: true}, time.Hour, time.Time{}, ""},
@@ -70,6 +74,8 @@ func TestAListThatIsNotFetchedIsATrouble(t *testing.T) {
 			`certificate: that of the list lacks what clients ask for, and one that checks the name does not take the list: 192.0.2.1 for other.example; 192.0.2.2 for "\x1b"; its names: none`},
 		{"the certificate ends", byTag, edl.Status{Loaded: true, CertNotAfter: started.Add(10 * 24 * time.Hour)}, time.Hour, started.Add(-4 * 24 * time.Hour), "certificate: that of the list ends at 2026-03-11"},
 		{"the certificate is issued for days", byTag, edl.Status{Loaded: true, CertNotBefore: started.Add(time.Minute), CertNotAfter: started.Add(10 * 24 * time.Hour)}, time.Hour, started.Add(time.Minute), "certificate: that of the list ends at 2026-03-11"},
+		{"the CA ends", byTag, edl.Status{Loaded: true, CAFile: "/s/ca.crt", CAEnds: started.Add(59 * 24 * time.Hour)}, time.Hour, started.Add(-24 * time.Hour), "certificate: the CA of the list, /s/ca.crt, ends at 2026-04-29"},
+		{"the CA does not end", byTag, edl.Status{Loaded: true, CAFile: "/s/ca.crt", CAEnds: started.Add(61 * 24 * time.Hour)}, time.Hour, time.Time{}, ""},
 		{"the certificate does not end", byTag, edl.Status{Loaded: true, CertNotAfter: started.Add(15 * 24 * time.Hour)}, time.Hour, time.Time{}, ""},
 	} {
 		got := List(&c.list, c.cfg, started, started.Add(c.up))

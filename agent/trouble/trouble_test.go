@@ -53,6 +53,30 @@ func TestTroublesAreDatedWhenFirstNoticed(t *testing.T) {
 	}
 }
 
+// A key or a certificate that ends, and a key file that is of no use, are troubles before anything fails.
+func TestAKeyThatEndsIsATrouble(t *testing.T) {
+	at := func(d time.Duration) *time.Time { at := noon.Add(d); return &at }
+	const day = 24 * time.Hour
+	for _, c := range []struct {
+		name string
+		a    enforce.Access
+		want []string
+	}{
+		{"all is well", enforce.Access{Key: enforce.KeyLimited, KeyMade: at(-day), KeyEnds: at(89 * day), CertificateFrom: at(-day), CertificateEnds: at(15 * day)}, nil},
+		{"no file, and nothing seen", enforce.Access{Key: enforce.KeyUnknown}, nil},
+		{"the key ends", enforce.Access{KeyFile: "/k", KeyMade: at(-80 * day), KeyEnds: at(10 * day)}, []string{"96h0m0s key-expiry: the API key of fw1 ends at 2026-12-09T12:00:00Z at the latest, as long as its firewall has keys last after /k was written"}},
+		{"it should have ended", enforce.Access{KeyFile: "/k", KeyMade: at(-91 * day), KeyEnds: at(-day)}, []string{"360h0m0s key-expiry: the API key of fw1 should have ended at 2026-11-28T12:00:00Z at the latest, as long as its firewall has keys last after /k was written"}},
+		{"its file", enforce.Access{KeyFile: "/k", KeyFault: "is empty", KeyFaultSince: at(-time.Hour)}, []string{"1h0m0s key-expiry: /k, the key file of fw1, holds no key (it is empty), and the one that it held is used for as long as it lasts"}},
+		{"its file is of another", enforce.Access{KeyFile: "/k", KeyRefused: at(-time.Hour)}, []string{"1h0m0s key-expiry: fw1 refuses the key in /k, and the one before is used for as long as it lasts"}},
+		{"the certificate ends", enforce.Access{CertificateFrom: at(-30 * day), CertificateEnds: at(5 * day), CertificateNamed: "CA"}, []string{`90h0m0s certificate: that of fw1 is good until 2026-12-04T12:00:00Z (of "CA"), and nothing can be sent to it without a new one`}},
+		{"it has ended", enforce.Access{CertificateFrom: at(-30 * day), CertificateEnds: at(-day), CertificateNamed: "CA"}, []string{`198h0m0s certificate: that of fw1 ended at 2026-11-28T12:00:00Z (of "CA"), and nothing can be sent to it without a new one`}},
+		{"nobody looks at it", enforce.Access{Unverified: true, CertificateFrom: at(-30 * day), CertificateEnds: at(-day)}, nil},
+	} {
+		c.a.Firewall = "fw1"
+		expect(t, c.name, Firewalls([]enforce.Status{{Name: "fw1", Up: true, Access: []enforce.Access{c.a}}}, noon), c.want...)
+	}
+}
+
 // What is to be told is told once when it begins, and once when it is over.
 func TestNewsAreToldOnce(t *testing.T) {
 	var n News
@@ -85,6 +109,7 @@ func TestAFirewallThatIsAwayIsATrouble(t *testing.T) {
 		{"down", enforce.Status{State: enforce.StateDown, Since: failed, Error: "no answer"}, "2m0s firewall-down: fw1 cannot be brought level: no answer"},
 		{"a moment ago", enforce.Status{State: enforce.StateDown, Since: ago(59 * time.Second), Error: "no answer"}, ""},
 		{"our commit runs", enforce.Status{State: enforce.StateDown, Since: failed, Committing: true}, ""},
+		{"in maintenance", enforce.Status{State: enforce.StateMaintenance, Since: failed}, ""},
 		{"never asked", enforce.Status{State: enforce.StateUnknown, Since: failed}, ""},
 		{"never answered", enforce.Status{State: enforce.StateUnknown, Since: ago(time.Hour), ErrorSince: &failed, Error: "no route"}, "2m0s firewall-down: fw1 has not answered since the start: no route"},
 		{"brake", enforce.Status{Up: true, Brake: "100 of 200"}, "unknown brake: firewall fw1: 100 of 200"},

@@ -248,20 +248,23 @@ func (a *app) forBlock() (*config.Config, error) {
 	return cfg, nil
 }
 
-// known is what is ours and what may never be blocked, what the firewalls said among it where there is a store, of which also, if it is
-// not nil, asks something else. A command that needs nothing else of the store goes on without.
-func (a *app) known(ctx context.Context, cfg *config.Config, also func(*store.Store)) *own.Known {
-	var st *store.Store
-	if _, err := os.Stat(filepath.Join(cfg.StateDir, agent.DatabaseFile)); cfg.Store.URL != "" || !errors.Is(err, fs.ErrNotExist) {
-		var err error
-		if st, err = state.OpenBeside(ctx, cfg.StateDir, string(cfg.Store.URL)); err != nil {
-			fmt.Fprintf(a.stderr, "warning: what the firewalls said of themselves is not known here, and counts for nothing: %v\n", err)
-		} else {
-			defer st.Close()
-			if also != nil {
-				also(st)
-			}
-		}
+// beside opens the store, if there is one, for what goes on without; nil: there is none.
+func (a *app) beside(ctx context.Context, cfg *config.Config) (*store.Store, error) {
+	if _, err := os.Stat(filepath.Join(cfg.StateDir, agent.DatabaseFile)); cfg.Store.URL == "" && errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return state.OpenBeside(ctx, cfg.StateDir, string(cfg.Store.URL))
+}
+
+// known is what is ours and what may never be blocked, what the firewalls said among it where there is a store. A command that needs
+// nothing else of the store goes on without.
+func (a *app) known(ctx context.Context, cfg *config.Config) *own.Known {
+	st, err := a.beside(ctx, cfg)
+	switch {
+	case err != nil:
+		fmt.Fprintf(a.stderr, "warning: what the firewalls said of themselves is not known here, and counts for nothing: %v\n", err)
+	case st != nil:
+		defer st.Close()
 	}
 	known, err := agent.Known(ctx, cfg, st)
 	if err != nil {

@@ -105,6 +105,16 @@ func (a *app) ask(ctx context.Context, to use, load func() (*config.Config, erro
 	return here(agent.Served(cfg, version, st, nil)), func() { st.Close() }, nil
 }
 
+// instead gives the daemon to be asked where this user may not read the configuration, or the files that it names unless it is read without
+// them; nil: he may, or it is otherwise faulty, or no daemon runs.
+func (a *app) instead(ctx context.Context, o config.Options) (*running, error) {
+	o.Path, o.Environ = a.path(), a.environ
+	if _, _, err := config.Load(o); !config.Denied(err) {
+		return nil, nil
+	}
+	return a.running(ctx)
+}
+
 // here asks the API in this process, as who is at the keyboard.
 func here(served *api.API) *api.Client {
 	return served.Here(api.Caller{Name: operator(), Role: api.Operator})

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -50,7 +52,7 @@ func (w *world) as(socket string, uid, group uint32, args ...string) (output str
 		w.t.Fatal(err)
 	}
 	cmd := exec.Command(program, append([]string{"--config", w.config}, args...)...)
-	cmd.Env = append(os.Environ(), beCommand+"=1", "ACTIVEDEFENSE_ADMIN__SOCKET="+socket)
+	cmd.Env = commandEnviron(socket)
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid, Groups: []uint32{group}}}
 	var out bytes.Buffer
@@ -96,10 +98,21 @@ func TestMembersOfTheGroupsNeedNoDatabase(t *testing.T) {
 		{operators, "verify", 2, "none is configured"},
 		{viewers, "status", 0, "ready"},
 		{viewers, "reload", 1, "may not do this"},
+		{somebody, "explain x", 1, "it takes a member of the group"},
+		{viewers, "explain x", 1, "the line cannot be parsed"},
+		{viewers, "provision", 1, "may not do this"},
+		{operators, "provision --detailed-exit-code", 1, "none is configured"},
+		{viewers, "notify test", 1, "may not do this"},
+		{operators, "notify test", 1, "names nobody to tell"},
 	} {
 		if out, code := w.as(socket, somebody, c.group, strings.Fields(c.args)...); code != c.code || !strings.Contains(out, c.says) {
 			t.Errorf("%s, group %d: exit status %d, %s", c.args, c.group, code, out)
 		}
+	}
+	line := strings.TrimSpace(string(generate(1, time.Now().UTC(), rand.New(rand.NewPCG(1, 2)))[0].line()))
+	here, _, _ := w.run("explain", line)
+	if out, code := w.as(socket, somebody, viewers, "explain", line); code != 0 || out != here || !strings.Contains(out, "port-scan") {
+		t.Errorf("explained to a viewer, %d:\n%s\nto root:\n%s", code, out, here)
 	}
 }
 
@@ -254,7 +267,7 @@ func TestADaemonOfAFirewallPlansAndChecks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.write(w.config, bytes.Replace(text, fmt.Appendf(nil, "admin: {listen: %q}", w.admin), fmt.Appendf(nil, "admin: {listen: %q, tls: true, tokens_file: %q}", w.admin, tokens), 1))
+	w.write(w.config, bytes.Replace(text, fmt.Appendf(nil, "admin: {listen: %q}", w.admin), fmt.Appendf(nil, "admin: {listen: %q, tls: true, tokens_file: %q, operators: ['64001']}", w.admin, tokens), 1))
 	anna, _, _ := w.run("token", "add", "anna", "operator")
 	w.start()
 	w.until("the daemon runs", func() bool { _, _, code := w.run("status"); return code == 0 })
@@ -268,6 +281,15 @@ func TestADaemonOfAFirewallPlansAndChecks(t *testing.T) {
 		return nil
 	}); err != nil || plans != 1 || len(rest.Left) == 0 {
 		t.Errorf("%d plans, %d steps left, %v", plans, len(rest.Left), err)
+	}
+	if os.Geteuid() == 0 { // else nobody is another user, who may read no configuration and asks the daemon
+		if err := os.Chmod(filepath.Dir(w.socket), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		stdout, stderr, want := w.run("provision")
+		if out, code := w.as(w.socket, 65533, 64001, "provision"); code != want || out != stdout+stderr || !strings.Contains(out, "--apply writes") {
+			t.Errorf("an operator's plan, exit status %d:\n%s\nroot's:\n%s%s", code, out, stdout, stderr)
+		}
 	}
 	if stdout, _, code := w.run("verify", "--json"); code != 1 || !strings.Contains(stdout, `"check":"block-rule"`) {
 		t.Errorf("exit status %d, %s", code, stdout)

@@ -18,6 +18,7 @@ import (
 
 	"activedefense/agent/api"
 	"activedefense/agent/display"
+	"activedefense/agent/django"
 	"activedefense/agent/exchange"
 	"activedefense/agent/explain"
 	"activedefense/store"
@@ -64,26 +65,55 @@ func export(ctx context.Context, l *blacklistListCommand, format string) error {
 	return w.Flush()
 }
 
+// An importCommand is blacklist import.
+type importCommand struct {
+	*app
+	format, reason, django string
+	dryRun, settings       bool
+}
+
 func newBlacklistImportCommand(a *app) *cobra.Command {
-	var format, reason string
+	i := &importCommand{app: a}
 	c := &cobra.Command{
-		Use:   "import FILE",
+		Use:   "import FILE | import --django URL",
 		Short: "Block what a file names, with rule, reason, times and who where it says so",
 		Long: `Blocks what a file names (-: standard input): what "blacklist export" wrote, a CSV file whose first line names its columns, JSON objects with
 the fields of "blacklist list --json", or an address or network a line, behind which a # begins the reason. Each line that is refused
 is named with the reason: what may never be blocked, what is no address, what would be released at once. What is blocked already
-stays as it is.`,
-		Args: exactlyOne("a file"),
+stays as it is.
+
+With --django it is what the Django application "Active Defense Syslog" has blacklisted in its PostgreSQL database, with its reasons; a row that is refused is
+named by its id. URL is postgres://USER:PASSWORD@HOST/activedefense, or the name of a file that holds it (a password on the command line is seen by all users
+of this host). With --settings, too, nothing is imported: its settings, log files and mail receivers are printed as a configuration.`,
+		Args: func(c *cobra.Command, args []string) error {
+			if i.django == "" {
+				return exactlyOne("a file, or --django")(c, args)
+			}
+			return cobra.NoArgs(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
-			rows, err := readFile(a, args[0], format)
+			switch {
+			case i.settings && i.django == "":
+				return usageErrorf("--settings goes with --django")
+			case i.settings:
+				return i.printSettings(c.Context())
+			case i.django != "":
+				return i.fromDjango(c.Context())
+			}
+			rows, err := readFile(a, args[0], i.format)
 			if err != nil {
 				return err
 			}
-			return importBlocks(c.Context(), a, args[0], rows, reason)
+			return i.blocks(c.Context(), args[0], func(take func([]exchange.Row) error) error { return take(rows) })
 		},
 	}
-	c.Flags().StringVar(&format, "format", exchange.Auto, formatHelp+"; auto tells by the beginning")
-	c.Flags().StringVar(&reason, "reason", "", "`TEXT` with the reason, of those that have none")
+	c.Flags().StringVar(&i.format, "format", exchange.Auto, formatHelp+"; auto tells by the beginning")
+	c.Flags().StringVar(&i.reason, "reason", "", "`TEXT` with the reason, of those that have none")
+	c.Flags().StringVar(&i.django, "django", "", "`URL` of the database of Active Defense Syslog, or a file that holds it")
+	c.Flags().BoolVar(&i.settings, "settings", false, "with --django: print its settings as a configuration, and import nothing")
+	c.Flags().BoolVar(&i.dryRun, "dry-run", false, "say what would be blocked and what refused, and change nothing")
+	c.MarkFlagsMutuallyExclusive("django", "format")
+	c.MarkFlagsMutuallyExclusive("settings", "dry-run")
 	return c
 }
 
@@ -163,27 +193,102 @@ func inBatches[T any](a *app, path string, rows []exchange.Row, make func(*excha
 	return refused, flush()
 }
 
-func importBlocks(ctx context.Context, a *app, path string, rows []exchange.Row, reason string) error {
-	client, done, err := a.ask(ctx, changes, a.forBlock)
+// blocks blocks rows, which stand in what is called so and come in parts.
+func (i *importCommand) blocks(ctx context.Context, path string, parts func(take func([]exchange.Row) error) error) error {
+	client, done, err := i.ask(ctx, changes, i.forBlock)
 	if err != nil {
 		return err
 	}
 	defer done()
 	var sum api.Imported
-	refused, err := inBatches(a, path, rows, (*exchange.Row).Entry, func(entries []explain.BlacklistEntry) ([]api.Refused, error) {
-		var out api.Imported
-		err := client.Post(ctx, "blacklist/import", api.Importing{Entries: entries, Reason: reason}, &out)
-		sum.Blocked, sum.Already = sum.Blocked+out.Blocked, sum.Already+out.Already
-		return out.Refused, err
+	rows, refused := 0, 0
+	err = parts(func(part []exchange.Row) error {
+		n, err := inBatches(i.app, path, part, (*exchange.Row).Entry, func(entries []explain.BlacklistEntry) ([]api.Refused, error) {
+			var out api.Imported
+			err := client.Post(ctx, "blacklist/import", api.Importing{Entries: entries, Reason: i.reason, DryRun: i.dryRun}, &out)
+			sum.Blocked, sum.Already = sum.Blocked+out.Blocked, sum.Already+out.Already
+			return out.Refused, err
+		})
+		rows, refused = rows+len(part), refused+n
+		return err
 	})
-	if a.json {
-		err = errors.Join(err, a.printJSON(map[string]int{"blocked": sum.Blocked, "already": sum.Already, "refused": refused}))
+	would, not := "", "not imported"
+	if i.dryRun {
+		would, not = "would be ", "would not be imported"
+	}
+	if i.json {
+		err = errors.Join(err, i.printJSON(map[string]int{"blocked": sum.Blocked, "already": sum.Already, "refused": refused}))
 	} else {
-		fmt.Fprintf(a.stdout, "%s blocked, %s already blocked or named twice, %s refused\n", plural(sum.Blocked, "entry"), grouped(sum.Already), grouped(refused))
+		fmt.Fprintf(i.stdout, "%s %sblocked, %s already blocked or named twice, %s %[2]srefused\n", plural(sum.Blocked, "entry"), would, grouped(sum.Already), grouped(refused))
 	}
 	if err == nil && refused > 0 {
-		err = fmt.Errorf("%s of %s not imported", plural(refused, "entry"), grouped(len(rows)))
+		err = fmt.Errorf("%s of %s %s", plural(refused, "entry"), grouped(rows), not)
 	}
+	return err
+}
+
+// openDjango opens the database that --django names.
+func (i *importCommand) openDjango(ctx context.Context) (*django.Source, error) {
+	url := i.django
+	if !strings.HasPrefix(url, "postgres://") && !strings.HasPrefix(url, "postgresql://") {
+		var err error
+		if url, err = urlIn(url); err != nil {
+			return nil, usageErrorf("--django %s: %w", i.django, err)
+		}
+	}
+	return django.Open(ctx, url)
+}
+
+// djangoPart is how many entries are read from the application before they are blocked.
+const djangoPart = 5000
+
+// fromDjango blocks what the application has blacklisted.
+func (i *importCommand) fromDjango(ctx context.Context) error {
+	from, err := i.openDjango(ctx)
+	if err != nil {
+		return err
+	}
+	defer from.Close() // only read
+	there, err := from.Count(ctx)
+	if err != nil {
+		return err
+	}
+	if !i.json {
+		fmt.Fprintf(i.stdout, "The application's blacklist has %s with %s.\n", plural(there.Rows, "row"), display.Plural(there.Addresses, "different address"))
+	}
+	return i.blocks(ctx, django.Table, func(take func([]exchange.Row) error) error {
+		var part []exchange.Row
+		err := from.Blacklist(ctx, func(e django.Entry) error {
+			values := map[string]string{"address": e.Address, "rule": e.Rule(), "reason": e.Alert, "last_seen": e.LastSeen.Format(time.RFC3339Nano)}
+			if !e.ByPerson() {
+				values["by"] = store.ByDetector
+			}
+			if part = append(part, exchange.Row{Line: int(e.ID), Values: values}); len(part) < djangoPart {
+				return nil
+			}
+			err := take(part)
+			part = part[:0]
+			return err
+		})
+		if err != nil || len(part) == 0 {
+			return err
+		}
+		return take(part)
+	})
+}
+
+// printSettings prints the application's settings as a configuration.
+func (i *importCommand) printSettings(ctx context.Context) error {
+	from, err := i.openDjango(ctx)
+	if err != nil {
+		return err
+	}
+	defer from.Close() // only read
+	settings, err := from.Settings(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprint(i.stdout, settings.Configuration())
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -15,8 +16,10 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"runtime/pprof"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -56,7 +59,17 @@ func TestMain(m *testing.M) {
 		stop()
 		os.Exit(code)
 	}
+	flag.Parse()
+	if !given("test.parallel") {
+		flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))) // the daemons that are tested mostly wait
+	}
 	os.Exit(m.Run())
+}
+
+// given tells whether a flag was.
+func given(name string) (is bool) {
+	flag.Visit(func(f *flag.Flag) { is = is || f.Name == name })
+	return is
 }
 
 // profile keeps what this process uses the processor for, until the function that it gives is called, in a folder; "": not.
@@ -237,8 +250,14 @@ func (w *world) command(args ...string) *exec.Cmd {
 		w.socket = filepath.Join(dir, "s")
 	}
 	cmd := exec.Command(os.Args[0], append([]string{"--config", w.config}, args...)...)
-	cmd.Env = append(append(os.Environ(), beCommand+"=1", "ACTIVEDEFENSE_ADMIN__SOCKET="+w.socket), w.environ...)
+	cmd.Env = append(commandEnviron(w.socket), w.environ...)
 	return cmd
+}
+
+// commandEnviron has this program be the command, whose daemon is at a socket. Under the race detector a process would wait a second at its
+// end for what other goroutines still do (go.dev/doc/articles/race_detector, atexit_sleep_ms).
+func commandEnviron(socket string) []string {
+	return append(os.Environ(), beCommand+"=1", "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"), "ACTIVEDEFENSE_ADMIN__SOCKET="+socket)
 }
 
 // whereItIs has the daemon be where it is without admin.socket: in state_dir.

@@ -16,16 +16,17 @@ import (
 // allowed is the direction of imports: which packages of ours each folder may import, tests apart.
 // What is not listed imports nothing of ours.
 var allowed = map[string][]string{
-	"cmd/activedefense": {"agent", "agent/api", "agent/compare", "agent/exchange", "agent/durable", "agent/display", "agent/enforce", "agent/explain", "agent/geo", "agent/line", "agent/members", "agent/notify", "agent/output", "agent/own", "agent/screen", "agent/state", "agent/systemd", "config", "detect", "detect/panos", "firewall/policy", "store"},
-	"agent":             {"agent/allow", "agent/api", "agent/clock", "agent/display", "agent/durable", "agent/edl", "agent/enforce", "agent/geo", "agent/labels", "agent/line", "agent/listing", "agent/loop", "agent/members", "agent/notify", "agent/own", "agent/release", "agent/silence", "agent/state", "agent/teardown", "agent/tell", "agent/trouble", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
+	"cmd/activedefense": {"agent", "agent/api", "agent/compare", "agent/exchange", "agent/durable", "agent/display", "agent/enforce", "agent/explain", "agent/geo", "agent/line", "agent/members", "agent/notify", "agent/output", "agent/own", "agent/screen", "agent/state", "agent/systemd", "config", "detect", "detect/panos", "firewall/policy", "store", "agent/django", "store/transfer"},
+	"agent":             {"agent/allow", "agent/api", "agent/clock", "agent/display", "agent/durable", "agent/edl", "agent/enforce", "agent/geo", "agent/health", "agent/labels", "agent/line", "agent/listing", "agent/loop", "agent/members", "agent/notify", "agent/own", "agent/release", "agent/silence", "agent/state", "agent/teardown", "agent/tell", "agent/trouble", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
 	"agent/allow":       {"agent/loop", "agent/own", "detect", "store"},
-	"agent/api":         {"agent/allow", "agent/display", "agent/enforce", "agent/exchange", "agent/explain", "agent/labels", "agent/line", "agent/loop", "agent/members", "agent/own", "agent/state", "config", "detect", "firewall/policy", "store"},
+	"agent/api":         {"agent/allow", "agent/display", "agent/enforce", "agent/exchange", "agent/explain", "agent/labels", "agent/line", "agent/loop", "agent/members", "agent/notify", "agent/own", "agent/state", "config", "detect", "detect/panos", "firewall/policy", "store"},
 	"agent/compare":     {"agent/line", "detect", "store"},
 	"agent/output":      {"agent/api", "agent/compare", "agent/display", "agent/enforce", "agent/line", "detect", "firewall/decision", "firewall/policy"},
 	"agent/systemd":     {"agent", "agent/display"},
 	"agent/state":       {"agent/clock", "agent/durable", "agent/loop", "store"},
 	"agent/edl":         {"agent/durable", "firewall/room"},
 	"agent/geo":         {"agent/loop"},
+	"agent/health":      {"agent/durable", "agent/state", "agent/trouble", "store"},
 	"agent/explain":     {"agent/display", "detect", "store"},
 	"agent/exchange":    {"agent/explain", "detect", "store"},
 	"agent/line":        {"agent/silence", "agent/tail", "detect", "detect/memory", "store"},
@@ -47,6 +48,7 @@ var allowed = map[string][]string{
 	"firewall/ours":     {"firewall", "firewall/xmlapi"},
 	"firewall/policy":   {"firewall", "firewall/capacity", "firewall/decision", "firewall/ours", "firewall/policy/byhand", "firewall/policy/panorama", "firewall/xmlapi"},
 	"store":             {"migrations"},
+	"store/transfer":    {"store"},
 
 	"firewall/policy/byhand":   {"firewall/xmlapi"},
 	"firewall/policy/panorama": {"firewall/policy/byhand", "firewall/xmlapi"},

@@ -302,8 +302,8 @@ func TestEntriesThatAFirewallHasNoRoomForAreCounted(t *testing.T) {
 			t.Fatal(stderr)
 		}
 	}
-	w.until("the firewall has ignored one", func() bool { return w.status().Firewalls[0].ListIgnored == 1 })
-	if f := w.status().Firewalls[0]; f.Up || !strings.Contains(f.Error, "1 ignored") || f.ListInvalid != 0 {
+	w.until("the firewall has ignored one", func() bool { f := w.status().Firewalls[0]; return f.ListIgnored == 1 && !f.Up })
+	if f := w.status().Firewalls[0]; !strings.Contains(f.Error, "1 ignored") || f.ListInvalid != 0 {
 		t.Errorf("status %+v", f)
 	}
 	if text, _, _ := w.run("status"); !strings.Contains(text, "does not accept: 1 ignored, 0 invalid") {

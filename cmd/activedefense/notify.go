@@ -2,15 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"activedefense/agent"
+	"activedefense/agent/api"
 	"activedefense/agent/display"
-	"activedefense/agent/notify"
 )
 
 func newNotifyCommand(a *app) *cobra.Command {
@@ -24,7 +22,7 @@ func newNotifyCommand(a *app) *cobra.Command {
 		Use:   "test [RECEIVER]",
 		Short: "Send a test notice to each receiver of the configuration, and say what came of it",
 		Long: `Sends a notice that says that it is a test to each receiver that the configuration names (mail, webhook-HOST, syslog), or
-to one of them, and says what came of it. AbuseIPDB is asked whether it takes the key; nothing is reported. Exit status 1 if one fails.`,
+to one of them, and says what came of it. A daemon that runs does it, with the configuration that it has in use. AbuseIPDB is asked whether it takes the key; nothing is reported. Exit status 1 if one fails.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			name := ""
@@ -37,23 +35,28 @@ to one of them, and says what came of it. AbuseIPDB is asked whether it takes th
 	return c
 }
 
+// notifyTest has the daemon do it, with the configuration in use; where none runs, it does it itself.
 func notifyTest(ctx context.Context, a *app, name string) error {
-	cfg, _, err := a.loadWhole()
+	daemon, err := a.running(ctx)
 	if err != nil {
 		return err
 	}
-	if !cfg.Notify.Any() {
-		return fmt.Errorf("the configuration%s names nobody to tell: set notify.mail, notify.webhooks or notify.syslog", a.named())
+	var client *api.Client
+	if daemon != nil {
+		client = daemon.Client
+	} else {
+		cfg, _, err := a.loadWhole()
+		if err != nil {
+			return err
+		}
+		client = here(agent.Served(cfg, version, nil, nil))
 	}
-	results, err := notify.Test(ctx, notify.Options{Config: &cfg.Notify, Name: cfg.Name, Version: version, Logger: zerolog.Nop(), Now: time.Now}, name)
-	if errors.Is(err, notify.ErrUnknownReceiver) {
-		return &statusError{exitUsage, err}
-	}
-	if err != nil {
-		return err
+	var out api.NotifyTested
+	if err := client.Post(ctx, "notify/test", api.NotifyTesting{Receiver: name}, &out); err != nil {
+		return asked(err)
 	}
 	failed := 0
-	for _, r := range results {
+	for _, r := range out.Results {
 		said := "taken"
 		if r.Error != "" {
 			failed++
@@ -68,7 +71,7 @@ func notifyTest(ctx context.Context, a *app, name string) error {
 		fmt.Fprintf(a.stdout, "%s: %s\n", r.Receiver, display.Harmless(said))
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %s did not take it", failed, plural(len(results), "receiver"))
+		return fmt.Errorf("%d of %s did not take it", failed, plural(len(out.Results), "receiver"))
 	}
 	return nil
 }

@@ -131,16 +131,24 @@ func TestPeopleAreTold(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.until("the agent is ready", func() bool { s := w.status(); return s != nil && s.Ready })
+			if _, stderr, code := w.run("blacklist", "pause", "--reason", "too much"); code != 0 {
+				t.Fatal(stderr)
+			}
 			w.write(w.config, append(yaml, "nonsense: 1\n"...))
 			d.hangup()
 			for _, r := range []*told{hook, other} {
 				w.until("everything is told", func() bool {
-					return r.count("block 203.0.113.") == 30 && r.count("release-by-hand "+want[0]) == 1 && r.count("reload-refused reload-refused: ") == 1
+					return r.count("block 203.0.113.") == 30 && r.count("release-by-hand "+want[0]) == 1 && r.count("reload-refused reload-refused: ") == 1 && r.count("paused paused: nothing is enforced") == 1
 				})
+			}
+			if _, stderr, code := w.run("blacklist", "resume"); code != 0 {
+				t.Fatal(stderr)
 			}
 			w.write(w.config, yaml)
 			d.hangup()
-			w.until("its end is told", func() bool { return hook.count("reload-refused over: ") == 1 })
+			w.until("its end is told", func() bool {
+				return hook.count("reload-refused over: ") == 1 && hook.count("resumed over: paused: nothing is enforced") == 1
+			})
 			for _, r := range []*told{hook, other} {
 				if r.mu.Lock(); len(r.other) > 0 {
 					t.Errorf("ids that were given twice: %v", r.other)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
+	"activedefense/agent/api"
 	"activedefense/agent/display"
 	"activedefense/agent/enforce"
 	"activedefense/agent/output"
@@ -107,17 +109,13 @@ func (p *provisionCommand) exit(left []policy.Step, err error) error {
 
 // provision plans, carries out what it is told to, and verifies. A firewall that fails costs the others nothing.
 func (p *provisionCommand) provision(ctx context.Context) ([]policy.Step, error) {
-	cfg, _, err := p.loadWhole()
+	carry, verify, err := p.ways(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p.opts.Expected = agent.Expected(cfg)
-	if p.opts.Remove {
-		p.opts.Registering = p.registering(ctx, cfg)
-	}
-	left, planned := enforce.Provision(ctx, cfg, p.opts)
-	if errors.Is(planned, enforce.ErrUnknownFirewall) {
-		return nil, &statusError{exitUsage, planned}
+	left, planned := carry(ctx)
+	if usage := (*statusError)(nil); errors.As(planned, &usage) {
+		return nil, planned
 	}
 	if planned != nil && ctx.Err() != nil { // what the firewalls have now cannot be asked: the error says what is known of it
 		return left, &statusError{exitFailed, planned}
@@ -126,7 +124,7 @@ func (p *provisionCommand) provision(ctx context.Context) ([]policy.Step, error)
 		fmt.Fprintf(p.stdout, "The changes written have no effect until they are committed: %s --commit.\n", p.command())
 	}
 	if p.opts.Commit && !p.opts.Remove { // before, the running configuration is as it was: its remedies would be the plan once more
-		if err = (&verifyCommand{p.app, p.opts.Firewall, "\nThe running configuration now:\n"}).verifyHere(ctx, cfg); err != nil && ctx.Err() != nil {
+		if err = verify(ctx); err != nil && ctx.Err() != nil {
 			err = fmt.Errorf("what is in force was not checked, verify does that: %w", err)
 		}
 	}
@@ -147,6 +145,52 @@ func (p *provisionCommand) provision(ctx context.Context) ([]policy.Step, error)
 		return left, &statusError{exitFailed, undone}
 	}
 	return left, err
+}
+
+// ways are how plans are made and carried out, and policies checked: in this process by the configuration, or, where this user may not read
+// that or the keys that it names, by the daemon that runs.
+func (p *provisionCommand) ways(ctx context.Context) (carry func(context.Context) ([]policy.Step, error), verify func(context.Context) error, err error) {
+	checks := &verifyCommand{p.app, p.opts.Firewall, "\nThe running configuration now:\n"}
+	daemon, err := p.instead(ctx, config.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	if daemon != nil {
+		return func(ctx context.Context) ([]policy.Step, error) { return p.byDaemon(ctx, daemon.Client) },
+			func(ctx context.Context) error { return checks.by(ctx, daemon.Client) }, nil
+	}
+	cfg, _, err := p.loadWhole()
+	if err != nil {
+		return nil, nil, err
+	}
+	p.opts.Expected = agent.Expected(cfg)
+	if p.opts.Remove {
+		p.opts.Registering = p.registering(ctx, cfg)
+	}
+	return func(ctx context.Context) ([]policy.Step, error) {
+		left, err := enforce.Provision(ctx, cfg, p.opts)
+		if errors.Is(err, enforce.ErrUnknownFirewall) {
+			err = &statusError{exitUsage, err}
+		}
+		return left, err
+	}, func(ctx context.Context) error { return checks.verifyHere(ctx, cfg) }, nil
+}
+
+// byDaemon has the daemon plan, and carry out what it is told to, with its own configuration and keys.
+func (p *provisionCommand) byDaemon(ctx context.Context, daemon *api.Client) ([]policy.Step, error) {
+	ask := api.Provisioning{Firewall: p.opts.Firewall, Apply: p.opts.Apply, Commit: p.opts.Commit, Adopt: p.opts.Adopt, Remove: p.opts.Remove}
+	var rest api.Provisioned
+	err := api.EachOf(ctx, daemon, http.MethodPost, "provision", nil, ask, "plans", &rest, func(one *api.Planned) error {
+		if one.Plan != nil {
+			one.Plan.Steps = one.Steps
+		}
+		p.progress(one.Firewall, one.Plan, one.Done)
+		return nil
+	})
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("%w: what the daemon had done by then is not known here; its log and provision without --apply say it", ctx.Err())
+	}
+	return rest.Left, asked(err)
 }
 
 // registering gives the firewalls on which the daemon that runs here registers addresses; none where none answers.

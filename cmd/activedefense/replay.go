@@ -117,7 +117,7 @@ func (r *replayCommand) shared(ctx context.Context, files []string, runs int) []
 
 // run replays one configuration.
 func (r *replayCommand) run(ctx context.Context, run *replayed, opts line.ReplayOptions, show bool) (err error) {
-	known := r.known(ctx, run.cfg, nil)
+	known := r.known(ctx, run.cfg)
 	run.listed = agent.Listed(ctx, run.cfg, known.Guard)
 	opts.Refused, opts.Guard, opts.Ours, opts.Blocked = run.spare, known.Guard, known.Ours, run.listed
 	if show && isTerminal(r.stderr) {

@@ -24,7 +24,7 @@ func newStoreCommand(a *app) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(&cobra.Command{
+	c.AddCommand(newStoreCopyCommand(a), newStoreBackupCommand(a), &cobra.Command{
 		Use:   "accept",
 		Short: "Go on with the database that is there now",
 		Long: `The daemon stops reading, and leaves the list and the firewalls as they are, when the database is not what it was: emptied, restored from

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"activedefense/agent/api"
 	"activedefense/detect/panos"
 	"fmt"
 	"go/ast"
@@ -158,7 +159,7 @@ var untold = map[string]string{
 }
 
 // explainedRules are those of one line's `explain --json`, by name.
-func explainedRules(t *testing.T, c *whyNot) map[string]countingJSON {
+func explainedRules(t *testing.T, c *whyNot) map[string]api.LineCounting {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir()}
 	w.config = filepath.Join(w.dir, "c.yaml")
@@ -167,11 +168,11 @@ func explainedRules(t *testing.T, c *whyNot) map[string]countingJSON {
 		detection += "  " + c.detect + "\n"
 	}
 	w.write(w.config, []byte("state_dir: "+w.dir+"\nnetworks: {own: [198.51.100.0/24], ask_firewalls: false, proxies: [192.0.2.0/28]}\nnever_block: [203.0.113.250]\n"+detection))
-	lines := jsonLines[explainJSON](w, "explain", c.line)
+	lines := jsonLines[api.ExplainedLine](w, "explain", c.line)
 	if len(lines) != 1 || len(lines[0].Rules) != 5 {
 		t.Fatalf("%+v", lines)
 	}
-	rules := make(map[string]countingJSON)
+	rules := make(map[string]api.LineCounting)
 	for _, r := range lines[0].Rules {
 		rules[r.Rule] = r
 	}

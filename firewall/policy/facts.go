@@ -50,6 +50,10 @@ type Expectation struct {
 	MaxEntries int        // how many of Entries the list serves; 0: all
 	EmptyEntry netip.Addr // what the list serves when nothing is blocked; the zero Addr: nothing
 
+	KeyFile    string    // from which the API key is; "": it is none of a file's
+	KeyMade    time.Time // when that was written, and the key made at the latest; zero: not known
+	KeyRenewed bool      // the key is made anew when it is refused, from a user name and password
+
 	Admin        string    // as whom we edit and commit; "": who logs in, or whom the firewall tells
 	MayProvision bool      // we may write the configuration, so that the right to is needed and remedies offer it
 	Now          time.Time // zero: the device's clock
@@ -92,17 +96,19 @@ type Facts struct {
 	Firewall string // DeviceOptions.Name
 	VSys     string
 
-	insecure        bool // its certificate was not verified
-	throughPanorama bool // it is reached through a Panorama, on which no file can be imported for it
-	standsBy        bool // a passive member of a pair that takes no tags; only ModeTag
+	insecure        bool               // its certificate was not verified
+	certificate     xmlapi.Certificate // that it, or the Panorama before it, showed
+	throughPanorama bool               // it is reached through a Panorama, on which no file can be imported for it
+	standsBy        bool               // a passive member of a pair that takes no tags; only ModeTag
 	info            fact[xmlapi.Info]
 	version         xmlapi.Version
 
-	whole  *xmlapi.Node       // the running configuration, where it was read at once; else nil
-	lines  fact[*ours.Facts]  // the network; nil: a plan did not ask, for internet_zones says what it would be asked for
-	zone   fact[string]       // of the firewall's clock, as configured; "": it is not
-	own    fact[*xmlapi.Node] // the entry of the virtual system in the running configuration
-	shared fact[*xmlapi.Node] // config/shared of the running configuration; nil: it is empty
+	whole  *xmlapi.Node        // the running configuration, where it was read at once; else nil
+	lines  fact[*ours.Facts]   // the network; nil: a plan did not ask, for internet_zones says what it would be asked for
+	life   fact[time.Duration] // of an API key; 0: keys do not end
+	zone   fact[string]        // of the firewall's clock, as configured; "": it is not
+	own    fact[*xmlapi.Node]  // the entry of the virtual system in the running configuration
+	shared fact[*xmlapi.Node]  // config/shared of the running configuration; nil: it is empty
 	// What Panorama pushed, as told of the virtual system and as told without one; empty: nothing.
 	vsysPushed, barePushed fact[[]xmlapi.Pushed]
 	template               fact[*xmlapi.Node] // the config of its template; nil: none
@@ -159,7 +165,7 @@ type candidateFact struct {
 // errNotAsked is a question that there was no reason to ask.
 var errNotAsked = errors.New("not requested")
 
-// ReadFacts asks the firewall everything that Verify needs to know. It changes nothing: it makes about nineteen calls, more
+// ReadFacts asks the firewall everything that Verify needs to know. It changes nothing: it makes about twenty calls, more
 // when edits wait for a commit, all of them reads, and one User-ID message that registers nothing.
 //
 // It reads the running configuration and what Panorama pushed; of the candidate, only our own objects, to compare. When
@@ -170,7 +176,7 @@ func ReadFacts(ctx context.Context, d *xmlapi.Device, want Expectation) *Facts {
 		f.nothing(err)
 		return f
 	}
-	f.info = learn(d.Info(), nil)
+	f.info, f.certificate = learn(d.Info(), nil), xmlapi.CertificateOf(d)
 	f.version = d.Version()
 	f.readRunning(ctx, d)
 	if k := xmlapi.Kind(f.own.err); k == xmlapi.KindUnreachable || k == xmlapi.KindTimeout || k == xmlapi.KindCanceled {
@@ -184,6 +190,7 @@ func ReadFacts(ctx context.Context, d *xmlapi.Device, want Expectation) *Facts {
 	f.readPushed(ctx, d)
 	f.readNetwork(ctx, d, nil, d.Show)
 	f.readZone(ctx, d)
+	readKeyLife(ctx, f, d)
 	f.readCandidate(ctx, d, want)
 	f.readRights(ctx, d, want)
 	f.readCapacity(ctx, d, want)
@@ -195,7 +202,7 @@ func ReadFacts(ctx context.Context, d *xmlapi.Device, want Expectation) *Facts {
 func (f *Facts) nothing(err error) {
 	f.info.err = err
 	for _, e := range []*error{
-		&f.own.err, &f.zone.err, &f.lines.err, &f.shared.err, &f.vsysPushed.err, &f.barePushed.err, &f.template.err, &f.pending.err,
+		&f.own.err, &f.zone.err, &f.life.err, &f.lines.err, &f.shared.err, &f.vsysPushed.err, &f.barePushed.err, &f.template.err, &f.pending.err,
 		&f.limits.err, &f.lists.err, &f.registered.err, &f.members.err, &f.list.err, &f.refreshes.err, &f.rights.op.err,
 	} {
 		*e = err

@@ -161,6 +161,19 @@ func TestVerifyClock(t *testing.T) {
 	})
 }
 
+// Our CA is warned of long before it ends: a new one has to be imported.
+func TestVerifyWarnsBeforeOurCAEnds(t *testing.T) {
+	for left, warns := range map[time.Duration]bool{59 * 24 * time.Hour: true, 61 * 24 * time.Hour: false} {
+		d := loadDevice(t, filepath.Join(verifyDir, "base.xml"))
+		d.want.CA = ourAuthority(t, 1) // until 2036
+		d.want.Now = time.Date(2036, 1, 1, 0, 0, 0, 0, time.UTC).Add(-left)
+		c := Verify(d.facts, d.want)[slices.Index(checkNames, CheckList)]
+		if strings.Contains(c.Detail, "our CA, which signs the list's certificate, ends on 2036-01-01") != warns || strings.Contains(c.Remedy, "ca.crt and ca.key") != warns {
+			t.Errorf("%s before its end: %+v", left, c)
+		}
+	}
+}
+
 // FuzzVerify: no firewall, whatever it answers, ends the program.
 func FuzzVerify(f *testing.F) {
 	for _, text := range []string{

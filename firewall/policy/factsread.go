@@ -3,8 +3,11 @@ package policy
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"activedefense/firewall"
 	"activedefense/firewall/capacity"
@@ -78,6 +81,37 @@ func (f *Facts) readZone(ctx context.Context, d *xmlapi.Device) {
 	if zone != nil {
 		f.zone.value = zone.Text
 	}
+}
+
+// readKeyLife reads how long an API key lasts: deviceconfig/setting/management/api/key/lifetime, in minutes, of which none and 0 are for ever
+// (as published scripts that set it have it). Behind a Panorama the key is Panorama's, and the firewall's setting says nothing of it.
+func readKeyLife(ctx context.Context, f *Facts, d *xmlapi.Device) {
+	path := []string{"setting", "management", "api", "key", "lifetime"}
+	if f.throughPanorama {
+		f.life.err = errNotAsked
+		return
+	}
+	node, err := f.whole.Child("devices").FirstEntry().Child("deviceconfig").At(path...), error(nil)
+	if f.whole == nil {
+		node, err = d.Show(ctx, "read how long API keys last", xmlapi.SystemPath+"/"+strings.Join(path, "/"))
+	}
+	if node == nil {
+		node = f.template.value.Child("devices").FirstEntry().Child("deviceconfig").At(path...)
+	}
+	f.life.err = err
+	if node == nil || err != nil {
+		return
+	}
+	minutes, err := strconv.ParseUint(strings.TrimSpace(node.Text), 10, 20)
+	if err != nil {
+		f.life.err = fmt.Errorf("the configuration gives %q as minutes", xmlapi.Tidy(node.Text))
+	}
+	f.life.value = time.Duration(minutes) * time.Minute
+}
+
+// KeyLife is how long an API key lasts on the firewall, 0: for ever. known is false where that was not asked, or could not be.
+func KeyLife(f *Facts) (life time.Duration, known bool) {
+	return f.life.value, f.life.err == nil && f.info.err == nil
 }
 
 // pendingChanges tells whether edits of anybody wait for a commit.

@@ -39,7 +39,7 @@ func TestRemoveIsInterruptedAnywhere(t *testing.T) {
 		{"configuration locked", func(s *panosim.Sim) { s.Config().LockConfig("somebody", "shared") }, func(s *panosim.Sim) { s.Config().UnlockConfig("shared") }},
 		{"commit locked", func(s *panosim.Sim) { s.Config().LockCommit("somebody", "shared") }, func(s *panosim.Sim) { s.Config().UnlockCommit("shared") }},
 	}
-	for skip := range 40 {
+	for skip := 0; skip < 40; skip += callStep {
 		outage := panosim.Fault{Effect: panosim.Reset, Skip: skip, Calls: 40, Applied: skip%2 == 1}
 		all = append(all, trouble{fmt.Sprintf("outage from call %d on", skip+1), func(s *panosim.Sim) { s.SetFault(outage) }, (*panosim.Sim).ClearFaults})
 	}
@@ -71,7 +71,7 @@ func TestRemoveIsInterruptedAnywhere(t *testing.T) {
 			}
 		})
 	}
-	if stopped < 20 {
+	if stopped < 20/callStep {
 		t.Errorf("%d of %d runs were stopped", stopped, len(all))
 	}
 }

@@ -609,7 +609,7 @@ func (l *panoramaLab) tryOut() (Plan, error) {
 // Panorama goes away for a while, from any call on, or refuses what it is asked.
 func TestPanoramaIsInterruptedAnywhere(t *testing.T) {
 	stopped := 0
-	const every = 7 // calls apart: from each of them on would take too long
+	const every = 7 * callStep // calls apart: from each of them on would take too long
 	for _, applied := range []bool{false, true} {
 		for skip := 0; skip < 80; skip += every {
 			outage := panosim.Fault{Effect: panosim.Reset, Skip: skip, Calls: 60, Applied: applied}
@@ -621,7 +621,7 @@ func TestPanoramaIsInterruptedAnywhere(t *testing.T) {
 			}
 		}
 	}
-	if stopped < 10 {
+	if stopped < 10/callStep {
 		t.Errorf("only %d runs were stopped", stopped)
 	}
 	for name, c := range map[string]struct{ wrong, right func(*panosim.Panorama) }{

@@ -121,7 +121,7 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 			return Plan{}, f.lines.err
 		}
 	}
-	if err := f.readInForce(ctx, d, want); err != nil {
+	if f.inForce, err = readInForce(ctx, d, f, want); err != nil {
 		return Plan{}, err
 	}
 	steps, after, left, err := planned(f, want)
@@ -593,16 +593,18 @@ func (f *Facts) running(ctx context.Context, d *xmlapi.Device) (*Facts, error) {
 	return &running, running.policyError()
 }
 
-// readInForce reads what a sensor that drops must not cut either: the running configuration and its network, where edits are not committed.
-func (f *Facts) readInForce(ctx context.Context, d *xmlapi.Device, want Expectation) (err error) {
+// readInForce reads what a sensor that drops must not cut either: the running configuration and its network, where edits are not committed;
+// nil: there is nothing of that.
+func readInForce(ctx context.Context, d *xmlapi.Device, f *Facts, want Expectation) (*Facts, error) {
 	if !f.mayBePending() || want.Sensor != SensorDrop {
-		return nil
+		return nil, nil
 	}
-	if f.inForce, err = f.running(ctx, d); err != nil {
-		return err
+	running, err := f.running(ctx, d)
+	if err != nil {
+		return nil, err
 	}
-	f.inForce.readNetwork(ctx, d, want.InternetZones, d.Show)
-	return f.inForce.lines.err
+	running.readNetwork(ctx, d, want.InternetZones, d.Show)
+	return running, running.lines.err
 }
 
 // undone tells whether a step of ours was taken of a plan that was made before them, of which left is what is still missing.

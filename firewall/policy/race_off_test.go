@@ -2,5 +2,5 @@
 
 package policy
 
-// dialectStep takes every dialect.
-const dialectStep = 1
+// dialectStep takes every dialect, and callStep every call at which a run is interrupted.
+const dialectStep, callStep = 1, 1

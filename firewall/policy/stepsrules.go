@@ -315,7 +315,7 @@ func (p *provisioner) sensorRule(profile string) {
 func (p *provisioner) makeSensor(silent []rule, deciding map[traffic]int, profile string) {
 	n, why := p.want.Names, ""
 	if p.want.Sensor == SensorDrop {
-		cut := append(p.wouldCut(deciding), p.f.inForceCut(p.want)...)
+		cut := append(p.wouldCut(deciding), inForceCut(p.f.inForce, p.want)...)
 		if len(cut) == 0 {
 			entry := p.dropRule(n.Sensor, "drops and logs what no other rule allowed, so that Active Defense sees scans", []string{anything}, profile)
 			detail := fmt.Sprintf("last rule, from %s, any to any: drop and log", quoteAll(p.zones.zones))
@@ -380,11 +380,11 @@ func (p *provisioner) wouldCut(deciding map[traffic]int) (cut []string) {
 
 // inForceCut is what it would take away from what the running configuration allows, where edits of others are not committed, with which
 // the plan is made: a commit of ours leaves them waiting.
-func (f *Facts) inForceCut(want Expectation) (cut []string) {
-	if f.inForce == nil {
+func inForceCut(inForce *Facts, want Expectation) (cut []string) {
+	if inForce == nil {
 		return nil
 	}
-	running := &provisioner{verifier: newVerifier(f.inForce, want)}
+	running := &provisioner{verifier: newVerifier(inForce, want)}
 	for _, what := range running.wouldCut(running.deciding()) {
 		cut = append(cut, what+" in the running configuration, from which somebody's edits take it that are not committed")
 	}

@@ -1,8 +1,12 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize/english"
 
 	"activedefense/firewall"
 	"activedefense/firewall/xmlapi"
@@ -21,6 +25,8 @@ func (v accessChecks) api(f *findings) {
 				"Device > Certificate Management > Certificates and selected under Device > Setup > Management > General Settings > SSL/TLS Service Profile.",
 				"its certificate is not verified: anyone on the path can read the API key")
 		}
+		v.key(f)
+		v.certificate(f)
 		return
 	}
 	if xmlapi.Kind(err) == xmlapi.KindAPI && v.f.throughPanorama {
@@ -36,6 +42,79 @@ func (v accessChecks) api(f *findings) {
 		xmlapi.KindRole:        "Device > Admin Roles > the role of this administrator > XML API: enable Operational Requests.",
 		xmlapi.KindUnsupported: "Set url, vsys and target to a firewall with PAN-OS 9.0 or later and an existing virtual system.",
 	}[xmlapi.Kind(err)], "%s", cause(err))
+}
+
+// soonest is how long before their end a key or a certificate is to be renewed, at most; one that lasts less than four times that, in the last
+// quarter.
+const soonest = 14 * 24 * time.Hour
+
+// EndsSoon tells whether what lasts from the one time to the other is to be renewed now.
+func EndsSoon(from, end, now time.Time) bool {
+	return now.After(SoonSince(from, end))
+}
+
+// SoonSince is the time from which on EndsSoon says so.
+func SoonSince(from, end time.Time) time.Time { return end.Add(-min(soonest, end.Sub(from)/4)) }
+
+// RenewKey is what a person does about a key that ends.
+func RenewKey(file string) string {
+	return "Make another one before that: activedefense keygen --force " + file + " with the url and user of before; the daemon uses it at once. " +
+		"How long keys last is set under Device > Setup > Management > Authentication Settings > API Key Lifetime."
+}
+
+// RenewCertificate is what a person does about a firewall's certificate that ends.
+const RenewCertificate = "Device > Certificate Management > Certificates: renew it, or the one selected under Device > Setup > Management > General Settings > SSL/TLS Service Profile; " +
+	"where another CA signs it, put that into ca_file beside the present one first, and reload."
+
+// key says how long the API key lasts.
+func (v accessChecks) key(f *findings) {
+	life, known := KeyLife(v.f)
+	switch {
+	case v.want.KeyRenewed:
+		f.note("its API key is made anew when it ends")
+	case errors.Is(v.f.life.err, errNotAsked):
+		f.note("how long the API key lasts is not known: it is the Panorama's")
+	case !known:
+		f.note("how long API keys last could not be read: %s", cause(v.f.life.err))
+	case life == 0:
+		f.note("API keys do not end there by themselves")
+	case v.want.KeyMade.IsZero():
+		f.warn("Keep the key in a file that activedefense keygen writes (api_key_file): it is as old as that.", "API keys end there after %s, and since when there is this one is not known", span(life))
+	default:
+		ends := v.want.KeyMade.Add(life)
+		text := fmt.Sprintf("at %s at the latest: keys last %s there, and %s was written at %s", ends.UTC().Format(time.RFC3339), span(life), v.want.KeyFile, v.want.KeyMade.UTC().Format(time.RFC3339))
+		switch {
+		case !v.want.Now.Before(ends):
+			f.warn(RenewKey(v.want.KeyFile), "its API key should have ended %s, and is taken all the same: it may be refused at any time", text)
+		case EndsSoon(v.want.KeyMade, ends, v.want.Now):
+			f.warn(RenewKey(v.want.KeyFile), "its API key ends %s", text)
+		default:
+			f.note("its API key ends %s", text)
+		}
+	}
+}
+
+// span is a length of time in the unit in which keys are given theirs.
+func span(d time.Duration) string {
+	switch {
+	case d%(24*time.Hour) == 0:
+		return english.Plural(int(d/(24*time.Hour)), "day", "")
+	case d%time.Hour == 0:
+		return english.Plural(int(d/time.Hour), "hour", "")
+	}
+	return english.Plural(int(d/time.Minute), "minute", "")
+}
+
+// certificate says how long the certificate is good that was shown.
+func (v accessChecks) certificate(f *findings) {
+	c := v.f.certificate
+	switch {
+	case c.Ends.IsZero():
+	case !v.f.insecure && EndsSoon(c.Begins, c.Ends, v.want.Now):
+		f.warn(RenewCertificate, "its certificate is good until %s, when %q ends: nothing can be sent to it after that", c.Ends.UTC().Format(time.RFC3339), xmlapi.Tidy(c.Name))
+	default:
+		f.note("its certificate ends at %s", c.Ends.UTC().Format(time.RFC3339))
+	}
 }
 
 // enableRight is how an administrator is given a right.

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"bytes"
+	"crypto/x509"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -17,6 +18,8 @@ const (
 	// certificateMargin is how long before its end the certificate of our list fails the check: a firewall that cannot
 	// verify it stops enforcing the list.
 	certificateMargin = 30 * 24 * time.Hour
+	// authorityMargin is how long before its end our CA is warned of: a new one is to be imported on every firewall.
+	authorityMargin = 60 * 24 * time.Hour
 	// listDelay is how long ago an entry must have come to be missed on the firewall, or must have gone to be too many. It
 	// fetches every five minutes by itself, and at once when it is told to.
 	listDelay = 10 * time.Minute
@@ -109,6 +112,11 @@ func (v listChecks) listAuthority(f *findings, list placed) {
 	n := v.want.Names
 	remedy := v.cli.or(v.profileClicks() + fmt.Sprintf("Objects > External Dynamic Lists > %s: Certificate Profile %s. ", list.Attr("name"), n.CertProf) +
 		v.cli.set("external-list %s type ip certificate-profile %s", word(list.Attr("name")), word(n.CertProf)))
+	for _, der := range decodePEM(string(v.want.CA)) {
+		if ca, err := x509.ParseCertificate(der); err == nil && ca.NotAfter.Sub(v.want.Now) < authorityMargin {
+			f.warn(RenewCA, "our CA, which signs the list's certificate, ends on %s", ca.NotAfter.UTC().Format(time.DateOnly))
+		}
+	}
 	if profile == "" {
 		// Whether PAN-OS then fetches from anybody or not at all, no source settles; neither will do.
 		f.fail(remedy, "the list %s has no certificate profile", name)
@@ -130,6 +138,10 @@ func (v listChecks) listAuthority(f *findings, list placed) {
 		f.note("the certificate profile %s contains our CA", quoteAll([]string{profile}))
 	}
 }
+
+// RenewCA is what a person does about our CA that ends.
+const RenewCA = "Delete ca.crt and ca.key in state_dir and restart the daemon, which makes another CA, then have the firewalls import it at once: activedefense provision --apply --commit. " +
+	"Until a firewall has, it enforces nothing by the list."
 
 // profileClicks makes the certificate profile that verifies our list. A certificate cannot be typed.
 func (v *verifier) profileClicks() string {

@@ -47,7 +47,8 @@ type connection struct {
 	alone   sync.Map      // of chan struct{} by the target: what one device at a time may do, see Alone
 	chosen  chan struct{} // holds one element while the virtual system of the session must stay as it was set
 	secrets secrets
-	sent    atomic.Value // the key that calls carry, a string; outlives key while another one is made
+	keys    keyring // that calls carry; outlives key while another one is made
+	shown   atomic.Pointer[Certificate]
 
 	mu      sync.Mutex // held during a login; guards what follows
 	key     string     // "": to be made from user name and password
@@ -69,9 +70,13 @@ func Open(opts Options) (*Device, error) {
 	}
 	conn := &connection{opts: opts, base: dialer(roots, opts.InsecureSkipVerify), slots: make(chan struct{}, maxInFlight),
 		chosen: make(chan struct{}, 1), key: opts.APIKey}
-	conn.sent.Store(opts.APIKey)
-	conn.secrets.add(opts.APIKey)
+	conn.base.TLSClientConfig.VerifyConnection = conn.see
+	conn.keys = keyring{secrets: &conn.secrets, held: opts.APIKey}
+	conn.keys.set(opts.APIKey)
 	conn.secrets.add(opts.Password)
+	if opts.APIKey != "" {
+		conn.keys.read = opts.ReadKey
+	}
 	return newDevice(conn, opts, host, port)
 }
 
@@ -97,7 +102,7 @@ func newDevice(conn *connection, opts Options, host string, port uint) (*Device,
 	if port != 0 {
 		d.address = fmt.Sprintf("https://%s:%d/api/", host, port)
 	}
-	d.transport = newTransport(&attempts{base: conn.base, timeout: opts.Timeout, slots: conn.slots}, &conn.sent, opts.UserAgent, opts.Target)
+	d.transport = newTransport(&attempts{base: conn.base, timeout: opts.Timeout, slots: conn.slots}, &conn.keys, opts.UserAgent, opts.Target)
 	if opts.RetryWait > 0 {
 		d.transport.retry.RetryWaitMin, d.transport.retry.RetryWaitMax = opts.RetryWait, opts.RetryWait
 	}

@@ -418,3 +418,79 @@ func TestAlone(t *testing.T) {
 		t.Errorf("done is %q, %v", did, err)
 	}
 }
+
+// The key is the one that its file holds when a call is made. One that the firewall refuses gives way to the one before, which stays until the file
+// holds another; and one that was replaced while the call was under way is followed in the same call.
+func TestAKeyIsRenewedFromItsFile(t *testing.T) {
+	l := newLab(t, nil, nil)
+	read := func(holds ...string) func() string {
+		return func() string {
+			key := holds[0]
+			if len(holds) > 1 {
+				holds = holds[1:]
+			}
+			return key
+		}
+	}
+	old := l.sim.Key()
+	for _, c := range []struct {
+		name            string
+		before          func()
+		holds           func() []string
+		refused         int // calls of the two below
+		fails, keptBack bool
+	}{
+		{"the same", nil, func() []string { return []string{old} }, 0, false, false},
+		{"one that is wrong", nil, func() []string { return []string{"half-writ"} }, 1, false, true},
+		{"nothing that can be used", nil, func() []string { return []string{""} }, 0, false, true},
+		{"the right one again", nil, func() []string { return []string{old} }, 0, false, false},
+		{"a new one, escaped", l.sim.RevokeKey, func() []string { return []string{url.QueryEscape(l.sim.Key())} }, 0, false, false},
+		{"a new one, written while the call was under way", l.sim.RevokeKey, func() []string { return []string{"", l.sim.Key()} }, 1, false, false},
+		{"none that is right", l.sim.RevokeKey, func() []string { return []string{"wrong"} }, 4, true, false},
+		{"a right one after that", nil, func() []string { return []string{l.sim.Key()} }, 0, false, false},
+	} {
+		if c.before != nil {
+			c.before()
+		}
+		l.conn.keys.read = read(c.holds()...)
+		l.sim.ResetStats()
+		for _, err := range []error{l.Identify(t.Context()), func() error { _, err := l.Show(t.Context(), "read", SharedPath); return err }()} {
+			if (Kind(err) == KindAuth) != c.fails || !c.fails && err != nil {
+				t.Errorf("%s: %v", c.name, err)
+			}
+		}
+		if n := l.sim.Stats().Refused; n != c.refused || KeyRefused(l.Device) != c.keptBack {
+			t.Errorf("%s: %d were refused, kept back %v", c.name, n, KeyRefused(l.Device))
+		}
+	}
+}
+
+// What the firewall shows is known from the connection: when the first ends of what it is trusted by.
+func TestTheCertificateThatWasShown(t *testing.T) {
+	l := newLab(t, nil, nil)
+	if c := CertificateOf(l.Device); !c.Ends.IsZero() {
+		t.Errorf("before any connection: %+v", c)
+	}
+	l.identify()
+	first := CertificateOf(l.Device)
+	if left := time.Until(first.Ends); left < 364*24*time.Hour || left > 366*24*time.Hour || first.Name == "" {
+		t.Errorf("%+v", first)
+	}
+	l.opts.InsecureSkipVerify = true
+	l.reopen()
+	if err := l.sim.SetCertificate(panosim.CertificateExpired); err != nil {
+		t.Fatal(err)
+	}
+	l.identify()
+	if c := CertificateOf(l.Device); time.Since(c.Ends) < 0 || time.Since(c.Ends) > 2*time.Hour {
+		t.Errorf("one that is not verified: %+v", c)
+	}
+	if err := l.sim.SetCertificate(panosim.CertificateValid); err != nil {
+		t.Fatal(err)
+	}
+	Reconnect(l.Device)
+	l.identify()
+	if c := CertificateOf(l.Device); !c.Ends.Equal(first.Ends) {
+		t.Errorf("a new one: %+v", c)
+	}
+}

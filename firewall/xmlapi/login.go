@@ -60,9 +60,8 @@ func (c *connection) login(ctx context.Context, d *Device, refused string) (key 
 		return "", false, d.Fail(op, &Error{Kind: KindMalformed, Text: "the response contains no API key"})
 	}
 	c.lockout = lockout{}
-	c.secrets.add(key)
 	c.key = key
-	c.sent.Store(key)
+	c.keys.set(key)
 	return key, true, nil
 }
 

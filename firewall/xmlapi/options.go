@@ -22,6 +22,9 @@ type Options struct {
 
 	// APIKey, or Username and Password to have the firewall make one. APIKey goes first.
 	APIKey, Username, Password string
+	// ReadKey gives the API key as the file holds it now that APIKey is from; "": nothing that could be used. It is asked before every call and
+	// when a key is refused, so it must be quick. nil: APIKey stays.
+	ReadKey func() string
 
 	CA                 []byte // PEM certificates that the firewall's must lead to; nil: the system's roots
 	InsecureSkipVerify bool   // takes any certificate

@@ -44,7 +44,7 @@ type transport struct {
 	// target is the serial number of the firewall that a Panorama passes the call on to; "": there is no Panorama.
 	target string
 
-	key *atomic.Value // the API key, a string; shared by all that call the same device. Empty: none yet
+	keys *keyring // shared by all that call the same device
 
 	mu  sync.Mutex
 	ctx context.Context // of the call being made; pango's methods take none, so that it travels beside them. nil: none is
@@ -52,8 +52,8 @@ type transport struct {
 	canned []byte
 }
 
-func newTransport(try *attempts, key *atomic.Value, agent, target string) *transport {
-	t := &transport{try: try, key: key, agent: agent, target: target}
+func newTransport(try *attempts, keys *keyring, agent, target string) *transport {
+	t := &transport{try: try, keys: keys, agent: agent, target: target}
 	t.retry = &retryablehttp.Client{
 		HTTPClient:   &http.Client{Transport: try},
 		RetryMax:     retries,
@@ -136,6 +136,38 @@ func (t *transport) deliver(ctx context.Context, address, contentType string, bo
 	if repeat {
 		ctx = context.WithValue(ctx, repeatKey{}, true)
 	}
+	if call.Get("type") == "keygen" {
+		return t.send(ctx, address, contentType, body, "")
+	}
+	key := t.keys.current()
+	resp, err := t.send(ctx, address, contentType, body, key)
+	if refusal(resp, err) {
+		if other := t.keys.refused(key); other != "" && other != key { // whatever the call was, it was not carried out
+			key = other
+			resp, err = t.send(ctx, address, contentType, body, key)
+		}
+	}
+	if k := Kind(err); (err == nil || k == KindRole || k == KindAPI) && !refusal(resp, err) {
+		t.keys.took(key)
+	}
+	return resp, err
+}
+
+// refusal tells whether an answer refuses the key.
+func refusal(resp *http.Response, err error) bool {
+	if err != nil {
+		return Kind(err) == KindAuth
+	}
+	a, ok := resp.Body.(*answer)
+	e := (*Error)(nil)
+	if ok {
+		e = a.head.err()
+	}
+	return e != nil && e.Kind == KindAuth
+}
+
+// send posts a body with a key; "": without one.
+func (t *transport) send(ctx context.Context, address, contentType string, body []byte, key string) (*http.Response, error) {
 	out, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, address, body)
 	if err != nil {
 		return nil, err
@@ -144,8 +176,7 @@ func (t *transport) deliver(ctx context.Context, address, contentType string, bo
 	if t.agent != "" {
 		out.Header.Set("User-Agent", t.agent)
 	}
-	if call.Get("type") != "keygen" {
-		key, _ := t.key.Load().(string)
+	if key != "" {
 		out.Header.Set("X-PAN-KEY", key)
 	}
 	resp, err := t.retry.Do(out)

@@ -44,7 +44,7 @@ func respond(status int, body string) (*http.Response, error) {
 
 // testTransport sends everything to base.
 func testTransport(base http.RoundTripper) *transport {
-	return newTransport(&attempts{base: base, timeout: time.Minute, slots: make(chan struct{}, maxInFlight)}, new(atomic.Value), "", "")
+	return newTransport(&attempts{base: base, timeout: time.Minute, slots: make(chan struct{}, maxInFlight)}, new(keyring), "", "")
 }
 
 func TestFiveInFlight(t *testing.T) {

@@ -1,4 +1,5 @@
-package agent
+// Package health tells whether the store and the disk of state_dir answer.
+package health
 
 import (
 	"errors"
@@ -14,10 +15,10 @@ import (
 	"activedefense/store"
 )
 
-// health follows the store, which can be away: it says so once when the trouble begins, counts while it
+// Health follows the store, which can be away: it says so once when the trouble begins, counts while it
 // lasts, and says once when it is over. Several loops use the store; the trouble is over when all of those
 // that failed have succeeded again.
-type health struct {
+type Health struct {
 	mu       sync.Mutex
 	failing  map[string]error // who failed last time, and why
 	err      error            // the latest of them
@@ -29,17 +30,17 @@ type health struct {
 }
 
 const (
-	// slow is how long a call may take before that it has not ended is told: a commit of the largest batch takes a fraction of it.
-	slow = 5 * time.Second
+	// Slow is how long a call may take before that it has not ended is told: a commit of the largest batch takes a fraction of it.
+	Slow = 5 * time.Second
 	// hung is how long until the store counts as away, whatever a call's own limit is.
 	hung = 10 * time.Second
 )
 
 // waits says what each of those waits for whose calls are watched. Others may rightly take long: migrations, searches, pruning.
-var waits = map[string]string{userWriter: "the commit of what was read", userFeed: "the question what is blocked", userStart: "the question how far the database is"}
+var waits = map[string]string{Writer: "the commit of what was read", Feed: "the question what is blocked", Start: "the question how far the database is"}
 
-// began notes that a call begins that is to be short; failed and recovered end it.
-func (h *health) began(user string, now time.Time) {
+// Began notes that a call begins that is to be short; failed and recovered end it.
+func (h *Health) Began(user string, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.calls == nil {
@@ -48,17 +49,17 @@ func (h *health) began(user string, now time.Time) {
 	h.calls[user] = now
 }
 
-// ended notes that a call has ended, whatever came of it.
-func (h *health) ended(user string) {
+// Ended notes that a call has ended, whatever came of it.
+func (h *Health) Ended(user string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.calls, user)
 }
 
 // unanswered is the call that has waited for an answer for longest, if that is long.
-func (h *health) unanswered(now time.Time) (user string, since time.Time, is bool) {
-	for _, who := range []string{userFeed, userWriter, userStart} {
-		if at, waiting := h.calls[who]; waiting && now.Sub(at) >= slow && (!is || at.Before(since)) {
+func (h *Health) unanswered(now time.Time) (user string, since time.Time, is bool) {
+	for _, who := range []string{Feed, Writer, Start} {
+		if at, waiting := h.calls[who]; waiting && now.Sub(at) >= Slow && (!is || at.Before(since)) {
 			user, since, is = who, at, true
 		}
 	}
@@ -67,18 +68,18 @@ func (h *health) unanswered(now time.Time) (user string, since time.Time, is boo
 
 // The users of the store, as health tells them apart.
 const (
-	userWriter    = "writer"    // commits what was read
-	userFeed      = "feed"      // reads the blacklist
-	userStart     = "start"     // opens the store, restores what an earlier run knew
-	userEnforcers = "enforcers" // read what the firewalls held
+	Writer    = "writer"    // commits what was read
+	Feed      = "feed"      // reads the blacklist
+	Start     = "start"     // opens the store, restores what an earlier run knew
+	Enforcers = "enforcers" // read what the firewalls held
 )
 
 // lostRemedy is what a person can do about a database that is not what it was.
 const lostRemedy = "put the database back as it was, or go on with the one that is there: activedefense store accept " +
 	"(the log files are read again from where that one was; what it does not know is no longer blocked, unless lines that are still there say so)"
 
-// isLost tells whether an error says that the database is not what it was, which a person has to decide about.
-func isLost(err error) bool {
+// IsLost tells whether an error says that the database is not what it was, which a person has to decide about.
+func IsLost(err error) bool {
 	for _, known := range []error{store.ErrLost, store.ErrRefused, store.ErrReplaced, state.ErrBehind, state.ErrUnknown} {
 		if errors.Is(err, known) {
 			return true
@@ -87,9 +88,9 @@ func isLost(err error) bool {
 	return false
 }
 
-// failed notes a failure. Only the first one is logged, and once each what a person has to see to: a full disk, and a database that is not
+// Failed notes a failure. Only the first one is logged, and once each what a person has to see to: a full disk, and a database that is not
 // what it was, which often begins as one that is away.
-func (h *health) failed(log zerolog.Logger, user string, err error, now time.Time) {
+func (h *Health) Failed(log zerolog.Logger, user string, err error, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	begun, waited := h.calls[user]
@@ -108,7 +109,7 @@ func (h *health) failed(log zerolog.Logger, user string, err error, now time.Tim
 	case store.DiskFull(err) && !h.full:
 		h.full = true
 		log.Error().Err(err).Msg("THE DISK IS FULL: reading has stopped until there is space; lines in the log files are not lost, and the list is still served")
-	case isLost(err) && !h.lost:
+	case IsLost(err) && !h.lost:
 		h.lost = true
 		log.Error().Err(err).Msg("the database is not what it was: reading has stopped, the list is still served; " + lostRemedy)
 	case first:
@@ -116,8 +117,8 @@ func (h *health) failed(log zerolog.Logger, user string, err error, now time.Tim
 	}
 }
 
-// recovered notes a success of someone who may have failed before.
-func (h *health) recovered(log zerolog.Logger, user string, now time.Time) {
+// Recovered notes a success of someone who may have failed before.
+func (h *Health) Recovered(log zerolog.Logger, user string, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.calls, user)
@@ -130,21 +131,21 @@ func (h *health) recovered(log zerolog.Logger, user string, now time.Time) {
 	}
 }
 
-// lostError is why the database is not what it was; nil: nobody says so.
-func (h *health) lostError() error {
+// LostError is why the database is not what it was; nil: nobody says so.
+func (h *Health) LostError() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, err := range h.failing {
-		if isLost(err) {
+		if IsLost(err) {
 			return err
 		}
 	}
 	return nil
 }
 
-// trouble is a database that is not what it was.
-func (h *health) trouble() (t trouble.Trouble, is bool) {
-	err := h.lostError()
+// Trouble is a database that is not what it was.
+func (h *Health) Trouble() (t trouble.Trouble, is bool) {
+	err := h.LostError()
 	if err == nil {
 		return t, false
 	}
@@ -153,16 +154,16 @@ func (h *health) trouble() (t trouble.Trouble, is bool) {
 	return trouble.Trouble{Since: h.since, What: "store: reading has stopped: " + err.Error(), Remedy: lostRemedy}, true
 }
 
-// unanswered gives the file in a folder whose writing has not ended for long, since when, and for how many seconds; "" and 0: there is none.
-func unanswered(dir string, now time.Time) (path string, since time.Time, waited float64) {
-	if path, since = durable.Unanswered(dir); path == "" || now.Sub(since) < slow {
+// Unanswered gives the file in a folder whose writing has not ended for long, since when, and for how many seconds; "" and 0: there is none.
+func Unanswered(dir string, now time.Time) (path string, since time.Time, waited float64) {
+	if path, since = durable.Unanswered(dir); path == "" || now.Sub(since) < Slow {
 		return "", time.Time{}, 0
 	}
 	return path, since, now.Sub(since).Seconds()
 }
 
-// HealthStatus is the state of the store.
-type HealthStatus struct {
+// Status is the state of the store.
+type Status struct {
 	OK       bool       `json:"ok"`
 	Error    string     `json:"error,omitempty"`
 	Since    *time.Time `json:"since,omitempty"`
@@ -172,21 +173,22 @@ type HealthStatus struct {
 	NoAnswer float64 `json:"no_answer_seconds,omitempty"`
 }
 
-func (h *health) status(now time.Time) HealthStatus {
-	lost := h.lostError()
+// Status is the state of the store.
+func (h *Health) Status(now time.Time) Status {
+	lost := h.LostError()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.failing) == 0 {
 		user, since, is := h.unanswered(now)
 		if !is {
-			return HealthStatus{OK: true}
+			return Status{OK: true}
 		}
 		waited := now.Sub(since)
-		return HealthStatus{OK: waited < hung, Error: fmt.Sprintf("no answer for %s to %s", waited.Round(time.Second), waits[user]), Since: &since, NoAnswer: waited.Seconds()}
+		return Status{OK: waited < hung, Error: fmt.Sprintf("no answer for %s to %s", waited.Round(time.Second), waits[user]), Since: &since, NoAnswer: waited.Seconds()}
 	}
 	since, text := h.since, h.err.Error()
 	if lost != nil {
 		text = lost.Error() + "; " + lostRemedy
 	}
-	return HealthStatus{Error: text, Since: &since, Failures: h.failures}
+	return Status{Error: text, Since: &since, Failures: h.failures}
 }

@@ -1,0 +1,69 @@
+package api
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"activedefense/store"
+)
+
+func TestABackupComesWholeOrNotAtAll(t *testing.T) {
+	s := newStage(t, nil)
+	s.block("203.0.113.1/32", store.Blocked)
+	for name, client := range map[string]*Client{"over the socket": Dial(s.socket), "in this process": s.api.Here(Caller{Name: "anna", Role: Operator})} {
+		path := filepath.Join(t.TempDir(), "backup.db")
+		f, err := os.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := client.Fetch(t.Context(), "backup", f); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		f.Close()
+		if found, err := store.CheckBackup(t.Context(), path); err != nil || found.Blocked != 1 || found.Identity != s.store.Place().Identity {
+			t.Errorf("%s: %+v, %v", name, found, err)
+		}
+	}
+	if err := s.api.Here(Caller{Name: "anna", Role: Viewer}).Fetch(t.Context(), "backup", io.Discard); err == nil {
+		t.Error("a viewer has it")
+	}
+	short := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		w.Write([]byte("SQLite format 3"))
+	}))
+	defer short.Close()
+	var got bytes.Buffer
+	toShort := &Client{At: "daemon", http: &http.Client{Transport: to{strings.TrimPrefix(short.URL, "http://")}}}
+	if err := toShort.Fetch(t.Context(), "backup", &got); err == nil || !strings.Contains(err.Error(), "did not answer to the end") {
+		t.Error(err)
+	}
+}
+
+// to sends every request to one address.
+type to struct{ address string }
+
+func (a to) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.URL.Host = a.address
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// The command works as it stands, and holds no password.
+func TestWhatBacksUpPostgreSQL(t *testing.T) {
+	for url, want := range map[string]string{
+		"postgres://activedefense:a%20secret@db.example.com:5433/activedefense?sslmode=verify-full&pool_max_conns=8": `--dbname='postgres://activedefense@db.example.com:5433/activedefense?sslmode=verify-full'`,
+		"postgres://activedefense@/activedefense?host=/run/postgresql":                                               `--dbname='postgres://activedefense@/activedefense?host=%2Frun%2Fpostgresql'`,
+		"postgres://o'neill:secret@db/x?search_path=it&password=secret":                                              `--schema='it' --dbname='postgres://o%27neill@db/x'`,
+	} {
+		got := dumpCommand(url)
+		if !strings.HasSuffix(got, want) || !strings.HasPrefix(got, "pg_dump --format=custom --file=activedefense.dump ") || strings.Contains(got, "secret") {
+			t.Errorf("%s\n got %s\nwant %s", url, got, want)
+		}
+	}
+}

@@ -1,0 +1,161 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"activedefense/agent/display"
+	"activedefense/agent/line"
+	"activedefense/config"
+	"activedefense/detect"
+	"activedefense/detect/panos"
+	"activedefense/store"
+)
+
+// ExplainedLine is one line of log, explained.
+type ExplainedLine struct {
+	Record
+	Direction string          `json:"direction"`
+	Protocol  string          `json:"protocol"`
+	Category  string          `json:"category"`
+	Client    string          `json:"client"` // that a proxy named
+	NATSrc    string          `json:"nat_src"`
+	NATSPort  uint16          `json:"nat_src_port"`
+	NATDst    string          `json:"nat_dst"`
+	NATDPort  uint16          `json:"nat_dst_port"`
+	Traffic   *SessionTraffic `json:"traffic,omitempty"` // where the log counts it
+	Repeat    uint32          `json:"repeat"`
+	OrLater   string          `json:"or_later,omitempty"` // the clock passed the time twice, and the line does not say which it was
+	Rules     []LineCounting  `json:"rules"`
+	Guard     string          `json:"guard,omitempty"`   // why the source may never be blocked
+	Blocked   string          `json:"blocked,omitempty"` // that it came while its source was blocked, and so counted for no rule
+}
+
+// SessionTraffic is what a session carried in each direction.
+type SessionTraffic struct {
+	BytesSent       uint64 `json:"bytes_sent"`
+	BytesReceived   uint64 `json:"bytes_received"`
+	PacketsSent     uint64 `json:"packets_sent"`
+	PacketsReceived uint64 `json:"packets_received"`
+}
+
+// recordOfEvent gives all but the grade, which it has as evidence for a rule, and the file, of which its line knows nothing.
+func recordOfEvent(ev *detect.Event) Record {
+	return Record{Time: ev.Time, Device: ev.Device, Src: AddrText(ev.Src), SrcPort: ev.SrcPort, SrcUser: ev.SrcUser, SrcCountry: ev.SrcCountry,
+		Dst: AddrText(ev.Dst), DstPort: ev.DstPort, DstCountry: ev.DstCountry, Action: ev.Action, Rule: ev.Rule, RuleID: ev.RuleID,
+		ThreatName: ev.ThreatName, ThreatID: ev.ThreatID, Severity: ev.Severity, Subtype: ev.Subtype, Type: ev.Type.String(),
+		Application: ev.Application, FromZone: ev.SrcZone, ToZone: ev.DstZone, SessionEndReason: ev.EndReason, Outcome: ev.Session.String()}
+}
+
+// explainedOf gives every field of an event.
+func explainedOf(ev *detect.Event) ExplainedLine {
+	out := ExplainedLine{Record: recordOfEvent(ev), Direction: ev.Direction.String(), Protocol: ev.Protocol.String(), Category: ev.Category,
+		Client: AddrText(ev.Client), NATSrc: AddrText(ev.NATSrc), NATSPort: ev.NATSrcPort, NATDst: AddrText(ev.NATDst), NATDPort: ev.NATDstPort,
+		Repeat: max(ev.Repeat, 1)}
+	if ev.Later != 0 {
+		out.OrLater = ev.Later.String()
+	}
+	if t := ev.Traffic; t.Counted {
+		out.Traffic = &SessionTraffic{t.BytesSent, t.BytesReceived, t.PacketsSent, t.PacketsReceived}
+	}
+	return out
+}
+
+// LineCounting says of a rule whether it counts a record, and how, or why not.
+type LineCounting struct {
+	Rule   string `json:"rule"`
+	Counts bool   `json:"counts"`
+	Text   string `json:"text"`
+}
+
+// LineAnswer is what GET explain gives.
+type LineAnswer struct {
+	ExplainedLine
+	Notes []string `json:"notes,omitempty"` // what could not be looked at
+}
+
+// maxLine bounds a line, as reading does.
+const maxLine = 64 << 10
+
+// explainLine parses a line as the first input would, and says which rules count it.
+func explainLine(a *API, c *call) error {
+	text := c.query.Get("line")
+	if strings.TrimSpace(text) == "" {
+		return Usagef("line is missing: give a line of log")
+	}
+	if len(text) > maxLine {
+		return Usagef("the line has %d bytes, and is read up to %d", len(text), maxLine)
+	}
+	cfg, ctx := a.opts.Config, c.r.Context()
+	in := config.Input{Format: "auto", Location: time.Local}
+	if len(cfg.Inputs) > 0 {
+		in = cfg.Inputs[0]
+	}
+	format, err := panos.ParseFormat(in.Format)
+	if err != nil {
+		return err
+	}
+	var ev detect.Event
+	err = panos.New(panos.Options{Format: format, Location: in.Location}).Parse([]byte(text), a.opts.Now(), &ev)
+	cut := errors.Is(err, detect.ErrCut)
+	if errors.Is(err, panos.ErrIgnored) {
+		return faultf(http.StatusUnprocessableEntity, "the line is ignored: %w", err)
+	}
+	if err != nil && !cut {
+		return faultf(http.StatusUnprocessableEntity, "the line cannot be parsed: %w", err)
+	}
+	if a.opts.Countries != nil {
+		line.Locate(&ev, a.opts.Countries())
+	}
+	ev.Judge()
+	out := LineAnswer{ExplainedLine: explainedOf(&ev)}
+	note := func(err error) {
+		out.Notes = append(out.Notes, fmt.Sprintf("what the firewalls said of themselves is not known here, and counts for nothing: %v", err))
+	}
+	st, missing := a.opts.Store()
+	if missing != nil {
+		note(missing)
+	} else if st != nil {
+		out.Blocked = whileBlocked(ctx, st, &ev)
+	}
+	known, knownErr := a.opts.Known(ctx)
+	if known == nil {
+		return cmp.Or(knownErr, error(faultf(http.StatusServiceUnavailable, "the daemon does not know yet what is ours")))
+	}
+	if knownErr != nil {
+		note(knownErr)
+	}
+	if err := known.Guard.CheckAddr(ev.Src); err != nil {
+		out.Guard = err.Error()
+	}
+	for _, r := range a.opts.Settings.Explain(&ev, known.Guard, known.Ours) {
+		if cut {
+			r.Text = fmt.Sprintf("%v: %v", detect.ErrCut, err)
+		}
+		out.Rules = append(out.Rules, LineCounting{r.Rule, r.Counts, r.Text})
+		out.Grade = cmp.Or(out.Grade, r.Grade.String())
+	}
+	return c.answer(http.StatusOK, out)
+}
+
+// whileBlocked says that a record came while its source was blocked, by itself or with a network; "" if it did not, as far as is known.
+func whileBlocked(ctx context.Context, st *store.Store, ev *detect.Event) string {
+	if !ev.Src.IsValid() {
+		return ""
+	}
+	entries, err := st.Covering(ctx, ev.Src)
+	if err != nil {
+		return "" // the store has nothing else to say here
+	}
+	for _, e := range entries {
+		if e.State == store.Blocked && !ev.Time.Before(e.BlockedAt) && (e.ReleasedAt.IsZero() || ev.Time.Before(e.ReleasedAt)) {
+			return fmt.Sprintf("%s was blocked from %s on (%s), and what comes from a blocked source is recorded, without a grade, and prolongs its block", detect.AddressText(e.Address), display.LocalTime(e.BlockedAt), e.Rule)
+		}
+	}
+	return ""
+}
