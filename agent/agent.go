@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,7 @@ import (
 	"activedefense/agent/members"
 	"activedefense/agent/notify"
 	"activedefense/agent/own"
+	"activedefense/agent/pace"
 	"activedefense/agent/release"
 	"activedefense/agent/state"
 	"activedefense/agent/teardown"
@@ -80,7 +82,8 @@ type Agent struct {
 	lookout  *line.Lookout
 	noticed  trouble.Memory
 	notices  *notify.Notifier
-	geo      *geo.File                        // nil when there is none
+	geo      *geo.File // nil when there is none
+	pace     *pace.Pace
 	labels   *labels.Set                      // refreshed by start, then by refreshGuard alone
 	announce loop.Wakeup                      // what may never be blocked may have changed: the others on the database are told
 	members  atomic.Pointer[members.Members]  // nil until the store was reached
@@ -133,7 +136,7 @@ func (a *Agent) prepare(ctx context.Context, opts *Options) error {
 	}
 	a.instance = instance
 	a.teardown.Push("using the state folder", func(context.Context) error { return lock.Close() })
-	a.geo = geo.Open(cfg.Geo.File, a.now)
+	a.geo, a.pace = geo.Open(cfg.Geo.File, a.now), pace.Open(filepath.Join(cfg.StateDir, pace.FileName), a.log)
 	a.labels = a.followLabels()
 	a.own.Spare(own.Listed(a.labels.Lists()))
 	a.own.Look(ctx)
@@ -160,7 +163,7 @@ func (a *Agent) prepare(ctx context.Context, opts *Options) error {
 	if a.notices, err = notify.New(notify.Options{Config: &cfg.Notify, Name: cfg.Name, Version: a.version, Logger: a.log, Now: a.now}); err != nil {
 		return err
 	}
-	return openAPI(a, opts.RuntimeDir)
+	return openAPI(a, opts.After, opts.RuntimeDir)
 }
 
 // mayBlock tells what may be blocked as far as a guard knows when it is asked.

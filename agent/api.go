@@ -16,6 +16,7 @@ import (
 	"activedefense/agent/members"
 	"activedefense/agent/own"
 	"activedefense/agent/state"
+	"activedefense/agent/web"
 	"activedefense/config"
 	"activedefense/store"
 )
@@ -37,10 +38,14 @@ func (s *Status) Sound() bool {
 	return s.Store.OK && s.Ready && !slices.ContainsFunc(s.Firewalls, func(f enforce.Status) bool { return f.Strays > 0 })
 }
 
-// openAPI opens the socket and admin.listen.
-func openAPI(a *Agent, runtimeDir string) (err error) {
+// openAPI opens the socket and admin.listen, with the page; after is the agent whose place this one takes, if any.
+func openAPI(a, after *Agent, runtimeDir string) (err error) {
+	var former *api.Server
+	if after != nil {
+		former = after.admin
+	}
 	served := api.New(api.Options{
-		Config: a.cfg, Version: a.version, Expected: Expected(a.cfg), Settings: Settings(a.cfg), Log: a.log, Now: a.now,
+		Config: a.cfg, Version: a.version, Expected: Expected(a.cfg), Settings: Settings(a.cfg), Log: a.log, Now: a.now, After: former,
 		Store: func() (*store.Store, error) {
 			if st := a.store.Load(); st != nil && a.feed.Load() != nil {
 				return st, nil
@@ -66,6 +71,7 @@ func openAPI(a *Agent, runtimeDir string) (err error) {
 		Enforced:    func() int64 { return a.feed.Load().current.Load().Version },
 		Guarded:     a.takeProtected,
 		Rate:        func() float64 { return a.stats.Rate(a.now()) },
+		Pace:        a.pace.Hours,
 		Reload: func(ctx context.Context) ([]string, time.Time, error) {
 			if a.reload == nil {
 				return nil, time.Time{}, errors.New("this program does not do that")
@@ -77,6 +83,7 @@ func openAPI(a *Agent, runtimeDir string) (err error) {
 	o := api.ServerOptions{
 		Socket: api.SocketPath(a.cfg, runtimeDir), Listen: a.cfg.Admin.Listen, NotReady: a.notReady,
 		Metrics: promhttp.HandlerFor(newMetrics(a.Status, append(append(a.stats.Collectors(), a.calls.Collectors()...), served.Collectors()...)...), promhttp.HandlerOpts{}),
+		Page:    web.New(web.Options{API: served, Name: a.cfg.Name, Tokens: a.cfg.Admin.TokensFile != "", Now: a.now}),
 	}
 	if a.cfg.Admin.TLS {
 		o.Certificate = a.list.Certificate

@@ -23,6 +23,7 @@ import (
 	"activedefense/agent/teardown"
 	"activedefense/agent/tell"
 	"activedefense/agent/trouble"
+	"activedefense/agent/uptime"
 	"activedefense/config"
 	"activedefense/store"
 )
@@ -56,6 +57,7 @@ func (e *partError) Error() string { return e.err.Error() }
 // start starts one part after the other. It returns early, without an error, when ctx ends.
 func (a *Agent) start(ctx context.Context) error {
 	a.begin("the admin interface", a.admin.Run)
+	a.begin("counting lines by the hour", func(ctx context.Context) error { return a.pace.Run(ctx, a.stats.Lines) })
 	if a.list != nil {
 		a.begin("serving the list", a.runList)
 	}
@@ -89,6 +91,10 @@ func (a *Agent) start(ctx context.Context) error {
 	a.begin("following the other agents", others.Run)
 	a.begin("tracking the state of the database", m.Run)
 	a.begin("the firewalls", func(ctx context.Context) error { return a.enforce(ctx, st) })
+	a.begin("noting how the firewalls are", (&uptime.Recorder{Store: st, Now: a.now, Log: a.log, Look: func() []store.FirewallState {
+		firewalls, policies := a.fleet.Status()
+		return uptime.StatesOf(firewalls, policies, f.paused.Load())
+	}}).Run)
 	a.begin("refreshing own addresses", func(ctx context.Context) error { return a.refreshGuard(ctx, f) })
 	releasing := &release.Releaser{Store: st, ReleaseAfter: a.cfg.Blacklist.ReleaseAfter, CaughtUp: func() bool { return a.lookout.CaughtUp(a.now()) },
 		Others: others.Waits, Standing: f.standing, MayBlock: mayBlock(a.guard.Load), Percent: releasePercent(a.cfg), Wake: f.wakeup.Wake, Log: a.log, Now: a.believed, Brake: &a.brake}

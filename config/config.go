@@ -38,6 +38,8 @@ type Config struct {
 	Admin      Admin
 	Notify     Notify
 	Firewalls  []Firewall // may be empty: the list alone is served
+
+	settings []Setting
 }
 
 // Log says what is logged and how.

@@ -46,6 +46,7 @@ func TestBuiltInDefaults(t *testing.T) {
 			AbuseIPDB: AbuseIPDB{PerDay: 1000}, Syslog: Syslog{Events: []string{}},
 		},
 	}
+	c.settings = nil
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("the defaults are\n%+v\nwant\n%+v", c, want)
 	}

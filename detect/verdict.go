@@ -64,6 +64,9 @@ type Verdict struct {
 	// Addresses are those of Source that were seen to attack, the newest first and at most 16, set by whoever has the
 	// records; empty where Source is a single address.
 	Addresses []netip.Addr
+	// Port is the one of ours that all of the evidence is about, -1 where there are several, and 0 where there is none or it is not
+	// known. It is set by whoever has the records.
+	Port int
 }
 
 // finding is the part of the window that fired a rule.

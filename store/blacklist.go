@@ -43,7 +43,8 @@ type Block struct {
 	Hold                string       // why a person has to decide; set where State is Held
 	Members             []netip.Addr // of a network, those that were seen to attack, the newest first; the first 16 are kept
 	Evidence            []Evidence   // oldest first
-	Country             string       // of its source, as the log has it; for the notice alone
+	Country             string       // of its source, as the log has it; empty: not known
+	Port                int          // of ours, that all of its evidence is about: see Entry
 	Tag                 string       // of its rule, on the firewalls beside the one of all; empty: none
 	Escalation          Escalation   // how much longer the block lasts for each time that its source returned
 
@@ -62,6 +63,8 @@ type Entry struct {
 	BlockedAt                 time.Time
 	ExpiresAt                 time.Time     // zero: release is by inactivity
 	Tag                       string        // of its rule, on the firewalls beside the one of all; empty: none
+	Country                   string        // of its source; empty: not known
+	Port                      int           // of ours, that all of its evidence is about; SeveralPorts, or 0: none, or not known
 	QuietFor                  time.Duration // longer than that of others, since its source returned; 0: as the configuration says
 	Escalation                string        // why it lasts longer than others, such as "third block within a year: 4 times the time"
 	Hits                      int64
@@ -90,13 +93,16 @@ func (e *Entry) ReleaseAt(releaseAfter time.Duration) time.Time {
 	return e.LastSeen.Add(max(releaseAfter, e.QuietFor))
 }
 
+// SeveralPorts is the port of an entry whose evidence is about more than one.
+const SeveralPorts = -1
+
 const entryColumns = `id, address, rule, reason, blocked_by, device, target, first_seen, last_seen, blocked_at, expires_at,
-	hits, seen_count, grade, state, hold, quiet_for, escalation, tag, released_at, released_by, release_reason, version`
+	hits, seen_count, grade, state, hold, quiet_for, escalation, tag, country, port, released_at, released_by, release_reason, version`
 
 func scanEntry(rows *sql.Rows, e *Entry) error {
 	return rows.Scan(&e.ID, intoPrefix{&e.Address}, &e.Rule, &e.Reason, &e.By, &e.Device, &e.Target, intoTime{&e.FirstSeen},
 		intoTime{&e.LastSeen}, intoTime{&e.BlockedAt}, intoTime{&e.ExpiresAt}, &e.Hits, &e.Count, &e.Grade, &e.State, &e.Hold,
-		intoMicroseconds{&e.QuietFor}, &e.Escalation, &e.Tag, intoTime{&e.ReleasedAt},
+		intoMicroseconds{&e.QuietFor}, &e.Escalation, &e.Tag, &e.Country, &e.Port, intoTime{&e.ReleasedAt},
 		&e.ReleasedBy, &e.ReleaseReason, &e.Version)
 }
 

@@ -37,7 +37,7 @@ func (c *change) insert(ctx context.Context, blocks []Block) (added map[netip.Pr
 	added = make(map[netip.Prefix]int64)
 	err = c.forRows(ctx, c.tx,
 		`INSERT INTO blacklist (address, rule, reason, blocked_by, device, target, first_seen, last_seen, blocked_at, expires_at,
-			hits, seen_count, grade, state, hold, version, quiet_for, escalation, tag, neighbourhood) `,
+			hits, seen_count, grade, state, hold, version, quiet_for, escalation, tag, neighbourhood, country, port) `,
 		` ON CONFLICT (address) WHERE released_at IS NULL DO NOTHING RETURNING id, address`,
 		blockTypes, rows, intoIDs(added))
 	return added, err
@@ -45,12 +45,12 @@ func (c *change) insert(ctx context.Context, blocks []Block) (added map[netip.Pr
 
 // blockTypes are those of blockRow.
 var blockTypes = []string{"cidr", "text", "text", "text", "text", "text", "timestamptz", "timestamptz", "timestamptz",
-	"timestamptz", "bigint", "bigint", "smallint", "smallint", "text", "bigint", "bigint", "text", "text", "cidr"}
+	"timestamptz", "bigint", "bigint", "smallint", "smallint", "text", "bigint", "bigint", "text", "text", "cidr", "text", "integer"}
 
 // blockRow gives the columns of a block in the order in which insert and raise name them.
 func (c *change) blockRow(b *Block) []any {
 	return []any{b.Address.String(), b.Rule, b.Reason, b.By, b.Device, b.Target, c.stamp(b.FirstSeen), c.stamp(b.LastSeen), c.stamp(b.BlockedAt),
-		c.stampOrNull(b.ExpiresAt), b.Hits, b.Count, int(b.Grade), int(b.State), b.Hold, c.version, b.quietFor.Microseconds(), b.escalation, b.Tag, b.neighbourhood()}
+		c.stampOrNull(b.ExpiresAt), b.Hits, b.Count, int(b.Grade), int(b.State), b.Hold, c.version, b.quietFor.Microseconds(), b.escalation, b.Tag, b.neighbourhood(), b.Country, b.Port}
 }
 
 // intoIDs takes in the ids of entries, by address.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"net/netip"
 	"slices"
 	"time"
@@ -207,4 +208,55 @@ func bit(b bool) int {
 		return 1
 	}
 	return 0
+}
+
+// A FirewallState is how a firewall was seen to be, for as long as somebody looked.
+type FirewallState struct {
+	Firewall     string
+	State        string
+	Began, Until time.Time
+}
+
+// keepStates is how long NoteStates keeps what it noted: a year and a month, to compare a month with the one a year ago.
+const keepStates = 400 * 24 * time.Hour
+
+// NoteStates notes how this instance's firewalls are at that time; Began and Until count for nothing. A state that was noted at most gap before has gone on, or ended now;
+// what is older ended when it was noted last, and until now is not known.
+func (n *enforced) NoteStates(ctx context.Context, at time.Time, gap time.Duration, states []FirewallState) error {
+	now, recent := n.stamp(at), n.stamp(at.Add(-gap))
+	return n.update(ctx, "note how the firewalls are", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		for _, s := range states {
+			firewall, state := clean(s.Firewall), clean(s.State)
+			var went string
+			err := tx.QueryRowContext(ctx, `UPDATE firewall_states SET until = CASE WHEN until > $1 THEN until ELSE $1 END WHERE agent = $2 AND firewall = $3 AND until >= $4
+				AND began = (SELECT max(began) FROM firewall_states WHERE agent = $2 AND firewall = $3) RETURNING state`, now, n.self, firewall, recent).Scan(&went)
+			if err == nil && went == state {
+				continue
+			}
+			if err != nil && !errors.Is(err, sql.ErrNoRows) {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, `DELETE FROM firewall_states WHERE agent = $1 AND until < $2`, n.self, n.stamp(at.Add(-keepStates))); err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, `INSERT INTO firewall_states (agent, firewall, began, until, state) VALUES ($1, $2, $3, $3, $4)
+				ON CONFLICT (agent, firewall, began) DO UPDATE SET state = excluded.state`, n.self, firewall, now, state); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// States calls fn for how all agents' firewalls were seen to be from since on and before until, by firewall, then in the order of time.
+func (n *enforced) States(ctx context.Context, since, until time.Time, fn func(*FirewallState) error) error {
+	return n.view(ctx, "read how the firewalls were", func(ctx context.Context, tx *sql.Tx) error {
+		return forEach(ctx, tx, func(rows *sql.Rows) error {
+			var s FirewallState
+			if err := rows.Scan(&s.Firewall, &s.State, intoTime{&s.Began}, intoTime{&s.Until}); err != nil {
+				return err
+			}
+			return fn(&s)
+		}, `SELECT firewall, state, began, until FROM firewall_states WHERE until >= $1 AND began < $2 ORDER BY firewall, began, agent`, n.stamp(since), n.stamp(until))
+	})
 }

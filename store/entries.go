@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"math"
@@ -127,6 +128,20 @@ func (l *blacklist) Entries(ctx context.Context, f EntryFilter, fn func(*Entry) 
 	}
 }
 
+// Began calls fn with when each block began, from a time on and whether it was released since or not, in no order. What is held or observed is
+// no block.
+func (l *blacklist) Began(ctx context.Context, since time.Time, fn func(time.Time) error) error {
+	return l.view(ctx, "read when blocks began", func(ctx context.Context, tx *sql.Tx) error {
+		return forEach(ctx, tx, func(rows *sql.Rows) error {
+			var at time.Time
+			if err := rows.Scan(intoTime{&at}); err != nil {
+				return err
+			}
+			return fn(at)
+		}, `SELECT blocked_at FROM blacklist WHERE state = $1 AND blocked_at >= $2`, int(Blocked), l.stamp(since))
+	})
+}
+
 // Rules gives the rules that entries have or had, in order of their names.
 func (l *blacklist) Rules(ctx context.Context) (rules []string, err error) {
 	err = l.view(ctx, "read the rules of the blacklist", func(ctx context.Context, tx *sql.Tx) error {
@@ -236,4 +251,108 @@ func (l *blacklist) NeighbourhoodsReleased(ctx context.Context) (times map[netip
 			RuleNeighbourhood, ByDetector)
 	})
 	return times, err
+}
+
+// A Tally is how many blocks have a value.
+type Tally struct {
+	Value  string
+	Blocks int64
+}
+
+// A SourceTally is what is known of a source that was blocked.
+type SourceTally struct {
+	Address netip.Prefix
+	Country string // as its last block has it
+	Rule    string // of the last block
+	Blocks  int64
+	Hits    int64 // records of it while it was blocked, and those that led to it
+	Last    time.Time
+}
+
+// Counts is what became of blocks within a time. Lists have the most first, and not all values where there are many.
+type Counts struct {
+	Blocks, Sources, Hits    int64 // that began in that time: blocks, distinct addresses and networks, records of them
+	Released, ByHand         int64 // that ended in it, and those of them that a person ended
+	Standing, Held, Observed int64 // now, whenever they began
+	Rules, Countries, Ports  []Tally
+	Devices                  []Tally // firewalls as the log names them
+	Days                     []Tally // of UTC, as 2006-01-02, in their order; those with blocks
+	Top                      []SourceTally
+}
+
+// Count counts the blocks that began from since on and before until, at most so many values of a list (days aside).
+func (l *blacklist) Count(ctx context.Context, since, until time.Time, most int) (c Counts, err error) {
+	day := `blocked_at / 86400000000`
+	if l.kind == kindPostgres {
+		day = `CAST(floor(extract(epoch FROM blocked_at) / 86400) AS bigint)`
+	}
+	from, to := l.stamp(since), l.stamp(until)
+	const within = ` FROM blacklist WHERE state = 0 AND blocked_at >= $1 AND blocked_at < $2`
+	err = l.view(ctx, "count blocks", func(ctx context.Context, tx *sql.Tx) error {
+		c = Counts{}
+		if err := l.countAll(ctx, tx, &c, within, from, to); err != nil {
+			return err
+		}
+		for _, list := range []struct {
+			to     *[]Tally
+			column string
+		}{{&c.Rules, "rule"}, {&c.Countries, "country"}, {&c.Ports, "CAST(port AS text)"}, {&c.Devices, "device"}} {
+			err := forEach(ctx, tx, func(rows *sql.Rows) error {
+				var t Tally
+				err := rows.Scan(&t.Value, &t.Blocks)
+				*list.to = append(*list.to, t)
+				return err
+			}, `SELECT `+list.column+`, count(*)`+within+` GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT $3`, from, to, most)
+			if err != nil {
+				return err
+			}
+			slices.SortFunc(*list.to, func(a, b Tally) int { return cmp.Or(cmp.Compare(b.Blocks, a.Blocks), cmp.Compare(a.Value, b.Value)) }) // databases differ in how they order texts
+		}
+		err := forEach(ctx, tx, func(rows *sql.Rows) error {
+			var n int64
+			var t Tally
+			err := rows.Scan(&n, &t.Blocks)
+			t.Value = time.Unix(n*86400, 0).UTC().Format(time.DateOnly)
+			c.Days = append(c.Days, t)
+			return err
+		}, `SELECT `+day+`, count(*)`+within+` GROUP BY 1 ORDER BY 1`, from, to)
+		if err != nil {
+			return err
+		}
+		return forEach(ctx, tx, func(rows *sql.Rows) error {
+			var t SourceTally
+			err := rows.Scan(intoPrefix{&t.Address}, &t.Blocks, &t.Hits, intoTime{&t.Last}, &t.Country, &t.Rule)
+			c.Top = append(c.Top, t)
+			return err
+		}, `SELECT t.address, t.blocks, t.hits, t.last, b.country, b.rule FROM (SELECT address, count(*) AS blocks, CAST(sum(hits) AS bigint) AS hits,
+			max(last_seen) AS last, max(id) AS id`+within+` GROUP BY address ORDER BY 3 DESC, 5 LIMIT $3) AS t JOIN blacklist AS b ON b.id = t.id ORDER BY t.hits DESC, t.id`, from, to, most)
+	})
+	return c, err
+}
+
+// countAll counts what needs no list.
+func (l *blacklist) countAll(ctx context.Context, tx *sql.Tx, c *Counts, within string, from, to any) error {
+	err := tx.QueryRowContext(ctx, `SELECT count(*), count(DISTINCT address), CAST(coalesce(sum(hits), 0) AS bigint)`+within, from, to).Scan(&c.Blocks, &c.Sources, &c.Hits)
+	if err != nil {
+		return err
+	}
+	err = tx.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(CASE WHEN released_by IN ($3, $4) THEN 0 ELSE 1 END), 0) FROM blacklist
+		WHERE state = 0 AND released_at >= $1 AND released_at < $2`, from, to, ByDetector, ByLabelFile).Scan(&c.Released, &c.ByHand)
+	if err != nil {
+		return err
+	}
+	return forEach(ctx, tx, func(rows *sql.Rows) error {
+		var state State
+		var n int64
+		err := rows.Scan(&state, &n)
+		switch state {
+		case Blocked:
+			c.Standing = n
+		case Held:
+			c.Held = n
+		case Observed:
+			c.Observed = n
+		}
+		return err
+	}, `SELECT state, count(*) FROM blacklist WHERE released_at IS NULL GROUP BY state`)
 }

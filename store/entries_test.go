@@ -256,3 +256,22 @@ func TestWhichNetworkASourceIsCountedIn(t *testing.T) {
 		}
 	}
 }
+
+// Blocks are given with when they began, released ones too; what is held or observed is none.
+func TestBeganGivesBlocks(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		s, at := db.open("one"), noon()
+		held := block("203.0.113.4", at)
+		held.State = Held
+		commit(t, s, &Batch{Blocks: []Block{block("203.0.113.1", at.Add(-time.Microsecond)), block("203.0.113.2", at), block("203.0.113.3", at.Add(time.Hour)), held}})
+		_, err := s.Release(t.Context(), prefix("203.0.113.2"), ByOperator, "", at)
+		must(t, err)
+		began := map[string]int{}
+		at = at.Add(time.Second) // a block begins a second after it was first seen
+		must(t, s.Began(t.Context(), at, func(b time.Time) error {
+			began[b.Sub(at).String()]++
+			return nil
+		}))
+		equal(t, "began", began, map[string]int{"0s": 1, "1h0m0s": 1})
+	})
+}

@@ -93,7 +93,7 @@ func (c *change) raise(ctx context.Context, blocks []Block) (raised map[netip.Pr
 			last_seen = CASE WHEN t.column8 > last_seen THEN t.column8 ELSE last_seen END,
 			blocked_at = t.column9, expires_at = t.column10, hits = hits + t.column11, seen_count = t.column12, grade = t.column13,
 			state = t.column14, hold = CASE WHEN t.column15 = '' THEN hold ELSE t.column15 END, version = t.column16, quiet_for = t.column17, escalation = t.column18,
-			tag = t.column19, neighbourhood = t.column20 FROM (`,
+			tag = t.column19, neighbourhood = t.column20, country = t.column21, port = t.column22 FROM (`,
 		`) AS t WHERE address = t.column1 AND released_at IS NULL AND state > t.column14 RETURNING id, address`,
 		blockTypes, rows, intoIDs(raised))
 	if err != nil {

@@ -23,6 +23,7 @@ import (
 	"activedefense/agent/loop"
 	"activedefense/agent/members"
 	"activedefense/agent/own"
+	"activedefense/agent/pace"
 	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/store"
@@ -52,6 +53,7 @@ type Options struct {
 	Changed  func()                  // the blacklist was changed; nil: nobody waits for that
 	Enforced func() int64            // the version of the blacklist that is in force
 	Rate     func() float64          // lines a second
+	Pace     func() []pace.Hour      // lines by the hour
 	// Guarded takes over what is never blocked from the database now; nil: nobody keeps it.
 	Guarded func(context.Context) error
 	// Lookup resolves names on the allow-list; nil: as this host does.
@@ -64,6 +66,8 @@ type Options struct {
 	Sound func() (identity string, sound bool)
 	// Registering are the firewalls on which the agent registers addresses.
 	Registering func() []string
+	// After is the server of an agent whose place this one's takes: who signed in there stays so. nil: there was none.
+	After *Server
 
 	Log zerolog.Logger
 	Now func() time.Time // nil: time.Now
@@ -110,6 +114,9 @@ func personName(name string) string {
 
 // An API answers. It is safe for concurrent use.
 type API struct {
+	// Sessions are those of browsers, for the page.
+	Sessions *Sessions
+
 	opts   Options
 	mux    *http.ServeMux
 	tokens *tokens
@@ -164,7 +171,7 @@ func New(o Options) *API {
 	for _, why := range []string{whyToken, whyRole, whySite, whyCrowded} {
 		a.refused.WithLabelValues(why)
 	}
-	a.tokens = newTokens(a)
+	a.tokens, a.Sessions = newTokens(a), newSessions(a, o.After)
 	for i := range routes {
 		r := &routes[i]
 		a.mux.HandleFunc(r.method+" "+Prefix+r.path, func(w http.ResponseWriter, q *http.Request) { a.serve(r, w, q) })

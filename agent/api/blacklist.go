@@ -58,11 +58,19 @@ func (a *API) listBlacklist(c *call) error {
 		return err
 	}
 	rest.Labelled = len(a.opts.Config.Labels) > 0
+	offset, err := numberOf(c.query, "offset", "entries to pass over", 0)
+	if err != nil {
+		return err
+	}
 	after, limit, matches := a.opts.Config.Blacklist.ReleaseAfter, filter.Limit, matching(c.query.Get("q"))
 	filter.Limit = 0
 	out := c.newList("entries")
 	err = st.Entries(ctx, filter, func(e *store.Entry) error {
 		if !matches(e) {
+			return nil
+		}
+		if offset > 0 {
+			offset--
 			return nil
 		}
 		if err := out.add(Entry{explain.NewBlacklistEntry(e, after), lookup(e.Address)}); err != nil {

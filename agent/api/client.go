@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -207,6 +208,31 @@ func readList[T any](ctx context.Context, c *Client, body io.Reader, field strin
 		}
 	}
 	return err
+}
+
+// mostEvent bounds one event.
+const mostEvent = 1 << 20
+
+// Events gives what happens from now on, each with its name and its JSON, until ctx ends, the daemon does, or each gives an error.
+func (c *Client) Events(ctx context.Context, each func(name string, data []byte) error) error {
+	response, err := c.ask(ctx, http.MethodGet, "events", nil, nil)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	lines := bufio.NewScanner(response.Body)
+	lines.Buffer(nil, mostEvent)
+	name := ""
+	for lines.Scan() {
+		if text, is := bytes.CutPrefix(lines.Bytes(), []byte("event: ")); is {
+			name = string(text)
+		} else if data, is := bytes.CutPrefix(lines.Bytes(), []byte("data: ")); is {
+			if err := each(name, data); err != nil {
+				return err
+			}
+		}
+	}
+	return c.broken(cmp.Or(lines.Err(), io.ErrUnexpectedEOF))
 }
 
 // Escape is an address or a name as it stands in a path.

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"io"
 	"net"
@@ -33,6 +34,7 @@ type stage struct {
 	cfg    *config.Config
 	store  *store.Store
 	api    *API
+	server *Server
 	socket string
 	addr   string
 	paused atomic.Int64 // wrong tokens that were slowed
@@ -81,7 +83,7 @@ func newStage(t *testing.T, change func(*Options)) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.addr = server.Addr().String()
+	s.addr, s.server = server.Addr().String(), server
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- server.Run(ctx) }()
@@ -148,6 +150,11 @@ func dialAs(path string, who identity) (net.Conn, error) {
 		return nil, err
 	}
 	return net.FileConn(f)
+}
+
+// tokenOf is the token "token of NAME".
+func tokenOf(name, role string) *config.Token {
+	return &config.Token{Name: name, Role: role, Sum: sha256.Sum256([]byte("token of " + name))}
 }
 
 // reply is an answer.

@@ -63,19 +63,24 @@ func ParseTime(name, text string, now time.Time) (time.Time, error) {
 
 // limitOf reads how many of what there may be at most.
 func limitOf(q url.Values, what string, preset int) (int, error) {
-	text := q.Get("limit")
+	return numberOf(q, "limit", what+", or 0 for all", preset)
+}
+
+// numberOf reads a number of what a fault says.
+func numberOf(q url.Values, name, what string, preset int) (int, error) {
+	text := q.Get(name)
 	if text == "" {
 		return preset, nil
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 0 {
-		return 0, Usagef("limit %q: give the number of %s, or 0 for all", text, what)
+		return 0, Usagef("%s %q: give the number of %s", name, text, what)
 	}
 	return n, nil
 }
 
 // recordParams are the parameters of a search for records. Of those that are said to take several, each value stands for itself.
-const recordParams = "since until src dst src_port dst_port src_country dst_country user severity device action type subtype rule threat_id application zone end_reason outcome grade file limit within"
+const recordParams = "since until src dst src_port dst_port src_country dst_country user severity device action type subtype rule threat_id application zone end_reason outcome grade file limit offset within"
 
 // Defaults of a search for records.
 const (

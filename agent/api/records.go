@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"math"
 	"net/netip"
 	"time"
 
@@ -76,19 +77,31 @@ func (a *API) searchRecords(c *call) error {
 	if err != nil {
 		return err
 	}
+	offset, err := numberOf(c.query, "offset", "records to pass over", 0)
+	if err != nil {
+		return err
+	}
 	st, err := a.reading()
 	if err != nil {
 		return err
 	}
+	if filter.Limit > 0 {
+		filter.Limit += min(offset, math.MaxInt-filter.Limit)
+	}
 	ctx := c.r.Context()
-	out := c.newList("records")
-	err = st.Records(ctx, filter, func(r *store.Record) error { return out.add(RecordOf(r)) })
+	out, seen := c.newList("records"), 0
+	err = st.Records(ctx, filter, func(r *store.Record) error {
+		if seen++; seen <= offset {
+			return nil
+		}
+		return out.add(RecordOf(r))
+	})
 	rest := Searched{Stopped: errors.Is(err, store.ErrStopped), Firewalls: enforce.Names(a.opts.Config)}
 	if rest.Stopped {
 		return out.end(rest, nil)
 	}
 	if err == nil {
-		rest.Unseen = unseen(ctx, st, perhapsSlips(filter, out.n > 0))
+		rest.Unseen = unseen(ctx, st, perhapsSlips(filter, seen > 0))
 	}
 	return out.end(rest, err)
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"activedefense/agent/enforce"
+	"activedefense/agent/report"
 	"activedefense/agent/state"
 	"activedefense/detect"
 	"activedefense/firewall/policy"
@@ -60,6 +62,55 @@ func listHistory(a *API, c *call) error {
 		return out.add(Change{x.Time.UTC().Format(time.RFC3339Nano), x.Action, cmp.Or(x.Subject, detect.AddressText(x.Address)), x.By, x.Reason})
 	})
 	return out.end(struct{}{}, err)
+}
+
+const (
+	// DefaultReport is how far back a report goes where nothing else is said, and mostReport how far at most.
+	DefaultReport = "30d"
+	mostReport    = 3660 * 24 * time.Hour
+)
+
+// reportTypes are the formats of a report.
+var reportTypes = map[string]string{"json": "application/json", "text": "text/plain; charset=utf-8", "csv": "text/csv; charset=utf-8", "html": "text/html; charset=utf-8"}
+
+// makeReport accounts for what was done from then until now.
+func makeReport(a *API, c *call) error {
+	now, format := a.opts.Now(), cmp.Or(c.query.Get("format"), "json")
+	if reportTypes[format] == "" {
+		return Usagef("format %q: the formats are json, %s", format, strings.Join(report.Formats, ", "))
+	}
+	text := cmp.Or(c.query.Get("since"), DefaultReport)
+	since, err := ParseTime("since", text, now)
+	if err != nil {
+		return err
+	}
+	if !since.Before(now) || now.Sub(since) > mostReport {
+		return Usagef("since %q: a report is of the past, and of at most ten years", text)
+	}
+	st, err := a.reading()
+	if err != nil {
+		return err
+	}
+	maker := report.New(since, now)
+	counts, err := st.Count(c.r.Context(), since, now, report.Most)
+	if err != nil {
+		return err
+	}
+	maker.Count(&counts)
+	err = st.States(c.r.Context(), since, now, func(s *store.FirewallState) error {
+		maker.State(s)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if format == "json" {
+		return c.answer(http.StatusOK, maker.Report())
+	}
+	c.w.Header().Set("Content-Type", reportTypes[format])
+	c.w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox")
+	_ = maker.Report().Write(c.w, format) // the client has gone
+	return nil
 }
 
 // Verifying is what POST verify takes.

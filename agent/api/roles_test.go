@@ -1,11 +1,9 @@
 package api
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -59,16 +57,7 @@ func asked(r *route) (path, body string) {
 func TestEveryRouteHasItsRole(t *testing.T) {
 	s := newStage(t, nil)
 	s.block("203.0.113.1/32", store.Blocked)
-	tokens := filepath.Join(s.dir, "tokens")
-	var lines []string
-	for name, role := range map[string]string{"reader": config.RoleViewer, "anna": config.RoleOperator} {
-		token := config.Token{Name: name, Role: role, Sum: sha256.Sum256([]byte("token of " + name))}
-		lines = append(lines, token.Line()+"\n")
-	}
-	if err := os.WriteFile(tokens, []byte(strings.Join(lines, "")), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	withTokens := newStage(t, func(o *Options) { o.Config.Admin.TokensFile = tokens })
+	withTokens, _ := withTokens(t, nil)
 	withTokens.block("203.0.113.1/32", store.Blocked)
 	bearer := func(name string) []string { return []string{"Authorization", "Bearer token of " + name} }
 	allowed := func(r reply) bool {

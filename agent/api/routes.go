@@ -31,7 +31,7 @@ type route struct {
 }
 
 var routes = []route{
-	{method: "GET", path: "blacklist", role: Viewer, params: "q rule state device since limit", handle: (*API).listBlacklist, reads: true},
+	{method: "GET", path: "blacklist", role: Viewer, params: "q rule state device since limit offset", handle: (*API).listBlacklist, reads: true},
 	{method: "POST", path: "blacklist", role: Operator, handle: (*API).addBlock},
 	{method: "DELETE", path: "blacklist", role: Operator, handle: (*API).removeBlocks},
 	{method: "POST", path: "blacklist/import", role: Operator, handle: (*API).importBlocks},
@@ -45,8 +45,11 @@ var routes = []route{
 	{method: "DELETE", path: "allow/{entry}", role: Operator, params: "reason", handle: (*API).disallow},
 	{method: "GET", path: "records", role: Viewer, params: recordParams, handle: (*API).searchRecords, reads: true},
 	{method: "GET", path: "history", role: Viewer, params: "address since limit", handle: listHistory, reads: true},
+	{method: "GET", path: "report", role: Viewer, params: "since format", handle: makeReport, reads: true},
 	{method: "GET", path: "explain", role: Viewer, params: "line", handle: explainLine},
 	{method: "GET", path: "status", role: Viewer, handle: (*API).status},
+	{method: "GET", path: "activity", role: Viewer, handle: activity},
+	{method: "GET", path: "settings", role: Viewer, handle: settings},
 	{method: "GET", path: "members", role: Viewer, handle: (*API).listMembers},
 	{method: "DELETE", path: "members/{name}", role: Operator, handle: (*API).forgetMember},
 	{method: "GET", path: "events", role: Viewer, live: true, handle: (*API).events},
@@ -141,8 +144,7 @@ func crowded(a *API, format string, n int) error {
 // admit tells why a request may not be made; nil: it may.
 func (a *API) admit(route *route, c *call) error {
 	r := c.r
-	if err := sameSite(r); err != nil {
-		a.refused.WithLabelValues(whySite).Inc()
+	if err := sameSite(a, r); err != nil {
 		return err
 	}
 	if kind := r.Header.Get("Content-Type"); r.Method != http.MethodGet && (kind != "" || r.ContentLength != 0) {
@@ -180,8 +182,17 @@ func (a *API) lacks(route *route, who Caller) error {
 	return faultf(http.StatusForbidden, "the token %s is a %s's, and this takes an %s's: activedefense token add NAME %[3]s", who.Name, who.Role, route.role)
 }
 
-// sameSite refuses what a page of another site has a browser ask. Other programs send neither header.
-func sameSite(r *http.Request) error {
+// sameSite refuses what a page of another site has a browser ask, and counts it.
+func sameSite(a *API, r *http.Request) error {
+	err := ofThisSite(r)
+	if err != nil {
+		a.refused.WithLabelValues(whySite).Inc()
+	}
+	return err
+}
+
+// ofThisSite tells what shows that a page of another site has a browser ask. Other programs send neither header.
+func ofThisSite(r *http.Request) error {
 	if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
 		return faultf(http.StatusForbidden, "the request comes from a page of another site")
 	}

@@ -23,6 +23,7 @@ type ServerOptions struct {
 	Listen   string // host:port; "": there is none
 	NotReady func() []string
 	Metrics  http.Handler
+	Page     http.Handler // what else is asked for on Listen; nil: nothing
 	// Certificate is what Listen is served with; nil: in the clear.
 	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 }
@@ -199,6 +200,9 @@ func (s *Server) Handler() http.Handler {
 		_ = encodeIndented(w, s.api.opts.Status()) // an error means that the client has gone
 	})))
 	mux.Handle(Prefix, s.api)
+	if s.opts.Page != nil {
+		mux.Handle("/", s.opts.Page)
+	}
 	return bounded(mux)
 }
 

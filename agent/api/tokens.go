@@ -64,10 +64,16 @@ func (t *tokens) current() []config.Token {
 	return t.list
 }
 
-// caller tells who asks: by the socket or the process, else by a token; without admin.tokens_file whoever asks on loopback may read.
+// caller tells who asks: by the socket or the process, else by a token, and a request that only reads by a session too; without
+// admin.tokens_file whoever asks on loopback may read.
 func (t *tokens) caller(r *http.Request, reads bool) (Caller, error) {
 	if c, ok := r.Context().Value(callerKey{}).(Caller); ok {
 		return c, nil
+	}
+	if reads && r.Header.Get("Authorization") == "" {
+		if s, ok := t.api.Sessions.Of(r); ok {
+			return s.Caller, nil
+		}
 	}
 	if t.api.opts.Config.Admin.TokensFile == "" {
 		if !onLoopback(r) {
@@ -79,15 +85,36 @@ func (t *tokens) caller(r *http.Request, reads bool) (Caller, error) {
 	return t.bearer(r)
 }
 
-// bearer tells whose token a request carries. All are compared, each in the same time whatever it is.
+// bearer tells whose token a request carries.
 func (t *tokens) bearer(r *http.Request) (Caller, error) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
 		t.api.refused.WithLabelValues(whyToken).Inc()
 		return Caller{}, faultf(http.StatusUnauthorized, "this takes a token, sent as Authorization: Bearer TOKEN; activedefense token add makes one")
 	}
-	sum := sha256.Sum256([]byte(strings.TrimSpace(token)))
-	var found Caller
+	_, who, err := t.known(r, token)
+	return who, err
+}
+
+// known tells whose a token is. One that is nobody's is slowed.
+func (t *tokens) known(r *http.Request, token string) (sum [sha256.Size]byte, who Caller, err error) {
+	sum = sha256.Sum256([]byte(strings.TrimSpace(token)))
+	if who = t.who(sum); who.Role != Nobody {
+		return sum, who, nil
+	}
+	t.api.refused.WithLabelValues(whyToken).Inc()
+	select {
+	case t.slowed <- struct{}{}:
+		defer func() { <-t.slowed }()
+		t.api.opts.Pause(r.Context(), slowed)
+	default:
+		return sum, Caller{}, faultf(http.StatusTooManyRequests, "too many wrong tokens come at a time")
+	}
+	return sum, Caller{}, faultf(http.StatusUnauthorized, "there is no such token")
+}
+
+// who tells whose token has a sum; Nobody: none has. All are compared, each in the same time whatever it is.
+func (t *tokens) who(sum [sha256.Size]byte) (found Caller) {
 	for _, known := range t.current() {
 		if subtle.ConstantTimeCompare(sum[:], known.Sum[:]) == 1 {
 			found = Caller{Name: known.Name, Role: Viewer}
@@ -96,18 +123,7 @@ func (t *tokens) bearer(r *http.Request) (Caller, error) {
 			}
 		}
 	}
-	if found.Role != Nobody {
-		return found, nil
-	}
-	t.api.refused.WithLabelValues(whyToken).Inc()
-	select {
-	case t.slowed <- struct{}{}:
-		defer func() { <-t.slowed }()
-		t.api.opts.Pause(r.Context(), slowed)
-	default:
-		return Caller{}, faultf(http.StatusTooManyRequests, "too many wrong tokens come at a time")
-	}
-	return Caller{}, faultf(http.StatusUnauthorized, "there is no such token")
+	return found
 }
 
 // onLoopback tells whether a request came to a loopback address and for a loopback name, so that no page of another site that had its

@@ -42,6 +42,7 @@ type access struct {
 	device *xmlapi.Device
 	file   *keyFile // nil: its key is in none
 	login  bool     // with user name and password
+	others bool     // its key is that of the other member of its pair
 	now    func() time.Time
 
 	mu      sync.Mutex
@@ -134,6 +135,7 @@ func (a *access) look(log zerolog.Logger) bool {
 
 // of puts into an expectation what is known of the key.
 func (a *access) of(want policy.Expectation) policy.Expectation {
+	want.OthersKey = a.others
 	if want.KeyRenewed = a.login; a.file != nil {
 		if want.KeyFile = a.file.path; !xmlapi.KeyRefused(a.device) {
 			want.KeyMade = a.file.written()

@@ -35,6 +35,7 @@ func newDevices(version string, calls *Calls, now func() time.Time) *devices {
 func (d *devices) member(fw config.Firewall, name, url string) (*xmlapi.Device, error) {
 	path, key := keyFileOf(fw, name)
 	way := &access{name: name, login: key == "", now: d.now}
+	way.others = fw.PeerURL != "" && name == peerName(fw) && !way.login && fw.PeerAPIKeyFile == ""
 	options := xmlapi.Options{
 		Name: name, URL: url, Target: fw.Target, VSys: fw.VSys,
 		APIKey: key.Reveal(), Username: fw.Username, Password: fw.Password.Reveal(),

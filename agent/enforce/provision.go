@@ -78,12 +78,32 @@ func Provision(ctx context.Context, cfg *config.Config, opts ProvisionOptions) (
 	return slices.Concat(steps...), errors.Join(failed...)
 }
 
-func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, members []*xmlapi.Device, open *devices, opts ProvisionOptions) ([]policy.Step, error) {
+// planned is the member of a pair for which a plan is made: the active one. A passive one that is reached through a Panorama by an entry of its own
+// gets a plan, too, for what only Panorama can change.
+func planned(ctx context.Context, members []*xmlapi.Device) (*xmlapi.Device, error) {
 	device, err := xmlapi.Active(ctx, members...)
+	if xmlapi.Kind(err) == xmlapi.KindPassive && members[0].ThroughPanorama() {
+		return members[0], nil
+	}
+	return device, err
+}
+
+// peerOf is the other member of a pair; nil: there is none.
+func peerOf(device *xmlapi.Device, members []*xmlapi.Device) *xmlapi.Device {
+	i := slices.IndexFunc(members, func(m *xmlapi.Device) bool { return m != device })
+	if i < 0 {
+		return nil
+	}
+	return members[i]
+}
+
+func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, members []*xmlapi.Device, open *devices, opts ProvisionOptions) ([]policy.Step, error) {
+	device, err := planned(ctx, members)
 	if err != nil {
 		return nil, err
 	}
 	want := opts.Expected.of(cfg, fw, nil, nil, time.Now())
+	want.Peer = peerOf(device, members)
 	want.MayProvision, want.Adopt, want.Admin, want.CommitAlone = true, opts.Adopt, fw.CommitAdmin, opts.Commit && !opts.Apply
 	if !opts.Remove && want.ListURL != "" && want.CA == nil && opts.Expected.CA != "" {
 		return nil, fmt.Errorf("cannot read the list's CA from %s: start the daemon once to create it, then run this as the daemon's user or as root",
@@ -159,9 +179,10 @@ func (p provisioning) excuse(ctx context.Context, plan *policy.Plan) {
 		if err != nil {
 			continue
 		}
-		device, err := xmlapi.Active(ctx, members...)
+		device, err := planned(ctx, members)
 		if err == nil {
 			want := p.opts.Expected.of(p.cfg, fw, nil, nil, time.Now())
+			want.Peer = peerOf(device, members)
 			want.MayProvision, want.Adopt, want.CommitAlone, want.Admin = true, p.opts.Adopt, true, cmp.Or(fw.CommitAdmin, p.want.Admin)
 			var other policy.Plan
 			if other, err = p.planFor(ctx, device, want); err == nil {
@@ -196,6 +217,9 @@ func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.
 		}
 	}
 	if p.opts.Apply && p.opts.Commit {
+		if err := plan.MayWriteAlone(p.device); err != nil {
+			return plan.Steps, err
+		}
 		admin := cmp.Or(p.fw.CommitAdmin, plan.Ourselves)
 		if plan.Panorama != nil {
 			admin = cmp.Or(admin, plan.Panorama.Ourselves)
@@ -257,6 +281,10 @@ func (p provisioning) commit(ctx context.Context, plan policy.Plan) error {
 	}
 	if err := plan.MayTakeAlong(p.device); err != nil {
 		return err
+	}
+	if plan.Standby != "" {
+		p.tell("nothing is committed on this member of the HA pair, which is passive: it gets what is committed on the active one")
+		return nil
 	}
 	if plan.OthersAlone() {
 		p.tell("nothing of ours to commit")

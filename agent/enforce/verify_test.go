@@ -34,6 +34,19 @@ func block(t *testing.T, st *store.Store, address string, ago time.Duration) {
 	}
 }
 
+// An API key that the other member of a pair has made, and this one refuses, is not mended by a new one.
+func TestAKeyThatThePeerRefusesIsNotMendedByANewOne(t *testing.T) {
+	l := newPolicyLab(t)
+	one := l.add("pair", firewall.ModeTag, panosim.Options{})
+	other := startSim(t, panosim.Options{Admin: "svc", APIKey: "another", Serial: "007000000000002"})
+	panosim.Pair(one, other, panosim.PairOptions{})
+	l.cfg.Firewalls[0].PeerURL, l.cfg.Firewalls[0].CA = other.URL(), slices.Concat(one.CA(), other.CA())
+	checks, err := Verify(t.Context(), l.cfg, VerifyOptions{Expected: l.opts.Expected})
+	if c := found(checks, "pair (peer)", policy.CheckAPI); err != nil || c.Result != policy.ResultFail || !strings.Contains(c.Remedy, "for peer_api_key_file: the key is the other member's") || !strings.Contains(c.Remedy, "username and password_file") {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
 // All firewalls are looked at, one that is away too, and told of in the order of the configuration.
 func TestVerifyLooksAtEveryFirewallInOrder(t *testing.T) {
 	l := newPolicyLab(t)

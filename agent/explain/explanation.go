@@ -35,7 +35,9 @@ type BlacklistEntry struct {
 	Escalation    string     `json:"escalation,omitempty"` // why it lasts longer than others
 	Tag           string     `json:"tag,omitempty"`        // of its rule, on firewalls of mode dynamic-tag
 	Target        string     `json:"target,omitempty"`
-	Expires       bool       `json:"expires"` // released at release_at whatever it does
+	Country       string     `json:"country,omitempty"` // of its source, as the log or geo.file has it
+	Port          int        `json:"port,omitempty"`    // of ours, that all of its evidence is about; -1: several
+	Expires       bool       `json:"expires"`           // released at release_at whatever it does
 	ReleasedAt    *time.Time `json:"released_at,omitempty"`
 	ReleasedBy    string     `json:"released_by,omitempty"`
 	ReleaseReason string     `json:"release_reason,omitempty"`
@@ -49,7 +51,7 @@ func NewBlacklistEntry(e *store.Entry, releaseAfter time.Duration) BlacklistEntr
 	out := BlacklistEntry{
 		Address: detect.AddressText(e.Address), Rule: e.Rule, Reason: e.Reason, FirstSeen: e.FirstSeen, LastSeen: e.LastSeen,
 		Device: e.Device, Hits: e.Hits, By: e.By, BlockedAt: e.BlockedAt, Escalation: e.Escalation, Tag: e.Tag,
-		Grade: e.Grade.String(), State: e.State.String(), Hold: e.Hold, Target: e.Target, Expires: !e.ExpiresAt.IsZero(), ReleasedBy: e.ReleasedBy, ReleaseReason: e.ReleaseReason,
+		Grade: e.Grade.String(), State: e.State.String(), Hold: e.Hold, Target: e.Target, Country: e.Country, Port: e.Port, Expires: !e.ExpiresAt.IsZero(), ReleasedBy: e.ReleasedBy, ReleaseReason: e.ReleaseReason,
 	}
 	if at := e.ReleaseAt(releaseAfter); !at.IsZero() {
 		out.ReleaseAt = &at

@@ -12,7 +12,7 @@ import (
 // WriteText writes the explanation for people: of several addresses and networks the address itself first.
 func (x *Explanation) WriteText(w io.Writer) error {
 	t := display.NewTable(w)
-	t.Line("%s %s", x.Address, x.state())
+	t.Line("%s %s", x.Address, x.State())
 	stories := append([]*Explanation{x}, x.Others...)
 	slices.SortStableFunc(stories, func(a, b *Explanation) int { return cmp.Compare(b.bits(), a.bits()) })
 	if x.Itself != nil {
@@ -23,7 +23,7 @@ func (x *Explanation) WriteText(w io.Writer) error {
 		t.Line("")
 		if e := &story.Entries[0]; x.Itself != nil || len(stories) > 1 {
 			alone := Explanation{Address: e.Address, Entries: story.Entries[:1], Was: story.Was}
-			t.Line("%s %s", e.Address, alone.state())
+			t.Line("%s %s", e.Address, alone.State())
 			t.Line("")
 		}
 		story.write(t)
@@ -76,8 +76,8 @@ func (x *Explanation) write(t *display.Table) {
 	x.writeLists(t)
 }
 
-// state is the answer in a sentence.
-func (x *Explanation) state() string {
+// State is the answer in a sentence, behind the address.
+func (x *Explanation) State() string {
 	e := &x.Entries[0]
 	var state string
 	switch {

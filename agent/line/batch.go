@@ -134,7 +134,7 @@ func (b *batch) block(v *detect.Verdict, evidence []store.Evidence, x store.Esca
 		Address: v.Source, Rule: v.Rule, Reason: v.Reason, By: store.ByDetector,
 		Device: v.Device, Target: v.Target,
 		FirstSeen: v.FirstSeen, LastSeen: v.LastSeen, BlockedAt: at,
-		Hits: int64(v.Hits), Count: v.Count, Grade: grades[v.Grade], State: StateOf(v), Hold: v.Hold, Members: v.Addresses, Evidence: evidence, Country: v.Country, Tag: v.Tag, Escalation: x,
+		Hits: int64(v.Hits), Count: v.Count, Grade: grades[v.Grade], State: StateOf(v), Hold: v.Hold, Members: v.Addresses, Evidence: evidence, Country: v.Country, Port: v.Port, Tag: v.Tag, Escalation: x,
 	}
 	if v.BlockFor > 0 {
 		block.ExpiresAt, block.Escalation.Length = earlier(v.Time, at).Add(v.BlockFor), v.BlockFor

@@ -24,11 +24,11 @@ type evidenceReader struct {
 	store *store.Store
 }
 
-// lines gives the evidence, oldest first, and notes in the verdict on a network which of its addresses were seen. by is the lane whose line completed the verdict, nil if there
+// lines gives the evidence, oldest first, and notes in the verdict which port of ours it is about, and on a network which of its addresses were seen. by is the lane whose line completed the verdict, nil if there
 // is none: its format is the best guess for a file of an earlier run.
 func (r *evidenceReader) lines(v *detect.Verdict, by *lane, now time.Time) []store.Evidence {
 	out := make([]store.Evidence, len(v.Evidence))
-	from := make([]netip.Addr, len(v.Evidence))
+	from := make([]seen, len(v.Evidence))
 	gone := make(map[uint64]int)
 	for i, ref := range v.Evidence {
 		at := placeOf(ref)
@@ -45,6 +45,7 @@ func (r *evidenceReader) lines(v *detect.Verdict, by *lane, now time.Time) []sto
 	if !v.Source.IsSingleIP() {
 		v.Addresses = newest(from)
 	}
+	v.Port = portOf(from)
 	return out
 }
 
@@ -52,27 +53,49 @@ func (r *evidenceReader) lines(v *detect.Verdict, by *lane, now time.Time) []sto
 const mostAddresses = 16
 
 // newest gives distinct addresses, those at the end of the list first.
-func newest(list []netip.Addr) (addresses []netip.Addr) {
-	for _, a := range slices.Backward(list) {
-		if a.IsValid() && !slices.Contains(addresses, a) && len(addresses) < mostAddresses {
+func newest(list []seen) (addresses []netip.Addr) {
+	for _, s := range slices.Backward(list) {
+		if a := s.source; a.IsValid() && !slices.Contains(addresses, a) && len(addresses) < mostAddresses {
 			addresses = append(addresses, a)
 		}
 	}
 	return addresses
 }
 
-// inSource is the end of a record that a verdict is on.
-func inSource(v *detect.Verdict, src, dst netip.Addr) netip.Addr {
-	for _, a := range []netip.Addr{src, dst} {
-		if v.Source.Contains(a) {
-			return a
-		}
-	}
-	return netip.Addr{}
+// seen are the ends of a record: the one that a verdict is on, and the port of the other.
+type seen struct {
+	source netip.Addr
+	port   uint16
 }
 
-// read gives a line with its own time and device, and the address of the source that it names.
-func (r *evidenceReader) read(line []byte, at Place, by *lane, v *detect.Verdict, now time.Time) (store.Evidence, netip.Addr) {
+// endsOf tells them.
+func endsOf(v *detect.Verdict, src netip.Addr, srcPort uint16, dst netip.Addr, dstPort uint16) seen {
+	switch {
+	case v.Source.Contains(src):
+		return seen{src, dstPort}
+	case v.Source.Contains(dst):
+		return seen{dst, srcPort}
+	}
+	return seen{}
+}
+
+// portOf is the port that all records have which can be read; see [detect.Verdict].
+func portOf(list []seen) int {
+	port := 0
+	for _, s := range list {
+		switch {
+		case s.port == 0 || int(s.port) == port:
+		case port != 0:
+			return store.SeveralPorts
+		default:
+			port = int(s.port)
+		}
+	}
+	return port
+}
+
+// read gives a line with its own time and device, and the ends that it names.
+func (r *evidenceReader) read(line []byte, at Place, by *lane, v *detect.Verdict, now time.Time) (store.Evidence, seen) {
 	ev := detect.Event{Time: v.Time, Device: v.Device}
 	l := r.files.origin[at.Origin]
 	if l == nil {
@@ -87,18 +110,18 @@ func (r *evidenceReader) read(line []byte, at Place, by *lane, v *detect.Verdict
 		}
 		l.parsers.give(parser)
 	}
-	return store.Evidence{Time: ev.Time, Device: ev.Device, Line: string(line[:min(len(line), evidenceLineLen)])}, inSource(v, ev.Src, ev.Dst)
+	return store.Evidence{Time: ev.Time, Device: ev.Device, Line: string(line[:min(len(line), evidenceLineLen)])}, endsOf(v, ev.Src, ev.SrcPort, ev.Dst, ev.DstPort)
 }
 
 // fromRecords writes out the stored records of lines whose file is gone.
-func (r *evidenceReader) fromRecords(out []store.Evidence, from []netip.Addr, gone map[uint64]int, v *detect.Verdict) {
+func (r *evidenceReader) fromRecords(out []store.Evidence, from []seen, gone map[uint64]int, v *detect.Verdict) {
 	ctx, cancel := context.WithTimeout(context.Background(), evidenceTimeout)
 	defer cancel()
 	filter := store.RecordFilter{Src: []netip.Prefix{v.Source}, Since: v.FirstSeen, Until: v.LastSeen.Add(time.Microsecond)}
 	err := r.store.Records(ctx, filter, func(rec *store.Record) error {
 		ref := Place{rec.File, rec.Offset}.ref()
 		if at, ok := gone[ref]; ok {
-			out[at], from[at] = store.Evidence{Time: rec.Time, Device: rec.Device, Line: recordLine(rec)}, inSource(v, rec.Src, rec.Dst)
+			out[at], from[at] = store.Evidence{Time: rec.Time, Device: rec.Device, Line: recordLine(rec)}, endsOf(v, rec.Src, rec.SrcPort, rec.Dst, rec.DstPort)
 			delete(gone, ref)
 		}
 		return nil

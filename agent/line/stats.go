@@ -25,6 +25,7 @@ type Stats struct {
 	rate     rate
 	lastSave time.Time
 	stored   uint64       // records committed
+	lines    uint64       // of batches that were committed
 	unstored atomic.Int64 // lines read and not committed
 	crowds   []Crowd
 	lost     uint64
@@ -63,7 +64,7 @@ func (s *Stats) Continue(former *Stats) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.former = former.inputs
-	s.bad, s.rate, s.lastSave, s.stored = former.bad, former.rate, former.lastSave, former.stored
+	s.bad, s.rate, s.lastSave, s.stored, s.lines = former.bad, former.rate, former.lastSave, former.stored, former.lines
 	s.lost, s.before = former.lost, former.lost
 	s.verdicts, s.commits, s.blocked = former.verdicts, former.commits, former.blocked
 }
@@ -85,7 +86,15 @@ func (s *Stats) committed(b *batch, took time.Duration) {
 	s.lastSave = now
 	s.stored += uint64(len(b.Records))
 	s.unstored.Add(-int64(b.lines))
+	s.lines += uint64(b.lines)
 	s.rate.add(b.lines, now)
+}
+
+// Lines is how many lines were read and committed since the start.
+func (s *Stats) Lines() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lines
 }
 
 // publishEngine shows the state of the engine, and since when it is known whom ours spoke to; 0: nobody has to know.

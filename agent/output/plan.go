@@ -77,7 +77,7 @@ func (p *Plans) Write(name string, plan *policy.Plan, done string) {
 
 // printLeft says what a plan has no steps for.
 func (p *Plans) printLeft(name string, plan *policy.Plan) {
-	for _, said := range []string{plan.LeftOut, plan.FormerMode} {
+	for _, said := range []string{plan.LeftOut, plan.FormerMode, plan.Standby} {
 		if said != "" {
 			fmt.Fprintf(p.To, "%s: %s.\n", display.Harmless(name), display.Harmless(said))
 		}
@@ -118,6 +118,9 @@ func takenAlong(plan *policy.Plan) string {
 // printPending names the edits by hand that a commit takes along, and what they decide otherwise.
 func (p *Plans) printPending(plan *policy.Plan) {
 	what := plan.TakesAlong()
+	if plan.WouldCut != "" {
+		fmt.Fprintf(p.To, "--commit is refused: %s.\n", display.Harmless(p.Advice(plan.WouldCut)))
+	}
 	if what == "" {
 		return
 	}
@@ -175,7 +178,7 @@ func (p *Plans) writes(plan *policy.Plan) string {
 		does = "commits on the firewall, " + does
 	case then > 0:
 		does += fmt.Sprintf(", writes %d more to the firewall and commits there", then)
-	default:
+	case plan.Standby == "":
 		does += ", and commits on the firewall"
 	}
 	return fmt.Sprintf("of %d, --apply writes %d to the candidate configuration of Panorama and %d to the firewall's; --commit then %s.", len(plan.Steps), onPanorama, here, does)

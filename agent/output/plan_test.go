@@ -96,6 +96,12 @@ func TestWhatStandsOnPanoramaIsNotMissing(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", want, out.String())
 		}
 	}
+	plan.Standby = "This member is passive" // nothing is committed on it
+	out.Reset()
+	if p.Write("fw", plan, ""); !strings.Contains(out.String(), "to this firewall alone.\n") || !strings.Contains(out.String(), "fw: This member is passive.\n") {
+		t.Errorf("of a passive member it prints\n%s", out.String())
+	}
+	plan.Standby = ""
 	plan.Panorama.Unpushed = []string{"pre-rulebase of g"}
 	if text := p.writes(plan); !strings.HasSuffix(text, "--commit then is refused, and then nothing is written, before what others committed on Panorama is pushed.") || strings.Contains(text, "pushes") {
 		t.Errorf("with others' work: %s", text)

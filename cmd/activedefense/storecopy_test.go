@@ -14,6 +14,7 @@ import (
 
 	"activedefense/agent"
 	"activedefense/agent/explain"
+	"activedefense/store/transfer"
 )
 
 // move copies the database to another one, and has the configuration name that.
@@ -157,5 +158,24 @@ func (w *world) document(section, backups, state string) {
 	shell.Env = append(cmd.Env, "PROGRAM="+cmd.Path, "CONFIG="+w.config)
 	if out, err := shell.CombinedOutput(); err != nil {
 		w.t.Fatal(errors.Join(err, errors.New(script+"\n"+string(out))))
+	}
+}
+
+// At a terminal it is one line that is written over and taken away at the end, elsewhere a line now and then.
+func TestTheProgressOfACopy(t *testing.T) {
+	for again, want := range map[bool]string{
+		true:  "\r\x1b[Kcopying records: 10,000 of 1,000,000 rows\r\x1b[Kcomparing records: 20,000 of 1,000,000 rows\r\x1b[K",
+		false: "copying records: 10,000 of 1,000,000 rows\ncomparing records: 20,000 of 1,000,000 rows\n",
+	} {
+		var out strings.Builder
+		p := &copyProgress{w: &out, again: again}
+		p.tell(transfer.Progress{Table: "records", Rows: 10_000, Of: 1_000_000})
+		p.every = time.Hour
+		p.tell(transfer.Progress{Table: "records", Rows: 15_000, Of: 1_000_000})
+		p.every = 0
+		p.tell(transfer.Progress{Table: "records", Rows: 20_000, Of: 1_000_000, Checking: true})
+		if p.end(); out.String() != want {
+			t.Errorf("%q instead of %q", out.String(), want)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"activedefense/firewall/panosim/answer"
+	"activedefense/firewall/panosim/dialect"
 )
 
 // show answers "show high-availability state", with the elements and the order of a recorded answer of an
@@ -14,14 +15,24 @@ func (m *seat) show(answer.Request) answer.Answer {
 	if m == nil {
 		return answer.Success("<result><enabled>no</enabled></result>")
 	}
+	m.sim.mu.Lock()
+	told := m.sim.dialect.PairSerials == dialect.PairSerialsTold
+	m.sim.mu.Unlock()
+	serial := func(of *seat) (field []answer.Field) {
+		if told {
+			field = []answer.Field{{Name: "serial-num", Value: of.sim.opts.Serial}}
+		}
+		return field
+	}
 	h := m.pair
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var b strings.Builder
 	b.WriteString("<result><enabled>yes</enabled><group><mode>Active-Passive</mode><local-info>")
-	answer.WriteFields(&b, m.localLocked())
+	answer.WriteFields(&b, append(m.localLocked(), serial(m)...))
 	b.WriteString("</local-info><peer-info>")
 	m.peer().writePeerLocked(&b)
+	answer.WriteFields(&b, serial(m.peer()))
 	b.WriteString("</peer-info><link-monitoring><failure-condition>any</failure-condition><enabled>yes</enabled><groups/></link-monitoring>" +
 		"<path-monitoring><virtual-wire/><failure-condition>any</failure-condition><enabled>yes</enabled><vlan/><virtual-router/></path-monitoring>")
 	enabled := "yes"

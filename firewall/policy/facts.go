@@ -50,6 +50,9 @@ type Expectation struct {
 	MaxEntries int        // how many of Entries the list serves; 0: all
 	EmptyEntry netip.Addr // what the list serves when nothing is blocked; the zero Addr: nothing
 
+	// Peer is the other member of its pair; nil: it is in none, or the other has an entry of its own. A plan asks it for its serial number.
+	Peer       *xmlapi.Device
+	OthersKey  bool      // the API key was made on the other member of its pair, which may be the only one that takes it
 	KeyFile    string    // from which the API key is; "": it is none of a file's
 	KeyMade    time.Time // when that was written, and the key made at the latest; zero: not known
 	KeyRenewed bool      // the key is made anew when it is refused, from a user name and password
@@ -112,6 +115,8 @@ type Facts struct {
 	// What Panorama pushed, as told of the virtual system and as told without one; empty: nothing.
 	vsysPushed, barePushed fact[[]xmlapi.Pushed]
 	template               fact[*xmlapi.Node] // the config of its template; nil: none
+	pair                   xmlapi.Pair        // only of a plan, where Panorama pushed something; the zero value: it is in none
+	standby                string             // see Plan.Standby
 	place                  panorama.Place     // where that comes from; only of a plan
 	placeUnknown           error              // why Panorama could not be asked for it
 	local                  []*xmlapi.Node     // the virtual systems of the firewall and what is shared, candidate and running; only of a plan that may change Panorama

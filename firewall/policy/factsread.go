@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -56,6 +57,91 @@ func (f *Facts) readPushed(ctx context.Context, d *xmlapi.Device) {
 	f.template = learn(xmlapi.PushedTemplate(ctx, d))
 }
 
+// readPair finds out of which pair of high availability the firewall is a member, where Panorama has rules for it, or may get some. It gives the device
+// that has the configuration of the firewall itself: of a passive member, to be closed, the active one, from which the pair synchronises it, as far as
+// that can be asked over the same Panorama; else d.
+func readPair(ctx context.Context, f *Facts, d *xmlapi.Device, want Expectation) (own *xmlapi.Device, err error) {
+	if !d.ThroughPanorama() && len(f.pushed()) == 0 {
+		return d, nil
+	}
+	if f.pair, err = xmlapi.AskPair(ctx, d); err != nil {
+		return d, err
+	}
+	if f.pair.State != "" && f.pair.Peer == "" && want.Peer != nil && want.Peer.Identify(ctx) == nil {
+		f.pair.Peer = want.Peer.Info().Serial
+	}
+	if !f.pair.Passive() {
+		return d, nil
+	}
+	f.pending, f.edits = learn(false, nil), nil // nothing is committed on it
+	const looked = "This member of the HA pair is %s: what is written on the firewall itself was looked for on %s"
+	active, err := readActive(ctx, f, d)
+	if err != nil {
+		f.standby = fmt.Sprintf(looked+", for the active one could not be asked: %s", f.pair.State, "this one", cause(err))
+		return d, ctx.Err()
+	}
+	f.standby = fmt.Sprintf(looked+", from which the pair synchronises what is committed there", f.pair.State, "the active one, "+f.pair.Peer)
+	if pending, err := pendingChanges(ctx, active); err != nil || pending {
+		f.standby += ": edits there are not"
+	}
+	return active, nil
+}
+
+// readActive takes the configuration of the firewall itself from the active member of the pair.
+func readActive(ctx context.Context, f *Facts, d *xmlapi.Device) (active *xmlapi.Device, err error) {
+	if f.pair.Peer == "" {
+		return nil, errors.New("its serial number is not told")
+	}
+	if active, err = d.Sibling(xmlapi.Options{Name: d.Name() + " (active member)", VSys: d.VSys(), Target: f.pair.Peer}); err != nil {
+		return nil, err
+	}
+	if err = active.Identify(ctx); err == nil {
+		err = xmlapi.MayWrite(ctx, active)
+	}
+	of := *f
+	if err == nil {
+		err = readOwn(ctx, &of, active)
+	}
+	if err != nil {
+		active.Close()
+		return nil, err
+	}
+	f.own, f.shared = of.own, of.shared
+	return active, nil
+}
+
+// readOwn reads the candidate configuration of the virtual system, and what is shared.
+func readOwn(ctx context.Context, f *Facts, d *xmlapi.Device) error {
+	f.own = learn(d.Get(ctx, "read the candidate configuration of the virtual system", xmlapi.VSysPath(f.VSys)))
+	f.shared = learn(d.Get(ctx, "read the shared candidate configuration", xmlapi.SharedPath))
+	if f.own.err == nil && f.own.value == nil {
+		return d.Fail("plan", &xmlapi.Error{Kind: xmlapi.KindUnsupported, Text: "virtual system " + f.VSys + " does not exist"})
+	}
+	return cmp.Or(f.own.err, f.shared.err)
+}
+
+// forActive puts what is missing on a passive member itself into one step for a person; adopt: what is somebody else's, too, of which the plan of the
+// active member tells otherwise.
+func forActive(f *Facts, steps []Step, adopt bool) (out []Step) {
+	if !f.pair.Passive() {
+		return steps
+	}
+	var waiting []string
+	for _, s := range steps {
+		switch {
+		case !s.change.Empty() || s.Action == ActionPerson:
+			out = append(out, s)
+		case !s.Foreign || adopt:
+			waiting = append(waiting, s.Object)
+		}
+	}
+	if len(waiting) > 0 {
+		out = append(out, Step{Firewall: f.Firewall, Action: ActionPerson, Object: ObjectPair, Detail: fmt.Sprintf("This member is %s and takes no changes: make it active, or run provision on the active one%s, "+
+			"from which the pair synchronises what is committed. That concerns %s", f.pair.State, strings.TrimSuffix(", "+f.pair.Peer, ", "), strings.Join(waiting, ", "))})
+	}
+	return out
+}
+
 // readCandidate asks whether edits wait for a commit, and if so reads our own objects as they were edited.
 func (f *Facts) readCandidate(ctx context.Context, d *xmlapi.Device, want Expectation) {
 	f.pending = learn(pendingChanges(ctx, d))
@@ -71,13 +157,16 @@ func (f *Facts) readCandidate(ctx context.Context, d *xmlapi.Device, want Expect
 	}
 }
 
-// readZone reads the time zone of the firewall's clock.
+// readZone reads the time zone of the firewall's clock: the firewall's own setting, or that of its template.
 func (f *Facts) readZone(ctx context.Context, d *xmlapi.Device) {
 	zone, err := f.whole.Child("devices").FirstEntry().At("deviceconfig", "system", "timezone"), error(nil)
 	if f.whole == nil {
 		zone, err = d.Show(ctx, "read the time zone", xmlapi.SystemPath+"/system/timezone")
 	}
 	f.zone = learn("", err)
+	if zone == nil {
+		zone = f.template.value.Child("devices").FirstEntry().At("deviceconfig", "system", "timezone")
+	}
 	if zone != nil {
 		f.zone.value = zone.Text
 	}

@@ -62,6 +62,7 @@ func (f *Facts) readPlace(ctx context.Context, d *xmlapi.Device, want Expectatio
 	}
 	f.findPushed(want)
 	f.place = panorama.FromPushed(f.pushed(), f.template.value, f.info.value.Serial, vsys)
+	f.place.Paired, f.place.Peer = f.pair.State != "", f.pair.Peer
 	if !d.ThroughPanorama() {
 		return nil
 	}
@@ -70,6 +71,7 @@ func (f *Facts) readPlace(ctx context.Context, d *xmlapi.Device, want Expectatio
 		defer itself.Close()
 		var place panorama.Place
 		if place, err = panorama.Read(ctx, itself, f.info.value.Serial, vsys); err == nil {
+			place.Paired, place.Peer = f.place.Paired, f.place.Peer
 			f.place = place
 			f.standing, f.standingUnknown = readStanding(ctx, itself, place, want.Names)
 		}
@@ -692,7 +694,14 @@ func (o *OnPanorama) WhoAmI(ctx context.Context, itself *xmlapi.Device, want Exp
 
 // reachOf tells whom a rule of ours concerns that is in a device group.
 func (p ofPanorama) reachOf(level string) string {
-	return fmt.Sprintf("a rule of its own in %s, with target %s, so that it is no other firewall's", levelName(level), p.f.place.Serial)
+	whose, note, at := "", "", p.f.place
+	switch {
+	case at.Peer != "":
+		whose = ", the members of its HA pair,"
+	case at.Paired:
+		note = "; the firewall is a member of an HA pair, and the serial number of the other one is not told: add that to the target, or after a failover what is blocked gets in"
+	}
+	return fmt.Sprintf("a rule of its own in %s, with target %s,%s so that it is no other firewall's%s", levelName(level), strings.Join(at.Members(), " and "), strings.TrimPrefix(whose, ","), note)
 }
 
 // reachOfRule tells whom a rule at an xpath of a level concerns that has a name of ours: by its target as Panorama has it, else as it was
@@ -708,7 +717,7 @@ func (p ofPanorama) reachOfRule(level, at string) string {
 	}
 	var others []string
 	for _, e := range target.Child("devices").Entries() {
-		if name := e.Attr("name"); name != p.f.place.Serial {
+		if name := e.Attr("name"); !slices.Contains(p.f.place.Members(), name) {
 			others = append(others, name)
 		}
 	}
@@ -847,7 +856,7 @@ func (r *remover) standingRules() {
 				continue
 			}
 			x := p.standingRule(level, entry)
-			if !x.targets(r.f.place.Serial, r.f.VSys) {
+			if !x.targets(r.f.place.Serial, r.f.VSys) && !r.f.place.TargetsAlone(x.target) {
 				p.person("security rule "+quoteAll([]string{name})+" ("+levelName(level)+")", "It stays on Panorama: it bears our name, and its target is not this firewall.")
 				continue
 			}

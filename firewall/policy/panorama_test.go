@@ -964,3 +964,39 @@ func TestOthersObjectsThatWaitInTheTemplate(t *testing.T) {
 		t.Errorf("steps %v", l.whole().Steps)
 	}
 }
+
+// The time zone of the firewall's clock is that of its template, where it has none of its own.
+func TestTheTimeZoneOfATemplate(t *testing.T) {
+	l := newPanoramaLab(t, managed{})
+	zone := func() string {
+		f := ReadFacts(t.Context(), l.device, l.want)
+		return f.zone.value
+	}
+	if got := zone(); got != "" {
+		t.Errorf("without one: %q", got)
+	}
+	l.changed("set", templatesOfPanorama+"/entry[@name='base']/config/devices/entry[@name='localhost.localdomain']/deviceconfig/system", "<timezone>Europe/Amsterdam</timezone>")
+	if err := l.panorama.PushTemplate("all"); err != nil {
+		t.Fatal(err)
+	}
+	if got := zone(); got != "Europe/Amsterdam" {
+		t.Errorf("of the template: %q", got)
+	}
+	if err := errors.Join(l.sim.Config().Edit("boss", "set", xmlapi.SystemPath+"/system", "<timezone>Asia/Tokyo</timezone>"), l.sim.Config().Commit("boss")); err != nil {
+		t.Fatal(err)
+	}
+	if got := zone(); got != "Asia/Tokyo" {
+		t.Errorf("of its own: %q", got)
+	}
+}
+
+// A sensor rule of the firewall's own cannot be moved below what Panorama pushes behind it: the remedy is another.
+func TestALocalSensorRuleAboveAPostRule(t *testing.T) {
+	sensor := strings.NewReplacer("RULE", "active-defense-sensor").Replace(`<entry name="RULE"><from><member>untrust</member></from><to><member>any</member></to><source><member>any</member></source><destination><member>any</member></destination><application><member>any</member></application><service><member>any</member></service><action>drop</action></entry></rules></security></rulebase>`)
+	l := newPanoramaLab(t, managed{local: strings.Replace(withoutCleanup(), "</rules></security></rulebase>", sensor, 1),
+		branches: `<post-rulebase><security><rules>` + strings.Replace(letIn("late", "dmz"), "<from><member>any", "<from><member>untrust", 1) + `</rules></security></post-rulebase>`})
+	c := result(Verify(ReadFacts(t.Context(), l.device, l.want), l.want), CheckSensor)
+	if !strings.Contains(c.Detail, `is above "late"`) || !strings.Contains(c.Remedy, `Delete "active-defense-sensor", which cannot stand below Panorama's Post Rules`) || strings.Contains(c.Remedy, "bottom of the Post Rules") {
+		t.Errorf("%+v", c)
+	}
+}

@@ -53,6 +53,7 @@ type Step struct {
 	reach  string          // whom it reaches there
 	made   string          // the detail where we take it ourselves; "": as for a person
 	barred bool            // by an object of somebody else's with our name there
+	cuts   string          // what a sensor rule that stands cuts, for a reader
 	later  bool            // it needs what Panorama has yet to push
 }
 
@@ -80,6 +81,9 @@ type Plan struct {
 	EditedByHand []string `json:"edited_by_hand,omitempty"` // at most as many as fit in a text
 	// EditedAbove says what others edited above edits of our administrator's, so that some of EditedByHand may be theirs: which is not told.
 	EditedAbove []string `json:"edited_above,omitempty"` // at most as many as fit in a text
+	// WouldCut says of a sensor rule that we wrote before and that is not in force what it would cut by now, and what to do; "": nothing. A commit of ours is
+	// refused.
+	WouldCut string `json:"would_cut,omitempty"`
 	// PendingDifferences are the kinds of traffic of the virtual system that these decide otherwise than the plan.
 	PendingDifferences      []decision.Difference `json:"pending_differences,omitempty"` // at most MaxDifferences
 	PendingDifferencesTotal int                   `json:"pending_differences_total,omitempty"`
@@ -88,13 +92,68 @@ type Plan struct {
 	// FormerMode is what another mode, or a list that is no longer served, has left on the firewall once the steps are taken, and what to do
 	// about it; "": nothing. No step takes it away.
 	FormerMode string `json:"former_mode,omitempty"`
+	// Standby says of a passive member of a pair where the configuration of the firewall itself was looked at, for nothing is written on this one; "": it
+	// is none.
+	Standby string `json:"standby,omitempty"`
 	// Panorama is what of it only Panorama can take; nil: nothing. It counts in Differences where we may take it, see
 	// Expectation.Panorama; else it has its own.
 	Panorama *OnPanorama `json:"panorama,omitempty"`
 
 	byHand   edited // all that EditedByHand names
-	compared bool   // it was read what a commit takes along
-	others   bool   // all that waits are edits of others
+	shared   []sharedEdit
+	compared bool // it was read what a commit takes along
+	others   bool // all that waits are edits of others
+}
+
+// sharedEdit is what somebody else edited, and did not commit, where our administrator did so, too, or a step of the plan would.
+type sharedEdit struct {
+	admin, what string
+	written     bool // ours waits, too
+}
+
+// findShared notes what of the edits that wait is shared. A commit of one administrator alone cannot take along the one without the other.
+func (p *Plan) findShared(f *Facts, adopt bool) {
+	if f.ourselves == "" {
+		return
+	}
+	meets := func(xpath string) (written, planned bool) {
+		for _, e := range f.edits {
+			written = written || e.Admin == f.ourselves && byhand.Meet(e.XPath, xpath)
+		}
+		for _, c := range changesOf(p.Steps, adopt) {
+			for _, e := range c.Edits {
+				at := e.XPath()
+				if n := e.Element(); !e.Deletes() && n != nil && n.Name == "entry" && !strings.HasSuffix(at, "]") {
+					at += xmlapi.EntryNamed(n.Attr("name"))
+				}
+				planned = planned || byhand.Meet(at, xpath)
+			}
+		}
+		return written, planned
+	}
+	for _, e := range f.edits {
+		if e.Admin == "" || e.Admin == f.ourselves {
+			continue
+		}
+		if written, planned := meets(e.XPath); written || planned {
+			p.shared = append(p.shared, sharedEdit{xmlapi.Tidy(e.Admin), byhand.Name(e.XPath), written})
+		}
+	}
+}
+
+// MayWriteAlone gives an error where a commit of ours, once the steps are written, would be refused for what somebody else edited and did not commit.
+func (p Plan) MayWriteAlone(d *xmlapi.Device) error {
+	var edited []string
+	for _, s := range p.shared {
+		if !s.written {
+			edited = append(edited, s.admin+" edited "+s.what)
+		}
+	}
+	if len(edited) == 0 {
+		return nil
+	}
+	return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "nothing was written: " + strings.Join(atMost(edited), ", ") +
+		" and did not commit that, and the plan changes the same, so that a commit of ours alone would be refused. Have it committed or taken back (Config > Revert Changes) there first, then run this again"})
 }
 
 // OthersAlone tells whether edits wait for a commit, and all are known to be of others, so that there is nothing of ours to commit.
@@ -109,15 +168,15 @@ const MaxDifferences = 10_000
 //
 // The plan is judged before it is given: one that would not mend what it is made for is a fault of ours, and an error.
 func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, error) {
-	f, err := candidateFacts(ctx, d, want)
-	if err == nil {
-		err = f.readPlace(ctx, d, want)
-	}
+	f, own, err := plannedFacts(ctx, d, want)
 	if err != nil {
 		return Plan{}, err
 	}
+	if own != d {
+		defer own.Close()
+	}
 	if len(want.InternetZones) == 0 || want.Sensor == SensorDrop {
-		if f.readNetwork(ctx, d, want.InternetZones, d.Get); f.lines.err != nil {
+		if f.readNetwork(ctx, own, want.InternetZones, own.Get); f.lines.err != nil {
 			return Plan{}, f.lines.err
 		}
 	}
@@ -132,12 +191,8 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 		return Plan{}, fmt.Errorf("%s: no plan is offered: it would not do what it is made for, which is a fault of Active Defense. "+
 			"Nothing was changed; configure the firewall as verify says, and report this: %s", f.Firewall, faults)
 	}
-	if slices.ContainsFunc(steps, Step.imports) {
-		if err := mayImport(ctx, d); err != nil {
-			steps = slices.Insert(steps, 0, Step{Firewall: f.Firewall, Action: ActionPerson, Object: ObjectRole,
-				Detail: fmt.Sprintf(enableRight, "Import") + " Without it our CA cannot be imported, and nothing is written: " + cause(err)})
-		}
-	}
+	steps = forActive(f, steps, want.Adopt)
+	steps = withRole(ctx, d, steps)
 	steps, part, err := panoramaPart(f, after, want, steps)
 	all := f.eachOnPanorama(steps)
 	if err == nil {
@@ -146,8 +201,12 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 	if err != nil {
 		return Plan{}, err
 	}
+	if after, err = passiveAfter(f, after, all); err != nil {
+		return Plan{}, err
+	}
 	plan := newPlan(f, after, want, all)
 	plan.FormerMode = formerMode(after, want)
+	plan.findShared(f, want.Adopt)
 	if plan.Panorama = part; !f.mayBePending() {
 		return plan, nil
 	}
@@ -164,6 +223,30 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 		steps, _, _, err := planned(f, want)
 		return steps, steps, nil, err
 	})
+}
+
+// withRole puts before steps that import a file, where our administrator may not, that he has to be allowed to.
+func withRole(ctx context.Context, d *xmlapi.Device, steps []Step) []Step {
+	if !slices.ContainsFunc(steps, Step.imports) {
+		return steps
+	}
+	if err := mayImport(ctx, d); err != nil {
+		return slices.Insert(steps, 0, Step{Firewall: d.Name(), Action: ActionPerson, Object: ObjectRole,
+			Detail: fmt.Sprintf(enableRight, "Import") + " Without it our CA cannot be imported, and nothing is written: " + cause(err)})
+	}
+	return steps
+}
+
+// passiveAfter gives what the steps lead to, as far as they are taken on a passive member of a pair: what Panorama pushes. Of any other that is after.
+func passiveAfter(f, after *Facts, steps []Step) (*Facts, error) {
+	if !f.pair.Passive() {
+		return after, nil
+	}
+	out := *f
+	if err := out.push(steps); err != nil {
+		return nil, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
+	}
+	return &out, nil
 }
 
 // formerMode says what of ours on a firewall its mode does not use; "": nothing.
@@ -202,7 +285,7 @@ func formerMode(f *Facts, want Expectation) string {
 
 // newPlan is the plan of steps that lead from one to the other.
 func newPlan(f, after *Facts, want Expectation, steps []Step) Plan {
-	p := Plan{Firewall: f.Firewall, Steps: steps, Pending: f.pending.value, PendingBy: f.editors(), Ourselves: f.ourselves}
+	p := Plan{Firewall: f.Firewall, Steps: steps, Standby: f.standby, Pending: f.pending.value, PendingBy: f.editors(), Ourselves: f.ourselves}
 	p.Differences, p.DifferencesTotal = bounded(differences(f, after, want))
 	p.others = f.ourselves != "" && len(f.edits) > 0 && !slices.ContainsFunc(f.edits, func(e xmlapi.PendingEdit) bool { return e.Admin == "" || e.Admin == f.ourselves })
 	return p
@@ -313,7 +396,7 @@ func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectatio
 	}
 	commit := pending.Commit(writes)
 	names, err := commit.Edited(versions...)
-	if err != nil || len(names) == 0 {
+	if names = p.withoutCutting(names); err != nil || len(names) == 0 {
 		return err
 	}
 	p.byHand = edited{names: names}
@@ -327,6 +410,22 @@ func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectatio
 		p.PendingDifferences, p.PendingDifferencesTotal = bounded(differences(f.in(ours), f.in(then), want))
 	}
 	return err
+}
+
+// withoutCutting notes of a sensor rule that is among what a commit takes along, and that would cut by now, what that is. It gives the rest.
+func (p *Plan) withoutCutting(names []string) []string {
+	i := slices.IndexFunc(p.Steps, func(s Step) bool { return s.cuts != "" })
+	if i < 0 {
+		return names
+	}
+	s := p.Steps[i]
+	return slices.DeleteFunc(names, func(name string) bool {
+		isIt := strings.HasPrefix(name, s.Object+" (")
+		if isIt {
+			p.WouldCut = s.Object + " is not in force yet, and " + s.cuts + ". Do not commit it: delete it (Policies > Security), and run provision --apply, which has the default rules log in its place"
+		}
+		return isIt
+	})
 }
 
 // withoutAdminTag leaves out of edits the tag that finding out as whom we act has made and taken away: it never had another name.
@@ -525,6 +624,9 @@ func (p Plan) Above() string {
 // MayTakeAlong gives an error where a commit of ours would put in force what TakesAlong says.
 func (p Plan) MayTakeAlong(d *xmlapi.Device) error {
 	what := p.TakesAlong()
+	if p.WouldCut != "" {
+		return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "nothing is committed: " + p.WouldCut})
+	}
 	if what == "" {
 		return nil
 	}
@@ -542,8 +644,23 @@ func (p Plan) MayTakeAlong(d *xmlapi.Device) error {
 	if above := p.Above(); above != "" {
 		what += ". " + above
 	}
+	if also := p.editedToo(); also != "" {
+		return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: fmt.Sprintf("nothing is committed: the commit %s (%s). "+
+			"There %s as well and did not commit that: have it committed or taken back (Config > Revert Changes) there first, then run this again", whose, what, also)})
+	}
 	return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: fmt.Sprintf("nothing is committed: the commit %s by hand (%s). "+
 		"What an earlier run of ours wrote with other settings counts as that, too. Commit it first (Commit > Commit Changes Made By), or take it back (Config > Revert Changes), and run this again; or give provision an administrator of its own", whose, what)})
+}
+
+// editedToo says which of what our administrator edited somebody else edited as well; "": nothing.
+func (p Plan) editedToo() string {
+	var also []string
+	for _, s := range p.shared {
+		if s.written {
+			also = append(also, s.admin+" edited "+s.what)
+		}
+	}
+	return strings.Join(atMost(also), ", ")
 }
 
 // byPerson is what is to be done where it cannot be read what a commit takes along.
@@ -614,6 +731,21 @@ func undone(before, left []Step) bool {
 	})
 }
 
+// plannedFacts reads what a plan is made from; own is the device that has the configuration of the firewall itself, see readPair.
+func plannedFacts(ctx context.Context, d *xmlapi.Device, want Expectation) (f *Facts, own *xmlapi.Device, err error) {
+	own = d
+	if f, err = candidateFacts(ctx, d, want); err == nil {
+		own, err = readPair(ctx, f, d, want)
+	}
+	if err == nil {
+		err = f.readPlace(ctx, d, want)
+	}
+	if err != nil && own != d {
+		own.Close()
+	}
+	return f, own, err
+}
+
 // candidateFacts reads what every plan is made from.
 func candidateFacts(ctx context.Context, d *xmlapi.Device, want Expectation) (*Facts, error) {
 	if err := d.Identify(ctx); err != nil {
@@ -621,10 +753,8 @@ func candidateFacts(ctx context.Context, d *xmlapi.Device, want Expectation) (*F
 	}
 	f := &Facts{Firewall: d.Name(), VSys: d.VSys(), throughPanorama: d.ThroughPanorama()}
 	f.info, f.version = learn(d.Info(), nil), d.Version()
-	f.own = learn(d.Get(ctx, "read the candidate configuration of the virtual system", xmlapi.VSysPath(f.VSys)))
-	f.shared = learn(d.Get(ctx, "read the shared candidate configuration", xmlapi.SharedPath))
-	if f.own.err == nil && f.own.value == nil {
-		return nil, d.Fail("plan", &xmlapi.Error{Kind: xmlapi.KindUnsupported, Text: "virtual system " + f.VSys + " does not exist"})
+	if err := readOwn(ctx, f, d); err != nil {
+		return nil, err
 	}
 	f.pending = learn(pendingChanges(ctx, d)) // not told: it stays unsaid
 	if f.mayBePending() {

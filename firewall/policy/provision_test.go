@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -434,6 +435,105 @@ func TestTheSensorCutsNothingThatIsInForce(t *testing.T) {
 	}
 	if steps := fmt.Sprint(l.plan()); strings.Contains(steps, `create security rule "active-defense-sensor"`) || !strings.Contains(steps, "IKE gateway branch on ethernet1/1 in the running configuration") {
 		t.Errorf("with a deletion that is not committed: %s", steps)
+	}
+}
+
+// Where the line has come to another zone, our own rules are mended, for they are ours: as we make them, but for the zone. What somebody narrowed
+// there is his.
+func TestOurRulesFollowTheLineToAnotherZone(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = withoutCleanup() })
+	l.want.InternetZones = []string{"untrust"}
+	l.apply(l.plan(), false)
+	l.commit()
+	l.want.InternetZones = []string{"dmz"}
+	steps := l.plan()
+	if rules := slices.DeleteFunc(slices.Clone(steps), func(s Step) bool { return !strings.HasPrefix(s.Object, `security rule "active-defense-block`) }); len(rules) != 2 || rules[0].Foreign || rules[1].Foreign {
+		t.Fatalf("the plan is %v", steps)
+	}
+	l.apply(steps, false)
+	l.commit()
+	if left := taken(l.plan(), false); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+	if err := errors.Join(l.sim.Config().Edit("boss", "edit", vsys1+rulesPath+"/entry[@name='active-defense-block']/to", "<to><member>untrust</member></to>"), l.sim.Config().Commit("boss")); err != nil {
+		t.Fatal(err)
+	}
+	l.want.InternetZones = []string{"untrust"}
+	for _, s := range l.plan() {
+		if foreign := s.Object == `security rule "active-defense-block"`; strings.HasPrefix(s.Object, `security rule "active-defense-block`) && s.Foreign != foreign {
+			t.Errorf("narrowed by somebody: %v", s)
+		}
+	}
+}
+
+// The sensor rule that an earlier run wrote, and that would cut by now what a colleague committed since, is not committed: the refusal says what it would cut,
+// and to delete it.
+func TestASensorRuleThatWouldCutByNowIsNotCommitted(t *testing.T) {
+	quiet := strings.Replace(servingFirewall, "<bgp><enable>yes", "<bgp><enable>no", 1)
+	const gateways = "/config/devices/entry[@name='localhost.localdomain']/network/ike/gateway"
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = fmt.Sprintf(quiet, "", "") })
+	l.want.InternetZones, l.want.Sensor, l.want.Admin = []string{"provider"}, SensorDrop, ourAdmin
+	steps := l.plan() // the colleague is quicker than who applies it
+	gateway := strings.TrimSuffix(strings.TrimPrefix(ikeOnIt, "<ike><gateway>"), "</gateway></ike>")
+	if err := errors.Join(l.sim.Config().Edit("boss", "set", gateways, gateway), l.sim.Config().Commit("boss")); err != nil {
+		t.Fatal(err)
+	}
+	l.apply(steps, false)
+	for _, l.want.CommitAlone = range []bool{true, false} {
+		plan, err := Provision(t.Context(), l.device, l.want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refused := fmt.Sprint(plan.MayTakeAlong(l.device))
+		if !strings.Contains(refused, "drops what the firewall itself serves: IKE gateway branch on ethernet1/1. Do not commit it: delete it") || strings.Contains(refused, "by hand") ||
+			strings.Contains(refused, "Commit it first") || plan.TakesAlong() != "" {
+			t.Errorf("commit alone %v: %s", l.want.CommitAlone, refused)
+		}
+	}
+	if err := l.sim.Config().Edit(ourAdmin, "delete", vsys1+rulesPath+"/entry[@name='active-defense-sensor']", ""); err != nil {
+		t.Fatal(err)
+	}
+	l.want.CommitAlone = false
+	if plan, err := Provision(t.Context(), l.device, l.want); err != nil || plan.MayTakeAlong(l.device) != nil {
+		t.Errorf("with it deleted: %v, %v", plan.MayTakeAlong(l.device), err)
+	}
+}
+
+// What somebody else edited and did not commit, and the plan changes, too, a commit of ours alone could not take: that is said, with his name, before
+// anything is written; and where it was written, the refusal names him.
+func TestWhatOthersEditWhereThePlanDoesIsNamedBeforeItIsWritten(t *testing.T) {
+	const override = vsys1 + defaultRulesPath + "/entry[@name='intrazone-default']"
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+		o.Config = strings.Replace(withoutCleanup(), "</rulebase>", `<default-security-rules><rules><entry name="intrazone-default"><action>deny</action></entry></rules></default-security-rules></rulebase>`, 1)
+	})
+	l.want.Admin = ourAdmin
+	if err := l.sim.Config().Edit("boss", "delete", override, ""); err != nil {
+		t.Fatal(err)
+	}
+	plan, err := Provision(t.Context(), l.device, l.want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const says = `boss edited default rule "intrazone-default" (vsys1)`
+	if refused := fmt.Sprint(plan.MayWriteAlone(l.device)); !strings.Contains(refused, "nothing was written: "+says) || plan.MayTakeAlong(l.device) != nil {
+		t.Errorf("before it is written: %s; %v", refused, plan.MayTakeAlong(l.device))
+	}
+	l.apply(plan.Steps, false)
+	if plan, err = Provision(t.Context(), l.device, l.want); err != nil {
+		t.Fatal(err)
+	}
+	if refused := fmt.Sprint(plan.MayTakeAlong(l.device)); !strings.Contains(refused, says) || strings.Contains(refused, "Commit it first") || plan.MayWriteAlone(l.device) != nil {
+		t.Errorf("once it is written: %s", refused)
+	}
+
+	// What he edits elsewhere stops nothing.
+	other := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = rulesOfOthers })
+	other.want.Admin = ourAdmin
+	if err := other.sim.Config().Edit("boss", "set", vsys1+rulesPath, letIn("his", "dmz")); err != nil {
+		t.Fatal(err)
+	}
+	if plan, err = Provision(t.Context(), other.device, other.want); err != nil || plan.MayWriteAlone(other.device) != nil {
+		t.Errorf("elsewhere: %v, %v", plan.MayWriteAlone(other.device), err)
 	}
 }
 

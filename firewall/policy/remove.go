@@ -27,17 +27,17 @@ const ObjectRegistered = "registered addresses"
 // a rule, a group or a translation of somebody else: a rule without its last source would match any.
 func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool) (Plan, error) {
 	want.Adopt = adopt
-	f, err := candidateFacts(ctx, d, want)
-	if err == nil {
-		err = f.readPlace(ctx, d, want)
-	}
-	if err == nil {
-		err = f.readFormer(ctx, d, want)
-	}
+	f, own, err := plannedFacts(ctx, d, want)
 	if err != nil {
 		return Plan{}, err
 	}
-	device, err := wholeDevice(ctx, "read the candidate configuration", d.Get)
+	if own != d {
+		defer own.Close()
+	}
+	if err = f.readFormer(ctx, d, want); err != nil {
+		return Plan{}, err
+	}
+	device, err := wholeDevice(ctx, "read the candidate configuration", own.Get)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -50,7 +50,7 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if err := f.readElsewhere(ctx, d, device, now); err != nil {
 		return Plan{}, err
 	}
-	steps := removal(f, want, adopt, device)
+	steps := forActive(f, removal(f, want, adopt, device), adopt)
 	after, err := f.without(steps, adopt)
 	if err != nil {
 		return Plan{}, err
@@ -60,7 +60,7 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if err != nil {
 		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
 	}
-	if f.readOwnNetwork(ctx, d, want, part); part != nil && !want.CommitAlone { // see removing
+	if f.readOwnNetwork(ctx, own, want, part); part != nil && !want.CommitAlone { // see removing
 		if part.earlier, err = f.provisionedOnPanorama(want); err != nil {
 			return Plan{}, err
 		}

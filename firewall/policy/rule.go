@@ -52,6 +52,7 @@ type rule struct {
 	notSource, notDestination bool // the lists are negated
 	action                    string
 	disabled                  bool
+	description               string
 
 	narrow []string // what else the traffic must be, each as "application ssl, web-browsing"
 	// The same as lists, which hold any where it does not matter; and in other what no list here is for, as narrow has it.
@@ -92,7 +93,7 @@ func readRule(n *xmlapi.Node, l layer) rule {
 		from: listed(n, "from"), to: listed(n, "to"),
 		source: listed(n, "source"), destination: listed(n, "destination"),
 		notSource: n.Yes("negate-source"), notDestination: n.Yes("negate-destination"),
-		action: n.Value("action"), disabled: n.Yes("disabled"),
+		action: n.Value("action"), disabled: n.Yes("disabled"), description: n.Value("description"),
 		logStart: n.Yes("log-start"), logEnd: n.Value("log-end") != "no", logProfile: n.Value("log-setting"),
 		vulnerability: real(n.At("profile-setting", "profiles", "vulnerability").Members()),
 		profileGroup:  real(n.At("profile-setting", "group").Members()),

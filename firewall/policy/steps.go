@@ -67,6 +67,9 @@ const ObjectZones = "zones"
 // ObjectRole is the object of the step in which a person gives our administrator a right without which nothing is written.
 const ObjectRole = "administrator role"
 
+// ObjectPair is the object of the step in which a person has the active member of a pair get what the passive one lacks.
+const ObjectPair = "HA pair"
+
 func (p *provisioner) step(action, object, name, detail string, foreign bool, edits ...xmlapi.Edit) *Step {
 	p.steps = append(p.steps, Step{
 		Firewall: p.f.Firewall, Action: action, Object: object + " " + quoteAll([]string{name}), Detail: detail, Foreign: foreign, edits: edits,

@@ -174,8 +174,11 @@ func (p ofPanorama) forRules(name string) bool {
 }
 
 // ruleNames are the names of the rules that are made on Panorama for a firewall, or a virtual system.
-func ruleNames(at panorama.Place, n firewall.Names) []string {
-	return []string{n.Block + at.Suffix(), n.Listed + at.Suffix()}
+func ruleNames(at panorama.Place, n firewall.Names) (names []string) {
+	for _, suffix := range at.Suffixes() {
+		names = append(names, n.Block+suffix, n.Listed+suffix)
+	}
+	return names
 }
 
 // isNamed tells whether a rule of Panorama's has a name that we give to those for this firewall.
@@ -209,7 +212,7 @@ func (p ofPanorama) isOurSource(name string) bool {
 		list.Node != nil && p.want.ListURL != "" && firewall.SameListURL(list.Value("type", "ip", "url"), p.want.ListURL)
 }
 
-// madeFor tells whether a rule has a name of ours, drops, and is for this firewall alone.
+// madeFor tells whether a rule has a name of ours, drops, and is for this firewall, or its pair, alone.
 func madeFor(at panorama.Place, n firewall.Names, r rule) bool {
 	return slices.Contains(ruleNames(at, n), r.name) && r.action == "drop" && !r.notSource && at.TargetsAlone(r.target)
 }
@@ -248,8 +251,8 @@ func (p ofPanorama) preRule(name, level string) (change panorama.Change, theirs 
 	}
 	logs, more := p.remoteLogs(level)
 	edits = append(edits, more...)
-	list, own := panorama.LevelPath(level)+"/pre-rulebase/security/rules", name+p.f.place.Suffix()
-	entry := p.dropRule(own, "drops the sources blocked by Active Defense", []string{source}, logs)
+	list, own := panorama.LevelPath(level)+"/pre-rulebase/security/rules", name+p.f.place.Suffixes()[0]
+	entry := p.dropRule(own, describesBlock, []string{source}, logs)
 	entry.Children = append(entry.Children, p.f.place.Target())
 	stands := false
 	for _, r := range slices.Concat(p.p.rules, p.p.inactive) {
@@ -285,6 +288,23 @@ func (p ofPanorama) reachOfPre(level string, theirs bool, change panorama.Change
 	}
 	return p.reachOf(level) + "; a rule of that name stands there that we did not make (action drop, our group or list as source, this firewall alone as target), and it would be replaced (" +
 		p.reachOfRule(level, change.Top) + "): rename it there first if it is needed"
+}
+
+// forBoth has rules of ours on Panorama that were made for one member of a pair be for both: after a failover it is the other that decides.
+func (p ofPanorama) forBoth() {
+	for _, r := range p.p.rules {
+		if !p.isOwn(r) {
+			continue
+		}
+		at, target := p.rulebaseOf(r)+xmlapi.EntryNamed(r.name), r.target
+		if len(target.Child("devices").Entries()) == 0 {
+			target = p.f.standing[at].Child("target")
+		}
+		if !p.f.place.TargetsAll(target) {
+			const detail = "target both members of the HA pair: after a failover what is blocked would get in"
+			p.step("security rule "+r.String(), "On Panorama: "+detail, p.reachOf(p.levelOf(r)), false, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Set(at, p.f.place.Target())}}).made = "on Panorama, " + detail
+		}
+	}
 }
 
 // raise has a block rule of Panorama's stand above the rules of a level that let in what it drops.

@@ -19,6 +19,12 @@ func (p *provisioner) rulePath(name string) string {
 	return p.vsys + rulesPath + xmlapi.EntryNamed(name)
 }
 
+// Descriptions of our rules.
+const (
+	describesBlock  = "drops the sources blocked by Active Defense"
+	describesSensor = "drops and logs what no other rule allowed, so that Active Defense sees scans"
+)
+
 // dropRule is a rule of ours, from the internet to anywhere.
 func (p *provisioner) dropRule(name, description string, sources []string, profile string) *xmlapi.Node {
 	from := p.zones.zones
@@ -66,7 +72,7 @@ func (p *provisioner) dropBlocked(name string, sources []string, first map[traff
 		return
 	}
 	detail := fmt.Sprintf("at the top of the rules, from %s, source %s, to any: drop", quoteAll(p.zones.zones), quoteAll(sources))
-	entry := p.dropRule(name, "drops the sources blocked by Active Defense", sources, profile)
+	entry := p.dropRule(name, describesBlock, sources, profile)
 	for _, m := range sources {
 		if g := p.p.scopes.find(m, "address-group"); g.Child("static") != nil && p.names[m] && p.borrowed[m] {
 			detail += fmt.Sprintf("; address group %s %s holds %s, which is stopped then", quoteAll([]string{m}), g.scope, quoteAll(owned{p}.notOurs(g.Node)))
@@ -107,6 +113,7 @@ func (p *provisioner) planned(name string) bool {
 // orderBlocks moves the block rules that stand to the top, if anything above lets what they would drop through, and has them log to us.
 func (p *provisioner) orderBlocks(profile string) {
 	p.moveUp()
+	ofPanorama{p}.forBoth()
 	p.putLogs(slices.DeleteFunc(p.blockRules(), func(r rule) bool { return r.layer == layerLocal && p.planned(r.name) }), profile)
 }
 
@@ -183,12 +190,13 @@ func (p *provisioner) allowsAbove(name string, first map[traffic]int, names map[
 }
 
 // ours tells whether a rule of the firewall's is ours: it bears our name, and drops what we block and nothing else, as every version of
-// ours made it; or it is the sensor rule of an earlier one. What else it narrows does no harm, from whichever zones. Where the internet
-// zones are not known, it may be from any zones.
+// ours made it; or it is the sensor rule of an earlier one. What else it narrows does no harm, from the internet zones. From other zones it is
+// as we make it otherwise: the line came to another zone since. Where the internet zones are not known, it may be from any zones.
 func (p owned) ours(r rule) bool {
 	n, zones := p.want.Names, p.zones.zones
-	if r.layer != layerLocal || r.action != actionDrop || r.notSource || r.notDestination ||
-		len(zones) > 0 && !isAny(r.from) && slices.ContainsFunc(r.from, func(z string) bool { return !slices.Contains(zones, z) }) {
+	elsewhere := len(zones) > 0 && !isAny(r.from) && slices.ContainsFunc(r.from, func(z string) bool { return !slices.Contains(zones, z) })
+	asMade := (r.description == describesBlock || r.description == describesSensor) && r.kind == kindUniversal && isAny(r.to) && len(r.narrow) == 0 && !r.disabled
+	if r.layer != layerLocal || r.action != actionDrop || r.notSource || r.notDestination || elsewhere && !asMade {
 		return false
 	}
 	switch r.name {
@@ -302,6 +310,7 @@ func (p *provisioner) sensorRule(profile string) {
 		var f findings
 		if p.cutsOwn(&f, deciding); len(f.warns) > 0 {
 			p.person("security rule "+quoteAll([]string{n}), strings.Join(f.warns, "; ")+". "+strings.Join(f.remedies, " "))
+			p.steps[len(p.steps)-1].cuts = strings.Join(f.warns, "; ")
 			f = findings{}
 		}
 		if p.allowsBelow(&f, deciding); len(f.fails) > 0 {
@@ -317,7 +326,7 @@ func (p *provisioner) makeSensor(silent []rule, deciding map[traffic]int, profil
 	if p.want.Sensor == SensorDrop {
 		cut := append(p.wouldCut(deciding), inForceCut(p.f.inForce, p.want)...)
 		if len(cut) == 0 {
-			entry := p.dropRule(n.Sensor, "drops and logs what no other rule allowed, so that Active Defense sees scans", []string{anything}, profile)
+			entry := p.dropRule(n.Sensor, describesSensor, []string{anything}, profile)
 			detail := fmt.Sprintf("last rule, from %s, any to any: drop and log", quoteAll(p.zones.zones))
 			owned{p}.replace(n.Sensor, detail, entry).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
 			return

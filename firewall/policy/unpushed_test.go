@@ -210,13 +210,14 @@ func TestOthersCommitsForAVirtualSystemOfATemplate(t *testing.T) {
 		path, element    string
 		told             string
 	}{
-		"it joins":         {false, true, here, `<entry name="vsys2"/>`, "pre-rulebase of branches"},
-		"one joins":        {false, false, here, `<entry name="vsys2"/>`, "pre-rulebase of branches"},
-		"a rule for it":    {true, true, branchesGroup + "/pre-rulebase/security/rules", strings.Replace(letIn("alone", "dmz"), "<action>", target, 1), "pre-rulebase of branches"},
-		"one for that":     {true, false, branchesGroup + "/pre-rulebase/security/rules", strings.Replace(letIn("alone", "dmz"), "<action>", target, 1), "pre-rulebase of branches"},
-		"one of all":       {false, true, branchesGroup + "/pre-rulebase/security/rules", strings.Replace(letIn("alone", "dmz"), "<action>", target, 1), "pre-rulebase of branches"},
-		"one is not there": {false, false, here, `<entry name="vsys7"/>`, "virtual system vsys7, which device group branches names and the firewall does not have"},
-		"nothing":          {true, true, branchesGroup + "/tag", `<entry name="x"/>`, ""},
+		"it joins":                 {false, true, here, `<entry name="vsys2"/>`, "pre-rulebase of branches"},
+		"one joins":                {false, false, here, `<entry name="vsys2"/>`, "pre-rulebase of branches"},
+		"a rule for it":            {true, true, branchesGroup + "/pre-rulebase/security/rules", strings.Replace(letIn("alone", "dmz"), "<action>", target, 1), "pre-rulebase of branches"},
+		"one for that":             {true, false, branchesGroup + "/pre-rulebase/security/rules", strings.Replace(letIn("alone", "dmz"), "<action>", target, 1), "pre-rulebase of branches"},
+		"one of all":               {false, true, branchesGroup + "/pre-rulebase/security/rules", strings.Replace(letIn("alone", "dmz"), "<action>", target, 1), "pre-rulebase of branches"},
+		"one is not there":         {false, false, here, `<entry name="vsys7"/>`, "virtual system vsys7, which device group branches names and the firewall does not have: take it out of that group, for no push ends this"},
+		"tags of one that is gone": {false, false, "/config/mgt-config/devices", `<entry name="` + serial + `"><vsys><entry name="vsys7"><tags><member>edge</member></tags></entry></vsys></entry>`, ""},
+		"nothing":                  {true, true, branchesGroup + "/tag", `<entry name="x"/>`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newPanoramaLab(t, managed{local: withoutCleanup(), several: true, branches: preRules(letIn("hq", "dmz"))})
@@ -226,7 +227,7 @@ func TestOthersCommitsForAVirtualSystemOfATemplate(t *testing.T) {
 			if c.joined {
 				l.changed("set", here, `<entry name="vsys2"/>`)
 			}
-			if name == "one of all" {
+			if name == "one of all" || name == "tags of one that is gone" {
 				l.changed("delete", here, "")
 			}
 			if err := errors.Join(l.panorama.PushTemplate("all"), l.panorama.Push("branches"), l.sim.Config().Edit("boss", "set", third, `<entry name="vsys3"/>`)); err != nil {

@@ -33,6 +33,11 @@ func (v accessChecks) api(f *findings) {
 		f.fail("Set target of this firewall to its serial number, as this Panorama lists it under Panorama > Managed Devices > Summary, and see that it is connected there. CLI of Panorama: show devices connected", "%s", cause(err))
 		return
 	}
+	if xmlapi.Kind(err) == xmlapi.KindAuth && v.want.OthersKey {
+		f.fail("Create a key on this member (peer_url): activedefense keygen --url, for peer_api_key_file: the key is the other member's, and no new one of that is sure to be valid on both. "+
+			"Or set username and password_file in place of the key, and each member makes its own.", "%s", cause(err))
+		return
+	}
 	f.fail(map[string]string{
 		xmlapi.KindUnreachable: "Check url, the route to the management interface, and Device > Setup > Interfaces > Management > Permitted IP Addresses and HTTPS.",
 		xmlapi.KindTimeout:     "Check url and whether the management plane is busy (show system resources); increase timeout if needed.",

@@ -151,7 +151,12 @@ func (v *verifier) allowsBelow(f *findings, deciding map[traffic]int) {
 			}
 			said[x.String()] = true
 			remedy := v.cli.or("Policies > Security > " + quoteAll([]string{sensor.name}) + " > Move > Move Bottom. " + v.cli.move("rulebase security rules %s bottom", word(sensor.name)))
-			if x.layer.pushed() || sensor.layer.pushed() {
+			switch {
+			case sensor.layer == layerLocal && x.layer.pushed() && sensor.name == v.want.Names.Sensor:
+				remedy = "Delete " + sensor.String() + ", which cannot stand below Panorama's Post Rules, and run activedefense provision, which has the default rules log in its place."
+			case sensor.layer == layerLocal && x.layer.pushed():
+				remedy = "Policies > Security > " + quoteAll([]string{sensor.name}) + ": limit it to the traffic it is meant for, or delete it: it cannot stand below Panorama's Post Rules."
+			case x.layer.pushed() || sensor.layer.pushed():
 				remedy = "On Panorama, Policies > Security: move the sensor rule to the bottom of the Post Rules, then push."
 			}
 			f.fail(remedy, "%s is above %s, which allows traffic from the internet and is never reached", sensor, x)

@@ -40,6 +40,8 @@ type Options struct {
 	Told func(Progress)
 	// Resumed is called where a copy goes on that was interrupted, or begins anew since the source has changed.
 	Resumed func(anew bool)
+
+	batch int // rows that are written at once; 0: batchRows
 }
 
 // Result is what was copied.
@@ -64,6 +66,9 @@ func Copy(ctx context.Context, from, to store.Options, o Options) (result *Resul
 	}
 	if o.Resumed == nil {
 		o.Resumed = func(bool) {}
+	}
+	if o.batch == 0 {
+		o.batch = batchRows
 	}
 	if (from.URL == "") == (to.URL == "") {
 		return nil, errors.New("a copy goes from SQLite to PostgreSQL, or back")
@@ -172,10 +177,10 @@ func (c *copier) copyTable(ctx context.Context, r *reader, t *table) error {
 	if err != nil {
 		return err
 	}
-	w := &writer{db: c.target, t: t, mark: m, days: make(map[int64]bool)}
+	w := &writer{db: c.target, t: t, mark: m, most: c.batch, days: make(map[int64]bool)}
 	told := m.Rows
 	err = r.each(ctx, t, m.At, func(row []byte, at place) error {
-		if w.mark.Rows-told >= batchRows {
+		if w.mark.Rows-told >= int64(c.batch) {
 			told = w.mark.Rows
 			c.Told(Progress{Table: t.name, Rows: told, Of: all})
 		}
@@ -207,7 +212,7 @@ func (c *copier) check(ctx context.Context) error {
 		want, got := c.marks[t.name], mark{}
 		err := r.each(ctx, t, place{}, func(row []byte, _ place) error {
 			got.Rows++
-			if got.Sum.add(row); got.Rows%batchRows == 0 {
+			if got.Sum.add(row); got.Rows%int64(c.batch) == 0 {
 				c.Told(Progress{Table: t.name, Rows: got.Rows, Of: want.Rows, Checking: true})
 			}
 			return nil

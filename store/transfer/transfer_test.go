@@ -258,10 +258,10 @@ func TestTheTablesAreThoseOfTheMigrations(t *testing.T) {
 
 func TestACopyThereAndBackIsEqual(t *testing.T) {
 	t.Parallel()
-	lite, pg, back := makeSource(t, 25_000), newPostgres(t), newSQLite(t)
+	lite, pg, back := makeSource(t, 2_500), newPostgres(t), newSQLite(t)
 	pg.KeepRecords = 10 * 24 * time.Hour
 	var checked int
-	there, err := Copy(t.Context(), lite, pg, Options{Told: func(p Progress) {
+	there, err := Copy(t.Context(), lite, pg, Options{batch: 700, Told: func(p Progress) {
 		if p.Checking && p.Done {
 			checked++
 		}
@@ -323,7 +323,7 @@ func interrupted(t *testing.T, c copying) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	_, err := Copy(ctx, c.From, c.To, Options{Told: func(p Progress) {
+	_, err := Copy(ctx, c.From, c.To, Options{batch: 1000, Told: func(p Progress) {
 		if c.here(p) {
 			cancel()
 		}
@@ -353,7 +353,7 @@ func TestMain(m *testing.M) {
 		var c copying
 		err := json.Unmarshal([]byte(text), &c)
 		if err == nil {
-			_, err = Copy(context.Background(), c.From, c.To, Options{Told: func(p Progress) {
+			_, err = Copy(context.Background(), c.From, c.To, Options{batch: 1000, Told: func(p Progress) {
 				if c.here(p) {
 					syscall.Kill(os.Getpid(), syscall.SIGKILL)
 				}
@@ -390,13 +390,13 @@ func keptIn(t *testing.T, o store.Options) (string, map[string]mark, bool, error
 // Wherever a copy ends, it goes on there, nobody takes it for whole meanwhile, and nothing is read twice but the last steps.
 func TestACopyThatWasInterruptedGoesOn(t *testing.T) {
 	t.Parallel()
-	lite := makeSource(t, 25_000)
+	lite := makeSource(t, 2_500)
 	want := dump(t, lite)
 	pg, pgOf := newPostgres(t), newPostgres(t)
 	_, err := Copy(t.Context(), lite, pgOf, Options{})
 	must(t, err)
 	for _, c := range []struct{ from, to store.Options }{{lite, pg}, {pgOf, newSQLite(t)}} {
-		for i, at := range []copying{{Table: "agents"}, {Table: "blacklist"}, {Table: "records", Rows: 10_000}, {Table: "records", Rows: 20_000}} {
+		for i, at := range []copying{{Table: "agents"}, {Table: "blacklist"}, {Table: "records", Rows: 1_000}, {Table: "records", Rows: 2_000}} {
 			if at.From, at.To = c.from, c.to; i%2 == 1 {
 				killed(t, at)
 			} else {
@@ -419,12 +419,12 @@ func TestACopyThatWasInterruptedGoesOn(t *testing.T) {
 		}
 		_, marks, _, err := keptIn(t, c.to)
 		must(t, err)
-		if m := marks["records"]; m.Rows != 20_000 || m.Whole {
+		if m := marks["records"]; m.Rows != 2_000 || m.Whole {
 			t.Errorf("it was interrupted at %+v", m)
 		}
-		_, err = Copy(t.Context(), c.from, c.to, Options{Resumed: goesOn, Told: told})
+		_, err = Copy(t.Context(), c.from, c.to, Options{batch: 1000, Resumed: goesOn, Told: told})
 		must(t, err)
-		if resumed != 1 || first.Table != "records" || first.Rows != 25_000 {
+		if resumed != 1 || first.Table != "records" || first.Rows != 2_500 {
 			t.Errorf("resumed %d times, first with %+v", resumed, first)
 		}
 		back := c.to

@@ -37,6 +37,7 @@ type writer struct {
 	db   *store.Bare
 	t    *table
 	mark mark
+	most int // rows that are written at once
 
 	rows  []byte
 	n     int
@@ -57,7 +58,7 @@ func (w *writer) add(ctx context.Context, row []byte, at place) error {
 	if w.t.steps {
 		w.look(row)
 	}
-	if w.n < batchRows && len(w.rows) < batchBytes {
+	if w.n < w.most && len(w.rows) < batchBytes {
 		return nil
 	}
 	if err := w.flush(ctx); err != nil || !w.t.steps {

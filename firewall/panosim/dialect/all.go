@@ -113,7 +113,7 @@ func All() []Dialect {
 		Busy: BusyRefuses, NoChanges: NoChangesSame, Details: DetailsNested, UnknownJob: UnknownJobQuery,
 		Renamed: RenamedLeaves, JobsOverReboot: JobsForgotten,
 		PairTags: PairTagsSynced, PairKeys: PairKeysShared, PassiveWrites: PassiveWritesLost, PassiveTags: PassiveTagsRefused,
-		PushedRules: PushedRulesFolded,
+		PairSerials: PairSerialsTold, PushedRules: PushedRulesFolded,
 	})
 }
 

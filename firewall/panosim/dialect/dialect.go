@@ -66,5 +66,6 @@ type Dialect struct {
 	PairKeys      PairKeys
 	PassiveWrites PassiveWrites
 	PassiveTags   PassiveTags
+	PairSerials   PairSerials
 	PushedRules   PushedRules
 }

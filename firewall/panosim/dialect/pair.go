@@ -36,6 +36,15 @@ const (
 	PassiveTagsRefused             // error 15
 )
 
+// PairSerials is whether a member of a pair tells the serial number of the other ("show high-availability state", peer-info/serial-num).
+type PairSerials uint8
+
+// Answers of both kinds are public; since which version it is told, no source says.
+const (
+	PairSerialsUntold PairSerials = iota
+	PairSerialsTold
+)
+
 // PushedRules is where a firewall with several virtual systems shows the rules of Panorama's scope Shared.
 type PushedRules uint8
 
@@ -52,6 +61,7 @@ func (d Dialect) pairChoices() []choice {
 		{"pair-keys", int(d.PairKeys), []string{"apart", "shared"}},
 		{"passive-writes", int(d.PassiveWrites), []string{"refused", "lost"}},
 		{"passive-tags", int(d.PassiveTags), []string{"taken", "refused"}},
+		{"pair-serials", int(d.PairSerials), []string{"untold", "told"}},
 		{"pushed-rules", int(d.PushedRules), []string{"apart", "folded"}},
 	}
 }
@@ -63,6 +73,7 @@ func pairOddities() []Dialect {
 		{PairKeys: PairKeysShared},
 		{PassiveWrites: PassiveWritesLost},
 		{PassiveTags: PassiveTagsRefused},
+		{PairSerials: PairSerialsTold},
 		{PushedRules: PushedRulesFolded},
 	}
 }

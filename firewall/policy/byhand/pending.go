@@ -130,6 +130,19 @@ func pathOf(xpath string) (path []step) {
 	return path
 }
 
+// Meet tells whether edits at two xpaths are of the same: at one of them, or of an object and of what is in it. What stands above objects, as a list does,
+// meets nothing in it.
+func Meet(a, b string) bool {
+	one, other := pathOf(a), pathOf(b)
+	if len(one) > len(other) {
+		one, other = other, one
+	}
+	return len(one) > 0 && slices.Equal(one, other[:len(one)]) && (len(one) == len(other) || isEntry(one) && !isStructural(one))
+}
+
+// Name names for a reader what is edited at an xpath.
+func Name(xpath string) string { return placeName(pathOf(xpath)) }
+
 func isEntry(path []step) bool { return len(path) > 1 && path[len(path)-1].element == "entry" }
 
 func key(path []step) string { return fmt.Sprintf("%q", path) }

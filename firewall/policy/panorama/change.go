@@ -211,7 +211,7 @@ func word(text string) string {
 }
 
 // Session is what a person types for changes, from the first line to the last: in configure mode, then the commit, and back in
-// operational mode the pushes to the firewall alone. None for no change.
+// operational mode the pushes to the firewall alone, or both members of its pair. None for no change.
 func (p Place) Session(changes []Change) []string {
 	if len(changes) == 0 {
 		return []string{}
@@ -227,22 +227,19 @@ func (p Place) Session(changes []Change) []string {
 		template, group = template || c.InTemplate(), group || p.InGroups(c)
 	}
 	out = append(out, "commit partial admin "+UnknownAdmin, "exit")
-	if template {
+	for _, serial := range p.Members() {
 		switch {
+		case !template:
 		case p.Stack != "":
-			out = append(out, "commit-all template-stack name "+word(p.Stack)+" device "+p.Serial)
+			out = append(out, "commit-all template-stack name "+word(p.Stack)+" device "+serial)
 		case p.Template != "" && p.Told:
-			out = append(out, "commit-all template name "+word(p.Template)+" device "+p.Serial)
+			out = append(out, "commit-all template name "+word(p.Template)+" device "+serial)
 		default:
-			out = append(out, "commit-all template-stack name "+UnknownStack+" device "+p.Serial)
+			out = append(out, "commit-all template-stack name "+UnknownStack+" device "+serial)
 		}
-	}
-	if group {
-		name := p.Group
-		if name == "" {
-			name = UnknownGroup
+		if group {
+			out = append(out, "commit-all shared-policy device-group "+word(cmp.Or(p.Group, UnknownGroup))+" devices "+serial)
 		}
-		out = append(out, "commit-all shared-policy device-group "+word(name)+" devices "+p.Serial)
 	}
 	return out
 }
@@ -261,6 +258,10 @@ func (p Place) Notes(changes []Change, typed bool) (notes []string) {
 	}
 	if typed {
 		notes = append(notes, "Put the name with which you log in to Panorama in place of "+UnknownAdmin+": the commit then publishes your edits alone.")
+	}
+	if p.Peer != "" && !typed && slices.ContainsFunc(changes, p.InGroups) {
+		notes = append(notes, "The rules are for both members of the pair, "+strings.Join(p.Members(), " and ")+"; --commit pushes to "+p.Serial+" alone: "+p.Peer+
+			" follows by provision of its own entry (firewalls[].target), or once you push there.")
 	}
 	said := "look there before you push (Commit > Push to Devices)."
 	if p.Told {

@@ -30,6 +30,8 @@ const (
 type Place struct {
 	Serial string
 	VSys   string // "": the firewall has one
+	Paired bool   // it is a member of a pair of high availability: what is for it alone is for both
+	Peer   string // serial number of the other member; "": there is none, or it is not known
 
 	Group    string   // its device group; "": not known, or it is in none
 	Parents  []string // the groups above, the nearest first; none: there are none, or they are not known
@@ -149,29 +151,55 @@ func (p Place) Levels() []string {
 	return levels
 }
 
-// Target is the target of a rule that is meant for this firewall, or virtual system, alone.
+// Members are the serial numbers of the firewall and, as far as it is known, of the other member of its pair, in order.
+func (p Place) Members() []string {
+	all := []string{p.Serial}
+	if p.Peer != "" {
+		all = append(all, p.Peer)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Target is the target of a rule that is meant for this firewall, or virtual system, alone, or for both members of its pair.
 func (p Place) Target() *xmlapi.Node {
-	device := xmlapi.NamedEntry(p.Serial)
-	if p.VSys != "" {
-		device.Children = append(device.Children, xmlapi.Element("vsys", xmlapi.NamedEntry(p.VSys)))
+	devices := xmlapi.Element("devices")
+	for _, serial := range p.Members() {
+		device := xmlapi.NamedEntry(serial)
+		if p.VSys != "" {
+			device.Children = append(device.Children, xmlapi.Element("vsys", xmlapi.NamedEntry(p.VSys)))
+		}
+		devices.Children = append(devices.Children, device)
 	}
-	return xmlapi.Element("target", xmlapi.Element("devices", device), xmlapi.Leaf("negate", "no"))
+	return xmlapi.Element("target", devices, xmlapi.Leaf("negate", "no"))
 }
 
-// TargetsAlone tells whether a target is that of a rule for this firewall, or virtual system, alone.
+// TargetsAlone tells whether a target is that of a rule for this firewall, or virtual system, alone: or for members of its pair, the other one alone
+// included.
 func (p Place) TargetsAlone(target *xmlapi.Node) bool {
-	devices := target.Child("devices")
-	systems := devices.Entry(p.Serial).Child("vsys").Entries()
-	return len(target.Child("tags").Members()) == 0 && len(devices.Entries()) == 1 && devices.Entry(p.Serial) != nil && !target.Yes("negate") &&
-		(p.VSys == "" || len(systems) == 1 && systems[0].Attr("name") == p.VSys)
+	devices := target.Child("devices").Entries()
+	return len(devices) > 0 && len(target.Child("tags").Members()) == 0 && !target.Yes("negate") && !slices.ContainsFunc(devices, func(e *xmlapi.Node) bool {
+		systems := e.Child("vsys").Entries()
+		return !slices.Contains(p.Members(), e.Attr("name")) || p.VSys != "" && (len(systems) != 1 || systems[0].Attr("name") != p.VSys)
+	})
 }
 
-// Suffix makes names of rules that several firewalls of a group each have their own.
-func (p Place) Suffix() string {
-	if p.VSys != "" {
-		return "-" + p.Serial + "-" + p.VSys
+// TargetsAll tells whether a target that TargetsAlone is for both members of the pair, as far as they are known.
+func (p Place) TargetsAll(target *xmlapi.Node) bool {
+	return len(target.Child("devices").Entries()) == len(p.Members())
+}
+
+// Suffixes make names of rules that several firewalls of a group each have their own: those of a pair the first, the second as well where that was made
+// before the pair was known.
+func (p Place) Suffixes() (all []string) {
+	for _, serial := range p.Members() {
+		suffix := "-" + serial
+		if p.VSys != "" {
+			suffix += "-" + p.VSys
+		}
+		all = append(all, suffix)
 	}
-	return "-" + p.Serial
+	return all
 }
 
 // FromPushed takes from what was pushed to a firewall what that tells: the device group that is the nearest to the firewall's own rules,

@@ -98,6 +98,10 @@ func (p Push) policy(ctx context.Context, d *xmlapi.Device) (out, tagged []strin
 		p.systems = append(p.systems, s.Name)
 	}
 	for i, s := range all {
+		named := slices.Contains(p.At.systems, s.Name)
+		if s.None && p.At.gets(s.Name) && !named { // Panorama has tags for it: nothing is pushed to what is not there
+			continue
+		}
 		of := p
 		of.System = s
 		if i > 0 && !p.At.gets(s.Name) {
@@ -107,8 +111,8 @@ func (p Push) policy(ctx context.Context, d *xmlapi.Device) (out, tagged []strin
 			of.System, of.At.Group, of.At.Parents = s.shared(), "", nil
 		}
 		found := of.policyOf(levels, used)
-		if s.None && len(found) > 0 && p.At.gets(s.Name) {
-			found = []string{"virtual system " + s.Name + ", which device group " + p.At.Group + " names and the firewall does not have"}
+		if s.None && len(found) > 0 && named {
+			found = []string{"virtual system " + s.Name + ", which device group " + p.At.Group + " names and the firewall does not have: take it out of that group, for no push ends this"}
 		}
 		for _, name := range found {
 			if !slices.Contains(out, name) {

@@ -1,0 +1,158 @@
+package api
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// CookieName is the cookie of who signed in with a token.
+const CookieName = "activedefense_session"
+
+const (
+	// sessionFor is how long a session lasts that nobody uses, and sessionMost how long one does that a page left open uses. mostSessions is
+	// how many there are: beyond that, the one ends that was used longest ago.
+	sessionFor   = 12 * time.Hour
+	sessionMost  = 7 * 24 * time.Hour
+	mostSessions = 1000
+)
+
+// A Session is that of a browser whose user signed in with a token. It ends when its token does.
+type Session struct {
+	Caller
+	CSRF string // what a form carries that changes something
+}
+
+// Sessions are those that there are: who asks with a browser. They are safe for concurrent use.
+type Sessions struct {
+	api  *API
+	kept *kept
+}
+
+// kept is what is known of them, by the hash of what their cookies hold. It lasts over a reload.
+type kept struct {
+	mu  sync.Mutex
+	all map[[sha256.Size]byte]*session
+}
+
+// newSessions goes on with those of the API whose place this one's takes, if any.
+func newSessions(a *API, after *Server) *Sessions {
+	if after != nil {
+		return &Sessions{a, after.api.Sessions.kept}
+	}
+	return &Sessions{a, &kept{all: make(map[[sha256.Size]byte]*session)}}
+}
+
+type session struct {
+	token       [sha256.Size]byte // the sum of the token
+	csrf        string
+	begun, used time.Time
+}
+
+// SignIn begins a session for who has a token, and gives its cookie to the browser.
+func (s *Sessions) SignIn(w http.ResponseWriter, r *http.Request, token string) error {
+	sum, _, err := s.api.tokens.known(r, token)
+	if err != nil {
+		return err
+	}
+	id, now, k := rand.Text(), s.api.opts.Now(), s.kept
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if former, ok := sessionKey(r); ok {
+		delete(k.all, former)
+	}
+	if len(k.all) >= mostSessions {
+		k.dropOldest()
+	}
+	k.all[sha256.Sum256([]byte(id))] = &session{token: sum, csrf: rand.Text(), begun: now, used: now}
+	http.SetCookie(w, cookie(r, id, 0))
+	return nil
+}
+
+// dropOldest ends the session that was used longest ago.
+func (k *kept) dropOldest() {
+	var oldest [sha256.Size]byte
+	var used time.Time
+	for key, one := range k.all {
+		if used.IsZero() || one.used.Before(used) {
+			oldest, used = key, one.used
+		}
+	}
+	delete(k.all, oldest)
+}
+
+// cookie is one that no script sees, and no other site sends.
+func cookie(r *http.Request, id string, age int) *http.Cookie {
+	return &http.Cookie{Name: CookieName, Value: id, Path: "/", MaxAge: age, HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode}
+}
+
+// SignOut ends the session of a request, if it has one.
+func (s *Sessions) SignOut(w http.ResponseWriter, r *http.Request) {
+	if key, ok := sessionKey(r); ok {
+		s.kept.mu.Lock()
+		delete(s.kept.all, key)
+		s.kept.mu.Unlock()
+	}
+	http.SetCookie(w, cookie(r, "", -1))
+}
+
+func sessionKey(r *http.Request) (key [sha256.Size]byte, ok bool) {
+	c, err := r.Cookie(CookieName)
+	if err != nil {
+		return key, false
+	}
+	return sha256.Sum256([]byte(c.Value)), true
+}
+
+// Of gives the session of a request; false: it has none, or none any more.
+func (s *Sessions) Of(r *http.Request) (Session, bool) {
+	key, ok := sessionKey(r)
+	if !ok || s.api.opts.Config.Admin.TokensFile == "" {
+		return Session{}, false
+	}
+	k, now := s.kept, s.api.opts.Now()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	one := k.all[key]
+	if one == nil {
+		return Session{}, false
+	}
+	who := s.api.tokens.who(one.token)
+	if who.Role == Nobody || now.Sub(one.used) > sessionFor || now.Sub(one.begun) > sessionMost {
+		delete(k.all, key)
+		return Session{}, false
+	}
+	one.used = now
+	return Session{Caller: who, CSRF: one.csrf}, true
+}
+
+// Carries tells whether a form that was sent carries what the session's forms do.
+func (s Session) Carries(csrf string) bool {
+	return s.CSRF != "" && subtle.ConstantTimeCompare([]byte(s.CSRF), []byte(csrf)) == 1
+}
+
+// Visitor tells who asks for a page: by a session; where there are no tokens whoever asks on loopback may read. The error is a [Fault],
+// with status 401 for who has to sign in.
+func (s *Sessions) Visitor(r *http.Request) (Session, error) {
+	if one, ok := s.Of(r); ok {
+		return one, nil
+	}
+	caller, err := s.api.tokens.caller(r, false)
+	return Session{Caller: caller}, err
+}
+
+// SameSite refuses what a page of another site has a browser ask; a link on one may be followed.
+func (s *Sessions) SameSite(r *http.Request) error {
+	if r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document" {
+		return nil
+	}
+	return sameSite(s.api, r)
+}
+
+// Client asks the API in the name of who asks.
+func (s Session) Client(a *API) *Client {
+	return &Client{http: &http.Client{Transport: &here{a, s.Caller}}}
+}

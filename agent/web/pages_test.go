@@ -1,0 +1,204 @@
+package web
+
+import (
+	"fmt"
+	"html"
+	"net/http"
+	"net/netip"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"activedefense/store"
+)
+
+// log puts a record into the store.
+func (s *stage) log(r store.Record) {
+	s.t.Helper()
+	if _, err := s.store.Commit(s.t.Context(), &store.Batch{Records: []store.Record{r}}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// A step is a form that is sent, and what the page says then.
+type step struct {
+	path   string
+	fields []string
+	status int
+	says   string
+}
+
+// do takes steps, one after the other.
+func (v *visitor) do(steps ...step) {
+	v.s.t.Helper()
+	for _, x := range steps {
+		status, text := 0, ""
+		if x.fields == nil {
+			status, text = v.get(x.path)
+		} else {
+			status, text = v.post(x.path, x.fields...)
+		}
+		if status != x.status || !strings.Contains(plain(text), x.says) {
+			v.s.t.Errorf("%s %v: %d instead of %d, and does not say %q: %s", x.path, x.fields, status, x.status, x.says, plain(text))
+		}
+	}
+}
+
+var tags = regexp.MustCompile(`<[^>]*>`)
+
+// plain is what a page says, without its marks.
+func plain(text string) string {
+	return html.UnescapeString(strings.Join(strings.Fields(tags.ReplaceAllString(text, " ")), " "))
+}
+
+// An operator releases, accepts, blocks and allows, and the history has it with his name.
+func TestAnOperatorDoesWhatTheCommandsDo(t *testing.T) {
+	s := newStage(t, true)
+	s.put("203.0.113.1/32", store.Blocked)
+	s.put("203.0.113.2/32", store.Held)
+	s.put("203.0.113.3/32", store.Blocked)
+	s.put("2001:db8:1::/64", store.Blocked)
+	v := s.signedIn("anna")
+	v.do(
+		step{"/ui/address/203.0.113.1", nil, 200, "203.0.113.1 is blocked"},
+		step{"/ui/release", []string{"address", "203.0.113.1", "reason", "it is ours"}, 200, "It is released"},
+		step{"/ui/address/203.0.113.1", nil, 200, "by anna: it is ours"},
+		step{"/ui/release", []string{"address", "203.0.113.1"}, 404, "203.0.113.1 is not blocked, held or observed"},
+		step{"/ui/address/203.0.113.2", nil, 200, "Why held it is a partner"},
+		step{"/ui/accept", []string{"address", "203.0.113.2"}, 200, "203.0.113.2 is blocked"},
+		step{"/ui/accept", []string{"address", "203.0.113.2"}, 409, "203.0.113.2 is blocked"},
+		step{"/ui/block", []string{"address", "203.0.113.9", "reason", ""}, 400, "reason is missing"},
+		step{"/ui/block", []string{"address", "203.0.113.9", "reason", "seen elsewhere", "for", "soon"}, 400, `for "soon"`},
+		step{"/ui/block", []string{"address", " 203.0.113.9 ", "reason", "seen elsewhere", "for", "24h"}, 200, "by anna"},
+		step{"/ui/block", []string{"address", "10.1.2.3", "reason", "x"}, 422, "not blocked"},
+		step{"/ui/allow", []string{"entry", "203.0.113.3", "reason", "a scanner of ours", "for", "7d"}, 200, "the blocks of it are lifted"},
+		step{"/ui/allow", []string{"entry", "203.0.113.4", "for", "never"}, 400, `for "never": use a duration`},
+		step{"/ui/allow", []string{"entry", "203.0.113.4"}, 200, "203.0.113.4 203.0.113.4 anna"},
+		step{"/ui/disallow", []string{"entry", "203.0.113.4"}, 200, "It is off the allow-list"},
+		step{"/ui/pause", []string{"for", "10m", "reason", "a test"}, 200, "Enforcement is paused"},
+		step{"/ui/resume", []string{}, 200, "Enforcement goes on"},
+		step{"/ui/release", []string{"address", "2001:db8:1::/64"}, 200, "2001:db8:1::/64 is not blocked now"},
+		step{"/ui/history", nil, 200, "allow 203.0.113.3 anna a scanner of ours"},
+		step{"/ui/history?address=203.0.113.1", nil, 200, "release 203.0.113.1 anna it is ours"},
+		step{"/ui/nothing", nil, 404, "There is no page /ui/nothing"},
+	)
+	if _, text := s.signedIn("reader").get("/ui/address/203.0.113.2"); strings.Contains(text, "<form method=\"post\" action=\"/ui/release\"") {
+		t.Error("a viewer has forms that he may not send")
+	}
+	if _, text := v.get("/ui/blocked?done=<script>"); strings.Contains(text, `class="done"`) {
+		t.Error("an address has the page say something")
+	}
+}
+
+// The list is searched, by state too, and given page by page.
+func TestTheListIsSearchedAndPaged(t *testing.T) {
+	s := newStage(t, false)
+	for i := range pageSize + 20 {
+		s.put(fmt.Sprintf("203.0.%d.%d/32", 113+i/100, i%100), store.Blocked)
+	}
+	s.put("198.51.100.99/32", store.Observed, func(b *store.Block) { b.Rule = "probe" })
+	v := s.visitor()
+	rows := func(path string) int {
+		_, text := v.get(path)
+		return strings.Count(text, `<th scope="row"`)
+	}
+	for path, want := range map[string]int{
+		"/ui/blocked": pageSize, "/ui/blocked?page=2": 20, "/ui/blocked?page=3": 0, "/ui/blocked?page=-1": pageSize,
+		"/ui/blocked?q=203.0.113.7": 1, "/ui/blocked?q=203.0.114.0/24": 20, "/ui/blocked?state=observed": 1, "/ui/blocked?state=all&rule=probe": 1, "/ui/blocked?rule=probe": 0,
+	} {
+		if got := rows(path); got != want {
+			t.Errorf("%s has %d entries instead of %d", path, got, want)
+		}
+	}
+	if _, text := v.get("/ui/blocked?q=203.0&state=all"); !strings.Contains(text, `href="/ui/blocked?page=2&amp;q=203.0&amp;state=all" rel="next"`) {
+		t.Error("the next page forgets the search")
+	}
+	v.do(step{"/ui/blocked?state=gone", nil, 400, `state "gone"`}, step{"/ui/blocked?q=nobody", nil, 200, "Nothing is found for nobody"})
+}
+
+// Records are searched by every field, and each has a page that shows all of it.
+func TestRecordsAreSearched(t *testing.T) {
+	s := newStage(t, true)
+	at := time.Now().Add(-time.Hour).Truncate(time.Microsecond)
+	s.log(store.Record{Time: at, Device: "LAB-FW-01", Src: netip.MustParseAddr("203.0.113.66"), SrcPort: 40000, SrcUser: "corp\\anna", SrcCountry: "Netherlands", Dst: netip.MustParseAddr("198.51.100.7"), DstPort: 22,
+		DstCountry: "Australia", Action: "deny", Rule: "last", RuleID: "321ef4bf", ThreatName: "SSH guess", ThreatID: "40015", Severity: "high", Subtype: "vulnerability", Type: "THREAT",
+		Application: "ssh", FromZone: "internet", ToZone: "dmz", SessionEndReason: "policy-deny", Outcome: store.Refused, Grade: store.Proven})
+	s.log(store.Record{Time: at.Add(time.Second), Src: netip.MustParseAddr("203.0.113.67"), Dst: netip.MustParseAddr("198.51.100.7"), Type: "TRAFFIC"})
+	v := s.signedIn("anna")
+	for name, values := range map[string][2]string{
+		"since": {"2h", "1m"}, "until": {"1m", "2d"}, "src": {"203.0.113.66, 192.0.2.1", "192.0.2.1"}, "src_port": {"39999-40001", "1"}, "dst": {"198.51.100.0/24", "192.0.2.0/24"}, "dst_port": {"22,23", "23"},
+		"user": {`*anna`, "berta"}, "action": {"deny", "allow"}, "severity": {"high", "low"}, "device": {"LAB-FW-01", "LAB-FW-02"}, "type": {"threat", "system"}, "subtype": {"vulnerability", "url"},
+		"rule": {"last", "first"}, "threat_id": {"40015", "1"}, "application": {"ssh", "ssl"}, "zone": {"dmz", "lan"}, "src_country": {"Netherlands", "Norway"}, "dst_country": {"Australia", "Austria"},
+		"end_reason": {"policy-deny", "aged-out"}, "outcome": {"refused", "answered"}, "grade": {"proven", "forgeable"},
+	} {
+		for i, value := range values {
+			path := "/ui/records?src_port=40000&" + name + "=" + strings.NewReplacer(",", "%2C", " ", "%20", "/", "%2F", "*", "%2A").Replace(value)
+			if name == "src_port" {
+				path = "/ui/records?src_port=" + value
+			}
+			if name == "until" && i == 1 {
+				path += "&since=3d"
+			}
+			status, text := v.get(path)
+			if found := strings.Contains(text, "203.0.113.66</a>"); status != http.StatusOK || found != (i == 0) {
+				t.Errorf("%s: %d, found %v", path, status, found)
+			}
+		}
+	}
+	_, text := v.get("/ui/records?since=2h")
+	link := regexp.MustCompile(`/ui/record\?[^"]*40000[^"]*`).FindString(text)
+	status, page := v.get(html.UnescapeString(link))
+	said := plain(page)
+	for _, want := range []string{"203.0.113.66", "port 40000", `User corp\anna`, "Source country Netherlands", "198.51.100.7", "port 22", "Destination country Australia", "Action deny", "rule last", "Rule id 321ef4bf",
+		"Threat SSH guess", "Threat id 40015", "Severity high", "Subtype vulnerability", "Type THREAT", "Application ssh", "From zone internet", "To zone dmz", "Session end reason policy-deny", "Outcome refused",
+		"Grade proven", "Firewall LAB-FW-01", "Log file not in the log", "Block 203.0.113.66 by hand", "Allow 203.0.113.66"} {
+		if status != http.StatusOK || !strings.Contains(said, want) {
+			t.Errorf("%s: the record does not say %q: %d %s", link, want, status, said)
+		}
+	}
+	v.do(step{"/ui/record?time=2020-01-01T00:00:00Z&src=192.0.2.1", nil, 404, "There is no such record"}, step{"/ui/record?time=x", nil, 400, "names no record"},
+		step{"/ui/records?src=x", nil, 400, "neither an address nor a network"}, step{"/ui/records?type=threat&action=denied", nil, 200, "has denied as action; there are deny"})
+}
+
+// What is not known is said to be so.
+func TestTheUnknownIsSaid(t *testing.T) {
+	s := newStage(t, false)
+	s.say(map[string]any{"store": map[string]any{}, "blacklist": nil, "held": nil, "observed": nil, "ready": false, "not_ready": []string{"the list is not loaded yet"}, "firewalls": []any{map[string]any{"name": "LAB-FW-01", "state": "unknown"}},
+		"inputs": []any{map[string]any{"path": "/var/log/Firewall/a.log"}}, "policies": []any{map[string]any{"firewall": "LAB-FW-01", "state": "unknown"}}})
+	v := s.visitor()
+	v.do(step{"/", nil, 200, "Not ready: the list is not loaded yet"}, step{"/", nil, 200, "Sources blocked unknown"}, step{"/", nil, 200, "Firewalls that answer 0 of 1"}, step{"/", nil, 200, "size unknown"},
+		step{"/", nil, 200, "LAB-FW-01 unknown"}, step{"/ui/firewalls", nil, 200, "Not looked at yet"}, step{"/ui/address/203.0.113.7", nil, 200, "no record of it is stored"},
+		step{"/ui/address/203.0.113.7", nil, 200, "Country unknown"}, step{"/ui/address/x", nil, 400, "neither an address nor a network"})
+}
+
+// While enforcement is paused, what can be done is to resume it.
+func TestAPauseCanBeEnded(t *testing.T) {
+	s := newStage(t, true)
+	s.say(map[string]any{"paused": map[string]any{"since": time.Now(), "until": time.Now().Add(time.Hour), "by": "anna", "reason": "a test"}})
+	if _, text := s.signedIn("anna").get("/"); !strings.Contains(text, "Resume enforcement") || strings.Contains(text, "/ui/pause") {
+		t.Errorf("the page is %s", plain(text))
+	}
+	s.say(nil)
+	if _, text := s.signedIn("anna").get("/"); strings.Contains(text, "Resume enforcement") || !strings.Contains(text, "/ui/pause") {
+		t.Errorf("without a pause, the page is %s", plain(text))
+	}
+}
+
+// Troubles come first, with their remedies, and so do the checks that a person should see to.
+func TestTroublesComeFirst(t *testing.T) {
+	s := newStage(t, false)
+	s.say(map[string]any{"troubles": []any{map[string]any{"since": time.Now(), "what": "firewall-down: LAB-FW-01 does not answer", "remedy": "Look at its management interface."}},
+		"policies": []any{map[string]any{"firewall": "LAB-FW-01", "state": "fail", "since": time.Now(), "at": time.Now(), "checks": []any{
+			map[string]any{"firewall": "LAB-FW-01", "check": "api", "result": "pass", "detail": "it answers"}, map[string]any{"firewall": "LAB-FW-01", "check": "licence", "result": "warn", "detail": "ends soon", "remedy": "Renew it."},
+			map[string]any{"firewall": "LAB-FW-01", "check": "rule", "result": "fail", "detail": "no rule drops", "remedy": "Run provision."}}}}})
+	v := s.visitor()
+	_, text := v.get("/")
+	if at, newest := strings.Index(text, "LAB-FW-01 does not answer"), strings.Index(text, "h-numbers"); at < 0 || at > newest || !strings.Contains(plain(text), "Look at its management interface.") {
+		t.Errorf("a trouble does not come first: %s", plain(text))
+	}
+	_, text = v.get("/ui/firewalls")
+	if fail, warn := strings.Index(text, "Run provision."), strings.Index(text, "Renew it."); fail < 0 || warn < fail || strings.Contains(text, "it answers") || !strings.Contains(text, "Passed: 1") {
+		t.Errorf("the checks are %s", plain(text))
+	}
+}

@@ -1,0 +1,106 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// counted is a block of a source, as a report counts it.
+func counted(address, rule, country string, port int, at time.Time, hits int64) Block {
+	return Block{Address: prefix(address), Rule: rule, Reason: "it scans", By: ByDetector, Device: "LAB-FW-01", Country: country, Port: port,
+		FirstSeen: at, LastSeen: at.Add(time.Minute), BlockedAt: at, Hits: hits}
+}
+
+func TestBlocksAreCounted(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		s, at := db.open("one"), noon()
+		before := at.Add(-72 * time.Hour)
+		early := counted("203.0.113.1", "probe", "Norway", 22, before, 7)
+		again := counted("203.0.113.1", "port-scan", "Sweden", SeveralPorts, at, 11)
+		unknown := counted("203.0.113.3", "port-scan", "", 0, at.Add(-24*time.Hour), 100)
+		unknown.Device = "LAB-FW-02"
+		held := counted("203.0.113.4", "port-scan", "Norway", 22, at, 1)
+		held.State, held.Hold = Held, "it is a partner"
+		observed := counted("203.0.113.5", "login", "Norway", 22, at, 1)
+		observed.State = Observed
+		ctx := context.Background()
+		commit(t, s, &Batch{Blocks: []Block{early}})
+		_, err := s.Release(ctx, early.Address, "anna", "a customer", at.Add(-time.Hour))
+		must(t, err)
+		commit(t, s, &Batch{Blocks: []Block{again, unknown, held, observed, counted("2001:db8:1::/64", "host-sweep", "Norway", 22, at, 5)}})
+		dismissed := counted("203.0.113.9", "login", "Norway", 22, at, 1)
+		dismissed.State = Observed
+		commit(t, s, &Batch{Blocks: []Block{dismissed}})
+		_, err = s.Release(ctx, dismissed.Address, "anna", "no block that ends", at)
+		must(t, err)
+		_, err = s.Release(ctx, unknown.Address, ByDetector, "no activity", at.Add(time.Minute))
+		must(t, err)
+
+		c, err := s.Count(ctx, before, at.Add(time.Hour), 10)
+		must(t, err)
+		equal(t, "the sums", fmt.Sprint(c.Blocks, c.Sources, c.Hits, c.Released, c.ByHand, c.Standing, c.Held, c.Observed), "4 3 123 2 1 2 1 1")
+		equal(t, "the rules", c.Rules, []Tally{{"port-scan", 2}, {"host-sweep", 1}, {"probe", 1}})
+		equal(t, "the countries", c.Countries, []Tally{{"Norway", 2}, {"", 1}, {"Sweden", 1}})
+		equal(t, "the ports", c.Ports, []Tally{{"22", 2}, {"-1", 1}, {"0", 1}})
+		equal(t, "the devices", c.Devices, []Tally{{"LAB-FW-01", 3}, {"LAB-FW-02", 1}})
+		equal(t, "the days", c.Days, []Tally{{before.Format(time.DateOnly), 1}, {at.Add(-24 * time.Hour).Format(time.DateOnly), 1}, {at.Format(time.DateOnly), 2}})
+		equal(t, "the first sources", c.Top, []SourceTally{{prefix("203.0.113.3"), "", "port-scan", 1, 100, at.Add(time.Minute - 24*time.Hour)},
+			{prefix("203.0.113.1"), "Sweden", "port-scan", 2, 18, at.Add(time.Minute)}, {prefix("2001:db8:1::/64"), "Norway", "host-sweep", 1, 5, at.Add(time.Minute)}})
+
+		c, err = s.Count(ctx, at, at.Add(time.Hour), 1)
+		must(t, err)
+		equal(t, "what is counted of today alone", fmt.Sprint(c.Blocks, c.Rules, len(c.Top)), "2 [{host-sweep 1}] 1")
+		c, err = s.Count(ctx, at.Add(time.Hour), at.Add(2*time.Hour), 1)
+		must(t, err)
+		equal(t, "what is counted of a time without any", fmt.Sprintf("%+v", c), "{Blocks:0 Sources:0 Hits:0 Released:0 ByHand:0 Standing:2 Held:1 Observed:1 Rules:[] Countries:[] Ports:[] Devices:[] Days:[] Top:[]}")
+		got := allEntries(t, s, EntryFilter{Rule: "host-sweep"})
+		equal(t, "the entry", fmt.Sprint(got[0].Country, " ", got[0].Port), "Norway 22")
+	})
+}
+
+// What was held is blocked for other evidence, of which its country and port are then.
+func TestARaisedEntryHasItsOwnCountryAndPort(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		s := db.open("one")
+		held := counted("203.0.113.4", "port-scan", "", SeveralPorts, noon(), 1)
+		held.State, held.Hold = Held, "it is a partner"
+		commit(t, s, &Batch{Blocks: []Block{held}})
+		commit(t, s, &Batch{Blocks: []Block{counted("203.0.113.4", "login", "Norway", 443, noon(), 1)}})
+		e := allEntries(t, s, EntryFilter{})[0]
+		equal(t, "the entry", fmt.Sprint(e.State, " ", e.Country, " ", e.Port), "blocked Norway 443")
+	})
+}
+
+func TestTheStatesOfFirewalls(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		s, at := db.open("one"), noon()
+		ctx, gap := context.Background(), 3*time.Minute
+		note := func(after time.Duration, firewall, state string) {
+			t.Helper()
+			must(t, s.NoteStates(ctx, at.Add(after), gap, []FirewallState{{Firewall: firewall, State: state}}))
+		}
+		list := func(since, until time.Duration) (list []string) {
+			t.Helper()
+			must(t, s.States(ctx, at.Add(since), at.Add(until), func(f *FirewallState) error {
+				list = append(list, fmt.Sprint(f.Firewall, " ", f.State, " ", f.Began.Sub(at), "-", f.Until.Sub(at)))
+				return nil
+			}))
+			return list
+		}
+		note(0, "b", "up")
+		note(time.Minute, "b", "up")
+		note(2*time.Minute, "b", "down")
+		note(2*time.Minute, "a", "up")
+		note(3*time.Minute, "b", "down")
+		note(10*time.Minute, "b", "down") // nobody looked for seven minutes
+		note(8*time.Minute, "b", "down")  // the clock was set back
+		equal(t, "the states with the clock set back", list(9*time.Minute, time.Hour), "[b down 10m0s-10m0s]")
+		note(11*time.Minute, "b", "up")
+		equal(t, "the states", list(0, time.Hour), "[a up 2m0s-2m0s b up 0s-2m0s b down 2m0s-3m0s b down 10m0s-11m0s b up 11m0s-11m0s]")
+		equal(t, "those of a while", list(4*time.Minute, 11*time.Minute), "[b down 10m0s-11m0s]")
+		note(2*keepStates, "b", "up")
+		equal(t, "what is kept", len(list(0, 3*keepStates)), 1)
+	})
+}
