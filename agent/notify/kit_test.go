@@ -156,7 +156,7 @@ func (w *world) block(addresses int, change ...func(*store.Block)) (list []strin
 // raw is the database itself.
 func (w *world) raw() *sql.DB {
 	w.t.Helper()
-	db, err := sql.Open("sqlite", w.path)
+	db, err := sql.Open("sqlite", w.path+"?_pragma=busy_timeout(5000)")
 	w.must(err)
 	w.t.Cleanup(func() { db.Close() })
 	return db

@@ -598,3 +598,26 @@ func TestPace(t *testing.T) {
 	}
 	p.restore("nonsense")
 }
+
+// A test of mail is one mail to each address, by whichever of its receivers' names it is asked for.
+func TestATestOfMailGoesToEachAddress(t *testing.T) {
+	w, ca := newWorld(t), newAuthority(t)
+	m := newMailServer(t, ca, false)
+	w.cfg.Mail = m.config(ca)
+	w.cfg.Mail.To = []string{"anna@example.com", "bob@example.com"}
+	for _, c := range []struct{ name, want string }{{"", "anna@example.com bob@example.com"}, {"mail", "anna@example.com bob@example.com"}, {"mail-blocks-bob@example.com", "bob@example.com"}} {
+		before := len(m.all())
+		results, err := Test(t.Context(), w.options(), c.name)
+		w.must(err)
+		var to []string
+		for _, one := range m.all()[before:] {
+			to = append(to, one.to...)
+		}
+		if len(results) != len(to) || results[0].Error != "" || strings.Join(to, " ") != c.want {
+			t.Errorf("%q: mails to %v, %+v", c.name, to, results)
+		}
+	}
+	if _, err := Test(t.Context(), w.options(), "mai"); !errors.Is(err, ErrUnknownReceiver) {
+		t.Errorf("of a part of a name: %v", err)
+	}
+}

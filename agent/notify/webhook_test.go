@@ -435,9 +435,8 @@ func TestATroubleGoesBeforeBlocks(t *testing.T) {
 			got = append(got, address)
 		}
 	}
-	events, repeated := times(h.field("event")), len(h.field("id"))-len(times(h.field("id"))) // a stop may come between a delivery and its answer
-	if !slices.Equal(got, want) || events["clock"] != 1 || events["lag"] != 1 || repeated > 2 {
-		t.Errorf("it got %d blocks and %v, of which %d were repeated", len(got), events, repeated)
+	if repeated := len(h.field("id")) - len(times(h.field("id"))); !slices.Equal(got, want) || repeated > 2 { // a stop may come between a delivery and its answer
+		t.Errorf("it got %d blocks and %v, of which %d were repeated", len(got), times(h.field("event")), repeated)
 	}
 }
 

@@ -367,5 +367,5 @@ func reconnects(t *testing.T, browser context.Context) {
 	s.put("203.0.113.66/32", store.Blocked)
 	s.serve()
 	w.until("it is live again", `document.getElementById("live").innerText === "Live."`)
-	w.within(15*time.Second, "it shows what it missed", `document.querySelector("#newest").innerText.includes("203.0.113.66")`)
+	w.within(20*time.Second, "it shows what it missed", `document.querySelector("#newest").innerText.includes("203.0.113.66")`)
 }

@@ -396,7 +396,7 @@ func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectatio
 	}
 	commit := pending.Commit(writes)
 	names, err := commit.Edited(versions...)
-	if names = p.withoutCutting(names); err != nil || len(names) == 0 {
+	if names = append(p.withoutCutting(names), pending.Gone...); err != nil || len(names) == 0 {
 		return err
 	}
 	p.byHand = edited{names: names}
@@ -422,7 +422,7 @@ func (p *Plan) withoutCutting(names []string) []string {
 	return slices.DeleteFunc(names, func(name string) bool {
 		isIt := strings.HasPrefix(name, s.Object+" (")
 		if isIt {
-			p.WouldCut = s.Object + " is not in force yet, and " + s.cuts + ". Do not commit it: delete it (Policies > Security), and run provision --apply, which has the default rules log in its place"
+			p.WouldCut = s.Object + " is not in force yet, and " + s.cuts + ". Do not commit it: run provision --apply, which takes it away again and has the default rules log in its place"
 		}
 		return isIt
 	})

@@ -309,8 +309,7 @@ func (p *provisioner) sensorRule(profile string) {
 	if _, stands := (owned{p}).named(n); stands && !p.planned(n) {
 		var f findings
 		if p.cutsOwn(&f, deciding); len(f.warns) > 0 {
-			p.person("security rule "+quoteAll([]string{n}), strings.Join(f.warns, "; ")+". "+strings.Join(f.remedies, " "))
-			p.steps[len(p.steps)-1].cuts = strings.Join(f.warns, "; ")
+			withoutSensor(p, strings.Join(f.warns, "; "), strings.Join(f.remedies, " "))
 			f = findings{}
 		}
 		if p.allowsBelow(&f, deciding); len(f.fails) > 0 {
@@ -318,6 +317,20 @@ func (p *provisioner) sensorRule(profile string) {
 				" Or delete it, and provision has the default rules log in its place.")
 		}
 	}
+}
+
+// withoutSensor takes our sensor rule away again that cuts and is not in force yet; of one that is, a person decides.
+func withoutSensor(p *provisioner, cuts, remedy string) {
+	n := p.want.Names.Sensor
+	r, _ := (owned{p}).named(n)
+	if p.f.inForce != nil && (owned{p}).ours(r) {
+		if _, inForce := (owned{&provisioner{verifier: newVerifier(p.f.inForce, p.want)}}).named(n); !inForce {
+			p.step(ActionDelete, "security rule", n, "taken away again before it is in force: "+cuts, false, xmlapi.Delete(p.rulePath(n))).cuts = cuts
+			return
+		}
+	}
+	p.person("security rule "+quoteAll([]string{n}), cuts+". "+remedy)
+	p.steps[len(p.steps)-1].cuts = cuts
 }
 
 // makeSensor has the default rules log, or where that is asked for and cuts nothing, makes the rule that drops and logs.

@@ -51,7 +51,7 @@ func TestRemedies(t *testing.T) {
 		{"a block rule between zones alone", []change{add(block, "<rule-type>interzone</rule-type>")}, nil, CheckBlockRule, ResultFail, "the firewall's own addresses (GlobalProtect, IKE)", "action Drop"},
 		{"a block rule with the group and the list", []change{drop(blockList), in(block, swap("<member>active-defense</member>", "<member>active-defense</member><member>active-defense-list</member>"))}, nil,
 			CheckBlockRule, ResultWarn, "may match only one of them", "Clone as active-defense-block-list with the source active-defense-list alone"},
-		{"Panorama's allow below the sensor", []change{pushed("", pushedRule("hq", "branches", web("untrust", "dmz", "any")), "")}, nil, CheckSensor, ResultFail, "is never reached", "move the sensor rule to the bottom of the Post Rules"},
+		{"Panorama's allow below the sensor", []change{pushed("", pushedRule("hq", "branches", web("untrust", "dmz", "any")), "")}, nil, CheckSensor, ResultFail, "is never reached", "which cannot stand below Panorama's Post Rules, and run activedefense provision"},
 		{"a default rule that starts only", []change{drop(sensor), swap("</security>\n                </rulebase>", `</security><default-security-rules><rules>`+
 			`<entry name="interzone-default"><action>deny</action><log-start>yes</log-start>`+logsToUs+`</entry><entry name="intrazone-default"><action>deny</action><log-start>yes</log-start>`+logsToUs+
 			`</entry></rules></default-security-rules></rulebase>`)}, nil, CheckSensor, ResultWarn, startOnlyText, "set rulebase default-security-rules rules"},

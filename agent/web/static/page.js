@@ -2,14 +2,14 @@
 // the parts that are marked for it. It makes no part of the page itself, and without it everything else works.
 'use strict';
 (() => {
-  const apart = 2000; // between two loads, at least, ms
+  const apart = 700, most = 10000; // between two loads, ms: ten times as long as one takes, within these
   const often = 30000; // without events, ms
   const longest = 30000; // between two attempts to connect, ms
   const said = document.getElementById('said');
   const live = document.getElementById('live');
   const words = { block: 'is blocked', hold: 'is held', observe: 'is observed', release: 'is released' };
   let source = null, retry = 0, wait = 1000, missed = true; // what came between the page and its events
-  let loading = false, again = false, loaded = 0, timer = 0;
+  let loading = false, again = false, loaded = 0, pause = apart, timer = 0;
 
   const follows = () => document.body.hasAttribute('data-follow');
   const number = (n) => n > 0 && n < 10 ? n.toFixed(1) : Math.round(n).toLocaleString('en-US');
@@ -38,6 +38,7 @@
     if (loading || document.hidden) { again = true; return; }
     loading = true;
     again = false;
+    const begun = performance.now();
     try {
       const answer = await fetch(location.href, { credentials: 'same-origin', cache: 'no-store' });
       if (answer.redirected) { location.reload(); return; } // signed out
@@ -47,13 +48,14 @@
     }
     loading = false;
     loaded = performance.now();
+    pause = Math.min(Math.max(apart, 10 * (loaded - begun)), most);
     if (again) soon();
   }
 
   // At once, or as soon as the last time is long enough ago.
   function soon() {
     clearTimeout(timer);
-    timer = setTimeout(load, Math.max(0, loaded + apart - performance.now()));
+    timer = setTimeout(load, Math.max(0, loaded + pause - performance.now()));
   }
 
   function tell(text) {

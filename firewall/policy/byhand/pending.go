@@ -13,7 +13,9 @@ type Pending struct {
 	Running, Candidate *xmlapi.Node // from Everything down; nil: nothing of his waits
 	// Above says, for a reader and sorted, who else edited what, where that stands above an edit of his, or bears a name that he may have given to what
 	// he made: all that is edited there may be his.
-	Above        []string
+	Above []string
+	// Gone names what others deleted that is not in force: who made it is not told any more, and a commit of his may put it in force.
+	Gone         []string
 	ours, theirs []string     // xpaths
 	all          *xmlapi.Node // the candidate as it was read
 }
@@ -35,7 +37,7 @@ func Read(ctx context.Context, d *xmlapi.Device, edits []xmlapi.PendingEdit, adm
 			}
 		}
 	}
-	if len(p.ours) == 0 {
+	if len(p.ours) == 0 && !slices.ContainsFunc(theirs, func(e xmlapi.PendingEdit) bool { return e.Action == xmlapi.ActionDelete && isEntry(pathOf(e.XPath)) }) {
 		return p, nil
 	}
 	p.Running, p.Candidate, err = whole(ctx, d)
@@ -69,6 +71,9 @@ func (p *Pending) apart(ours, theirs []xmlapi.PendingEdit) (alone []string) {
 			isHis = isHis || his[key(path[:i])]
 		}
 		switch {
+		case names.gone(path, e.Action):
+			p.Gone = append(p.Gone, placeName(path))
+			p.Above = append(p.Above, xmlapi.Tidy(e.Admin)+" deleted "+placeName(path))
 		case len(path) == 0, above[key(path)], names.mayBeHis(path, e.Action):
 			p.Above = append(p.Above, xmlapi.Tidy(e.Admin)+" edited "+placeName(path))
 		case !isHis:
@@ -116,6 +121,11 @@ func (r renames) mayBeHis(path []step, action string) bool {
 	}
 	before := r.running.entry(append(slices.Clip(list), identifier(now)))
 	return action != xmlapi.ActionCreate || before != nil && r.his[key(append(slices.Clip(list), stepOf(before)))]
+}
+
+// gone tells whether what others deleted last is in neither configuration: he may have made it.
+func (r renames) gone(path []step, action string) bool {
+	return action == xmlapi.ActionDelete && isEntry(path) && r.running.entry(path) == nil && r.candidate.entry(path) == nil
 }
 
 // pathOf is an xpath; nil: it cannot be read, and may mean anything.
