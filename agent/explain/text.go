@@ -148,6 +148,9 @@ func (x *Explanation) writeLists(t *display.Table) {
 			seen = "seen " + display.LocalTime(f.SeenAt)
 		}
 		t.Row("  "+name, "since "+display.LocalTime(f.Since), seen, ends)
+		if f.Maintenance {
+			t.Line("    IN MAINTENANCE (firewalls[].maintenance): nothing is sent to it, and this was noted before")
+		}
 		if f.State == statePending && f.Fault != "" {
 			t.Line("    PENDING: no rule in force is known to stop it there: %s (as looked at %s, and again within six minutes of a commit, at once after systemctl reload activedefense; %s verify says what to do)", display.Harmless(f.Fault), display.LocalTime(f.PolicyAt), x.program())
 		}
@@ -175,10 +178,12 @@ func (x *Explanation) writeLists(t *display.Table) {
 
 // missing says why it is not known to hold anything; empty: it is.
 func (f *Enforced) missing(program string) string {
-	switch f.State {
-	case statePaused:
+	switch {
+	case f.State == stateUnknown && f.Maintenance:
+		return "UNKNOWN: it is in maintenance (firewalls[].maintenance): nothing is sent to it"
+	case f.State == statePaused:
 		return "PAUSED: a person has taken everything off the firewalls and the list for a time; " + program + " blacklist resume ends it"
-	case stateUnknown:
+	case f.State == stateUnknown:
 		return "UNKNOWN: nothing is noted; " + program + " status says whether it is written to"
 	}
 	return ""
