@@ -96,6 +96,8 @@ func copyStore(ctx context.Context, a *app, where string) error {
 	switch {
 	case ctx.Err() != nil:
 		return errors.New("interrupted; the same command goes on where it was")
+	case errors.Is(err, transfer.ErrCopied):
+		return fmt.Errorf("nothing was copied: %w. %s, and start the daemon with the same state_dir", err, nextAfterCopy(from, to))
 	case errors.Is(err, transfer.ErrInUse) || errors.Is(err, store.ErrForeign):
 		return fmt.Errorf("nothing was copied: %w; name an empty database, or move what is there away", err)
 	case err != nil:
@@ -281,16 +283,21 @@ func sayCopied(a *app, r *transfer.Result, from, to store.Options, took time.Dur
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	next := "Name it in store.url or store.url_file"
-	if to.URL == "" {
-		next = "Take store.url and store.url_file out of the configuration"
-		if dir := filepath.Dir(to.Path); dir != filepath.Dir(from.Path) {
-			next += ", put the file into state_dir as " + agent.DatabaseFile
-		}
-	}
 	fmt.Fprintf(a.stdout, "%s copied and found equal in %s, from %s to %s. %s, and start the daemon with the same state_dir: it goes on where it was.\n", plural(all, "row"), span(took),
-		display.Place(kindOf(from), r.From.Host, r.From.Database), display.Place(kindOf(to), r.To.Host, r.To.Database), next)
+		display.Place(kindOf(from), r.From.Host, r.From.Database), display.Place(kindOf(to), r.To.Host, r.To.Database), nextAfterCopy(from, to))
 	return nil
+}
+
+// nextAfterCopy says what has the daemon use a copy.
+func nextAfterCopy(from, to store.Options) string {
+	if to.URL != "" {
+		return "Name it in store.url or store.url_file"
+	}
+	next := "Take store.url and store.url_file out of the configuration"
+	if dir := filepath.Dir(to.Path); dir != filepath.Dir(from.Path) {
+		next += ", put the file into state_dir as " + agent.DatabaseFile
+	}
+	return next
 }
 
 func newStoreBackupCommand(a *app) *cobra.Command {
