@@ -148,12 +148,7 @@ func (x *Explanation) writeLists(t *display.Table) {
 			seen = "seen " + display.LocalTime(f.SeenAt)
 		}
 		t.Row("  "+name, "since "+display.LocalTime(f.Since), seen, ends)
-		if f.Maintenance {
-			t.Line("    IN MAINTENANCE (firewalls[].maintenance): nothing is sent to it, and this was noted before")
-		}
-		if f.State == statePending && f.Fault != "" {
-			t.Line("    PENDING: no rule in force is known to stop it there: %s (as looked at %s, and again within six minutes of a commit, at once after systemctl reload activedefense; %s verify says what to do)", display.Harmless(f.Fault), display.LocalTime(f.PolicyAt), x.program())
-		}
+		f.writeRemarks(t, x.program())
 	}
 	switch {
 	case slices.ContainsFunc(x.Enforced, func(e Enforced) bool { return e.State != stateUnknown }):
@@ -173,6 +168,16 @@ func (x *Explanation) writeLists(t *display.Table) {
 	t.Line("\nHistory")
 	for _, e := range x.Audit {
 		t.Row("  "+display.LocalTime(e.Time), e.Action, "by "+e.By, e.Reason)
+	}
+}
+
+// writeRemarks writes what else there is to say of what a firewall holds.
+func (f *Enforced) writeRemarks(t *display.Table, program string) {
+	if f.Maintenance {
+		t.Line("    IN MAINTENANCE (firewalls[].maintenance): nothing is sent to it, and this was noted before")
+	}
+	if f.State == statePending && f.Fault != "" {
+		t.Line("    PENDING: no rule in force is known to stop it there: %s (as looked at %s, and again within six minutes of a commit, at once after systemctl reload activedefense; %s verify says what to do)", display.Harmless(f.Fault), display.LocalTime(f.PolicyAt), program)
 	}
 }
 

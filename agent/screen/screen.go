@@ -6,13 +6,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"activedefense/agent"
 	"activedefense/agent/display"
-	"activedefense/agent/trouble"
 )
 
 // Options say how much is shown. The zero value is for what is no terminal.
@@ -168,10 +166,15 @@ func (v *view) head(w io.Writer) error {
 func (v *view) saidAbove(text, short string) string {
 	why := v.Store.Refused
 	before, _, found := strings.Cut(text, why)
-	if why == "" || !found || !slices.ContainsFunc(v.Troubles, func(t trouble.Trouble) bool { return strings.Contains(t.What, why) }) {
+	if why == "" || !found {
 		return text
 	}
-	return before + short
+	for i := range v.Troubles {
+		if strings.Contains(v.Troubles[i].What, why) {
+			return before + short
+		}
+	}
+	return text
 }
 
 // detection is how near others are to being blocked, and how much of what is refused comes from those who are.
