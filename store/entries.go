@@ -280,7 +280,11 @@ type Counts struct {
 	Top                      []SourceTally
 }
 
-// Count counts the blocks that began from since on and before until, at most so many values of a list (days aside).
+// sumHits is the sum of the hits of rows, or the largest number where it would be larger: sum alone fails there in both databases. The digits below and
+// above 2^20 are summed apart, neither of which overflows within 10^8 rows.
+const sumHits = `CAST(CASE WHEN coalesce(sum(hits / 1048576), 0) < 8796000000000 THEN coalesce(sum(hits / 1048576) * 1048576 + sum(hits % 1048576), 0) ELSE 9223372036854775807 END AS bigint)`
+
+// Count counts the blocks that began from since on and before until, at most so many values of a list (days aside). A sum of hits ends at the largest int64.
 func (l *blacklist) Count(ctx context.Context, since, until time.Time, most int) (c Counts, err error) {
 	day := `blocked_at / 86400000000`
 	if l.kind == kindPostgres {
@@ -324,7 +328,7 @@ func (l *blacklist) Count(ctx context.Context, since, until time.Time, most int)
 			err := rows.Scan(intoPrefix{&t.Address}, &t.Blocks, &t.Hits, intoTime{&t.Last}, &t.Country, &t.Rule)
 			c.Top = append(c.Top, t)
 			return err
-		}, `SELECT t.address, t.blocks, t.hits, t.last, b.country, b.rule FROM (SELECT address, count(*) AS blocks, CAST(sum(hits) AS bigint) AS hits,
+		}, `SELECT t.address, t.blocks, t.hits, t.last, b.country, b.rule FROM (SELECT address, count(*) AS blocks, `+sumHits+` AS hits,
 			max(last_seen) AS last, max(id) AS id`+within+` GROUP BY address ORDER BY 3 DESC, 5 LIMIT $3) AS t JOIN blacklist AS b ON b.id = t.id ORDER BY t.hits DESC, t.id`, from, to, most)
 	})
 	return c, err
@@ -332,7 +336,7 @@ func (l *blacklist) Count(ctx context.Context, since, until time.Time, most int)
 
 // countAll counts what needs no list.
 func (l *blacklist) countAll(ctx context.Context, tx *sql.Tx, c *Counts, within string, from, to any) error {
-	err := tx.QueryRowContext(ctx, `SELECT count(*), count(DISTINCT address), CAST(coalesce(sum(hits), 0) AS bigint)`+within, from, to).Scan(&c.Blocks, &c.Sources, &c.Hits)
+	err := tx.QueryRowContext(ctx, `SELECT count(*), count(DISTINCT address), `+sumHits+within, from, to).Scan(&c.Blocks, &c.Sources, &c.Hits)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 )
@@ -102,5 +103,37 @@ func TestTheStatesOfFirewalls(t *testing.T) {
 		equal(t, "those of a while", list(4*time.Minute, 11*time.Minute), "[b down 10m0s-11m0s]")
 		note(2*keepStates, "b", "up")
 		equal(t, "what is kept", len(list(0, 3*keepStates)), 1)
+	})
+}
+
+// However many records there were, they are counted, in all and of each source.
+func TestASumOfHitsThatNoNumberHoldsIsTheLargest(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		s, at := db.open("one"), noon()
+		const most = 1<<53 - 1 // of an entry that is imported
+		count := func(name string, want, top int64) {
+			t.Helper()
+			c, err := s.Count(context.Background(), at.Add(-time.Hour), at.Add(time.Hour), 1)
+			must(t, err)
+			equal(t, name, fmt.Sprint(c.Hits, c.Top[0].Hits), fmt.Sprint(want, top))
+		}
+		var blocks []Block
+		for i := range 2000 {
+			blocks = append(blocks, counted(fmt.Sprintf("203.0.%d.%d", i/250, 1+i%250), "probe", "", 22, at, most))
+		}
+		_, err := s.Import(context.Background(), blocks[:1000], "anna", at)
+		must(t, err)
+		count("of those that it holds", 1000*most, most)
+		_, err = s.Import(context.Background(), blocks[1000:], "anna", at)
+		must(t, err)
+		count("of more", math.MaxInt64, most)
+		for i := range 1100 {
+			b := counted("192.0.2.1", "probe", "", 22, at.Add(time.Duration(i)*time.Millisecond), most)
+			_, err := s.Import(context.Background(), []Block{b}, "anna", at)
+			must(t, err)
+			_, err = s.Release(context.Background(), b.Address, "anna", "", at)
+			must(t, err)
+		}
+		count("of one source", math.MaxInt64, math.MaxInt64)
 	})
 }
