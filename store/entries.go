@@ -284,14 +284,16 @@ type Counts struct {
 // above 2^20 are summed apart, neither of which overflows within 10^8 rows.
 const sumHits = `CAST(CASE WHEN coalesce(sum(hits / 1048576), 0) < 8796000000000 THEN coalesce(sum(hits / 1048576) * 1048576 + sum(hits % 1048576), 0) ELSE 9223372036854775807 END AS bigint)`
 
-// Count counts the blocks that began from since on and before until, at most so many values of a list (days aside). A sum of hits ends at the largest int64.
+// Count counts the blocks that began from since on and before until, at most so many values of a list (days aside). One that was released and imported
+// again is one block, as it stands now. A sum of hits ends at the largest int64.
 func (l *blacklist) Count(ctx context.Context, since, until time.Time, most int) (c Counts, err error) {
 	day := `blocked_at / 86400000000`
 	if l.kind == kindPostgres {
 		day = `CAST(floor(extract(epoch FROM blocked_at) / 86400) AS bigint)`
 	}
 	from, to := l.stamp(since), l.stamp(until)
-	const within = ` FROM blacklist WHERE state = 0 AND blocked_at >= $1 AND blocked_at < $2`
+	const within = ` FROM blacklist WHERE state = 0 AND blocked_at >= $1 AND blocked_at < $2 AND NOT EXISTS (SELECT 1 FROM blacklist AS again WHERE again.address = blacklist.address
+		AND again.blocked_at = blacklist.blocked_at AND again.rule = blacklist.rule AND again.state = 0 AND again.id > blacklist.id)`
 	err = l.view(ctx, "count blocks", func(ctx context.Context, tx *sql.Tx) error {
 		c = Counts{}
 		if err := l.countAll(ctx, tx, &c, within, from, to); err != nil {

@@ -137,3 +137,26 @@ func TestASumOfHitsThatNoNumberHoldsIsTheLargest(t *testing.T) {
 		count("of one source", math.MaxInt64, math.MaxInt64)
 	})
 }
+
+// A block that was released, and imported as it was exported, is one block.
+func TestABlockThatIsImportedAgainCountsOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		s, at, ctx := db.open("one"), noon(), context.Background()
+		b := counted("203.0.113.1", "probe", "Norway", 22, at, 12)
+		commit(t, s, &Batch{Blocks: []Block{b}})
+		_, err := s.Release(ctx, b.Address, "anna", "moved", at.Add(time.Minute))
+		must(t, err)
+		_, err = s.Import(ctx, []Block{b}, "anna", at.Add(2*time.Minute))
+		must(t, err)
+		c, err := s.Count(ctx, at, at.Add(time.Hour), 1)
+		must(t, err)
+		equal(t, "the sums", fmt.Sprint(c.Blocks, c.Sources, c.Hits, c.Released, c.ByHand, c.Standing, c.Rules, c.Top[0].Blocks, c.Top[0].Hits), "1 1 12 1 1 1 [{probe 1}] 1 12")
+		whole, err := s.AuditOf(ctx, b.Address)
+		must(t, err)
+		var actions []string
+		for _, one := range whole {
+			actions = append(actions, one.Action)
+		}
+		equal(t, "the history", fmt.Sprint(actions), "[block release import]")
+	})
+}
