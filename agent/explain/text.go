@@ -162,14 +162,21 @@ func (x *Explanation) writeLists(t *display.Table) {
 		t.Line("  no firewall")
 	}
 	if len(x.Evidence) > 0 {
-		t.Line("\nLog lines that led to it (%d)", len(x.Evidence))
-		for _, e := range x.Evidence {
-			t.Line("  %s", display.Harmless(e.Line))
-		}
+		writeEvidence(t, "it", x.Evidence)
+	}
+	for _, e := range x.Earlier {
+		writeEvidence(t, "that of "+display.LocalTime(e.BlockedAt)+" before it, for "+e.Rule, e.Evidence)
 	}
 	t.Line("\nHistory")
 	for _, e := range x.Audit {
 		t.Row("  "+display.LocalTime(e.Time), e.Action, "by "+e.By, e.Reason)
+	}
+}
+
+func writeEvidence(t *display.Table, of string, lines []EvidenceLine) {
+	t.Line("\nLog lines that led to %s (%d)", display.Harmless(of), len(lines))
+	for _, e := range lines {
+		t.Line("  %s", display.Harmless(e.Line))
 	}
 }
 

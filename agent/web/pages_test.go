@@ -91,6 +91,21 @@ func TestAnOperatorDoesWhatTheCommandsDo(t *testing.T) {
 	}
 }
 
+// The log lines of the blocks before are there, whoever made the present one.
+func TestTheLinesOfEarlierBlocksAreThere(t *testing.T) {
+	s := newStage(t, true)
+	s.put("203.0.113.1/32", store.Blocked, func(b *store.Block) {
+		b.Evidence = []store.Evidence{{Time: b.BlockedAt, Device: "LAB-FW-01", Line: "the line that led to it"}}
+	})
+	s.signedIn("anna").do(
+		step{"/ui/address/203.0.113.1", nil, 200, "Log lines that led to it"},
+		step{"/ui/release", []string{"address", "203.0.113.1"}, 200, "the line that led to it"},
+		step{"/ui/block", []string{"address", "203.0.113.1", "reason", "again"}, 200, "None are kept. Log lines that led to that of"},
+		step{"/ui/address/203.0.113.1", nil, 200, "before it, for port-scan"},
+		step{"/ui/address/203.0.113.1", nil, 200, "LAB-FW-01 the line that led to it"},
+	)
+}
+
 // The list is searched, by state too, and given page by page.
 func TestTheListIsSearchedAndPaged(t *testing.T) {
 	s := newStage(t, false)
