@@ -187,6 +187,21 @@ func TestTheUnknownIsSaid(t *testing.T) {
 		step{"/ui/address/203.0.113.7", nil, 200, "Country unknown"}, step{"/ui/address/x", nil, 400, "neither an address nor a network"})
 }
 
+// What is held needs a person, whether there are troubles or not.
+func TestWhatIsHeldNeedsAPerson(t *testing.T) {
+	s := newStage(t, false)
+	for _, c := range []struct {
+		held any
+		want string
+	}{{0, "Nothing needs a person."}, {2, "Held for a decision: 2"}, {nil, "Whether anything is held for a decision is not."}} {
+		s.say(map[string]any{"held": c.held})
+		_, text := s.visitor().get("/")
+		if said := plain(text); !strings.Contains(said, c.want) || strings.Contains(said, "Nothing needs a person") != (c.held == 0) {
+			t.Errorf("of %v held it says %s", c.held, said)
+		}
+	}
+}
+
 // While enforcement is paused, what can be done is to resume it.
 func TestAPauseCanBeEnded(t *testing.T) {
 	s := newStage(t, true)
