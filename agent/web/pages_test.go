@@ -187,6 +187,27 @@ func TestTheUnknownIsSaid(t *testing.T) {
 		step{"/ui/address/203.0.113.7", nil, 200, "Country unknown"}, step{"/ui/address/x", nil, 400, "neither an address nor a network"})
 }
 
+// The country of an address is that of its newest record that has one; why it is unknown is said as it is.
+func TestACountryIsThatOfTheNewestRecordThatHasOne(t *testing.T) {
+	s := newStage(t, false)
+	at := time.Now().Add(-time.Hour)
+	for i, country := range []string{"Norway", "Netherlands", ""} {
+		s.log(store.Record{Time: at.Add(time.Duration(i) * time.Second), Src: netip.MustParseAddr("203.0.113.66"), SrcCountry: country, Dst: netip.MustParseAddr("198.51.100.7"), Type: "TRAFFIC"})
+	}
+	b := &store.Batch{}
+	for i := range 2 * countryOf {
+		b.Records = append(b.Records, store.Record{Time: at.Add(time.Duration(i) * time.Second), Src: netip.MustParseAddr("203.0.113.67"), Type: "TRAFFIC"})
+	}
+	b.Records = append(b.Records, store.Record{Time: at, Src: netip.MustParseAddr("203.0.113.68"), Type: "TRAFFIC"})
+	if _, err := s.store.Commit(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	s.visitor().do(step{"/ui/address/203.0.113.66", nil, 200, "Country Netherlands, as its newest record that has one says"},
+		step{"/ui/address/203.0.113.67", nil, 200, "Country unknown: none of its newest 100 records has one"},
+		step{"/ui/address/203.0.113.68", nil, 200, "Country unknown: none of its records of the last 30 days has one"},
+		step{"/ui/address/203.0.113.69", nil, 200, "Country unknown: there is no record of it of the last 30 days"})
+}
+
 // What is held needs a person, whether there are troubles or not.
 func TestWhatIsHeldNeedsAPerson(t *testing.T) {
 	s := newStage(t, false)
