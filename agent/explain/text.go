@@ -165,7 +165,7 @@ func (x *Explanation) writeLists(t *display.Table) {
 		writeEvidence(t, "it", x.Evidence)
 	}
 	for _, e := range x.Earlier {
-		writeEvidence(t, "that of "+display.LocalTime(e.BlockedAt)+" before it, for "+e.Rule, e.Evidence)
+		writeEvidence(t, "that of "+display.LocalTime(e.BlockedAt)+" before it, rule "+e.Rule, e.Evidence)
 	}
 	t.Line("\nHistory")
 	for _, e := range x.Audit {

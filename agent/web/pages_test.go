@@ -5,6 +5,7 @@ import (
 	"html"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -101,7 +102,7 @@ func TestTheLinesOfEarlierBlocksAreThere(t *testing.T) {
 		step{"/ui/address/203.0.113.1", nil, 200, "Log lines that led to it"},
 		step{"/ui/release", []string{"address", "203.0.113.1"}, 200, "the line that led to it"},
 		step{"/ui/block", []string{"address", "203.0.113.1", "reason", "again"}, 200, "None are kept. Log lines that led to that of"},
-		step{"/ui/address/203.0.113.1", nil, 200, "before it, for port-scan"},
+		step{"/ui/address/203.0.113.1", nil, 200, "before it, rule port-scan"},
 		step{"/ui/address/203.0.113.1", nil, 200, "LAB-FW-01 the line that led to it"},
 	)
 }
@@ -206,6 +207,37 @@ func TestACountryIsThatOfTheNewestRecordThatHasOne(t *testing.T) {
 		step{"/ui/address/203.0.113.67", nil, 200, "Country unknown: none of its newest 100 records has one"},
 		step{"/ui/address/203.0.113.68", nil, 200, "Country unknown: none of its records of the last 30 days has one"},
 		step{"/ui/address/203.0.113.69", nil, 200, "Country unknown: there is no record of it of the last 30 days"})
+}
+
+// A form that is refused for what it says is there as it was sent, to be mended, with the way back; one that would be refused again is not.
+func TestARefusedFormCanBeMended(t *testing.T) {
+	s := newStage(t, true)
+	v := s.signedIn("anna")
+	v.get("/ui/address/203.0.113.9")
+	send := func(v *visitor, path, reason, length, from string) (int, string) {
+		return v.ask("POST", path, url.Values{"csrf": {v.csrf}, "address": {"203.0.113.9"}, "reason": {reason}, "for": {length}}, "Referer", from)
+	}
+	status, text := send(v, "/ui/block", `seen "elsewhere"`, "1x", s.url+"/ui/address/203.0.113.9?done=released")
+	for _, want := range []string{`<form method="post" action="/ui/block" class="stack">`, `name="address" value="203.0.113.9"`, `name="reason" value="seen &#34;elsewhere&#34;"`, `name="for" value="1x"`, `<a href="/ui/address/203.0.113.9">go back</a>`} {
+		if status != http.StatusBadRequest || !strings.Contains(text, want) {
+			t.Errorf("%d: the page has no %s:\n%s", status, want, text)
+		}
+	}
+	if status, text := send(v, "/ui/block", "seen elsewhere", "1h", ""); status != http.StatusOK || !strings.Contains(text, "203.0.113.9 is blocked") && !strings.Contains(plain(text), "203.0.113.9 is blocked") {
+		t.Errorf("mended, it is answered %d %s", status, plain(text))
+	}
+	if status, text := send(v, "/ui/accept", "", "", "https://evil.example/ui/blocked"); status != http.StatusConflict || strings.Contains(text, "Send it again") || strings.Contains(text, "go back") {
+		t.Errorf("what would be refused again: %d %s", status, text)
+	}
+}
+
+// Of an entry that was held, and is blocked now, is said that it was held before.
+func TestAnAcceptedEntryWasHeldBefore(t *testing.T) {
+	s := newStage(t, true)
+	s.put("203.0.113.2/32", store.Held)
+	v := s.signedIn("anna")
+	v.do(step{"/ui/blocked?state=held", nil, 200, "Held: it is a partner"}, step{"/ui/address/203.0.113.2", nil, 200, "203.0.113.2: held , rule port-scan"},
+		step{"/ui/accept", []string{"address", "203.0.113.2"}, 200, "203.0.113.2 is blocked"}, step{"/ui/blocked", nil, 200, "Held before: it is a partner"})
 }
 
 // What is held needs a person, whether there are troubles or not.
