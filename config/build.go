@@ -40,7 +40,7 @@ func (l *loader) build(s section) *Config {
 		Firewalls: s.firewalls("firewalls"),
 	}
 	l.fit(c)
-	c.settings = settingsOf(s, c.Store.Redacted())
+	c.settings = settingsOf(s, c)
 	return c
 }
 

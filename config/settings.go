@@ -17,8 +17,8 @@ type Setting struct {
 // Settings gives every key with its value, in the order of the example, and no secret; empty: the configuration was not loaded.
 func (c *Config) Settings() []Setting { return c.settings }
 
-// settingsOf reads what was merged, for which a URL of the store is shown as this.
-func settingsOf(s section, storeURL string) (all []Setting) {
+// settingsOf reads what was merged; c is what was made of it.
+func settingsOf(s section, c *Config) (all []Setting) {
 	for _, f := range schema {
 		list, rest, inList := strings.Cut(f.path, "[].")
 		switch {
@@ -32,9 +32,14 @@ func settingsOf(s section, storeURL string) (all []Setting) {
 			}
 		case inList && list != "" && rest != "":
 		case f.path == "store.url":
+			storeURL := c.Store.Redacted()
 			all = append(all, Setting{f.path, storeURL, storeURL == ""})
 		default:
-			all = append(all, settingOf(s, f.path, &f))
+			one := settingOf(s, f.path, &f)
+			if ids := c.Detect.Vulnerability.ThreatIDs; f.path == "detect.vulnerability.threat_ids" && one.Value == nil && len(ids) > 0 {
+				one.Value = ids // left out, it has a default that another key takes away
+			}
+			all = append(all, one)
 		}
 	}
 	return all

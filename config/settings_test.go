@@ -33,7 +33,7 @@ firewalls:
 		"store.url": "postgres://ad:redacted@db.example/ad false", "networks.own": "[198.51.100.0/24] false", "detect.port_scan.ports": "20 false", "detect.port_scan.window": "10m true",
 		"inputs[0].path": "/var/log/Firewall/*.log false", "inputs[0].timezone": "Local true", "notify.webhooks[0].url": "[redacted] false", "notify.webhooks[0].headers": "[Authorization: [redacted]] false",
 		"firewalls[0].api_key": "[redacted] false", "firewalls[1].api_key": " true", "firewalls[1].password": "[redacted] false", "firewalls[1].mode": "edl false", "firewalls[0].name": "LAB-FW-01 false",
-		"labels": "[] true", "never_block": "[] true",
+		"labels": "[] true", "never_block": "[] true", "detect.vulnerability.threat_ids": "[40001 40005 40007 40015] true",
 	} {
 		if s := got[key]; fmt.Sprint(s.Value, " ", s.Preset) != want {
 			t.Errorf("%s is %v, preset %v, and not %s", key, s.Value, s.Preset, want)
@@ -47,5 +47,20 @@ firewalls:
 	shown, err := json.Marshal(cfg.Settings())
 	if err != nil || strings.Contains(string(shown), "hidden") {
 		t.Errorf("a secret is shown: %s, %v", shown, err)
+	}
+}
+
+// Threat ids that are left out are the built-in ones, or none where only they would be left of a rule that is off.
+func TestSettingsSayWhatLeavingThreatIDsOutMeans(t *testing.T) {
+	for rule, want := range map[string]string{"{}": "[40001 40005 40007 40015] true", "{severity: off}": "<nil> true", "{threat_ids: [40017]}": "[40017] false", "{threat_ids: []}": "[] false"} {
+		cfg, _, err := Load(Options{Path: write(t, "activedefense.yaml", "detect: {vulnerability: "+rule+"}", 0o600)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range cfg.Settings() {
+			if got := fmt.Sprint(s.Value, " ", s.Preset); s.Key == "detect.vulnerability.threat_ids" && got != want {
+				t.Errorf("%s: %s, want %s", rule, got, want)
+			}
+		}
 	}
 }

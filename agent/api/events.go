@@ -40,7 +40,7 @@ func (a *API) events(c *call) error {
 	}
 	c.w.Header().Set("Content-Type", "text/event-stream")
 	c.w.WriteHeader(http.StatusOK)
-	_ = f.run(ctx) // the client has gone, or the store, of which the end tells
+	_ = f.run(ctx) // the client has gone, or the store, or the right to read, of which the end tells
 	return nil
 }
 
@@ -71,12 +71,15 @@ func (f *follower) start(ctx context.Context) (err error) {
 	})
 }
 
-// run tells until ctx ends or the client does not read.
+// run tells until ctx ends, the client does not read, or who asked may do so no more: the token is gone, or the session has ended.
 func (f *follower) run(ctx context.Context) error {
 	look, rate := time.NewTicker(lookEvery), time.NewTicker(rateEvery)
 	defer look.Stop()
 	defer rate.Stop()
 	for {
+		if _, err := f.api.tokens.caller(f.c.r, true); err != nil {
+			return err
+		}
 		if err := f.rate(); err != nil {
 			return err
 		}

@@ -2,33 +2,48 @@ package api
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"activedefense/agent/explain"
+	"activedefense/config"
 	"activedefense/store"
 )
 
 // newLive is a stage whose agent enforces what its store has.
 func newLive(t *testing.T) *stage {
-	var s *stage
-	s = newStage(t, func(o *Options) {
-		o.Rate = func() float64 { return 42 }
-		o.Enforced = func() int64 { n, _ := s.store.Version(t.Context()); return n }
-	})
-	return s
+	return newStage(t, live)
 }
 
-// follow opens the events over admin.listen.
-func (s *stage) follow() *http.Response {
+// live has an agent enforce at once.
+func live(o *Options) {
+	o.Rate = func() float64 { return 42 }
+	o.Enforced = func() int64 {
+		st, _ := o.Store()
+		n, _ := st.Version(context.Background())
+		return n
+	}
+}
+
+// follow opens the events over admin.listen; of header are names and values in turn.
+func (s *stage) follow(header ...string) *http.Response {
 	s.t.Helper()
-	response, err := http.Get("http://" + s.addr + Prefix + "events")
+	request, err := http.NewRequestWithContext(s.t.Context(), "GET", "http://"+s.addr+Prefix+"events", nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
+	}
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -144,6 +159,40 @@ func TestFollowersAreBounded(t *testing.T) {
 	for response := s.follow(); response.StatusCode != http.StatusOK; response = s.follow() {
 		if time.Now().After(deadline) {
 			t.Fatal(fmt.Sprint("the place is not given back: ", response.Status))
+		}
+	}
+}
+
+// Who may read no more is told nothing more: a stream ends with its token or its session, and another's goes on.
+func TestEventsEndWithTheRightToThem(t *testing.T) {
+	s, file := withTokens(t, live)
+	cookie := s.signIn("token of anna")
+	session, token, other := s.follow("Cookie", cookie.String()), s.follow("Authorization", "Bearer token of reader"), s.follow("Authorization", "Bearer token of anna")
+	ends := func(what string, r *http.Response) {
+		t.Helper()
+		if r.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %s", what, r.Status)
+		}
+		timer := time.AfterFunc(20*time.Second, func() { r.Body.Close() })
+		defer timer.Stop()
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			t.Errorf("%s does not end the stream: %v", what, err)
+		}
+	}
+	out := httptest.NewRequest("POST", "/ui/signout", nil)
+	out.AddCookie(cookie)
+	s.api.Sessions.SignOut(httptest.NewRecorder(), out)
+	ends("signing out", session)
+	writeTokens(t, file, "anna "+config.RoleOperator)
+	ends("a token that is taken away", token)
+	// The other one is told what comes now, behind the rates.
+	s.block("203.0.113.9/32", store.Blocked)
+	for lines := bufio.NewScanner(other.Body); ; {
+		if !lines.Scan() {
+			t.Fatalf("the stream of a token that is still there has ended: %v", lines.Err())
+		}
+		if lines.Text() == "event: block" {
+			return
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"activedefense/config"
 )
 
 // CookieName is the cookie of who signed in with a token.
@@ -14,10 +16,10 @@ const CookieName = "activedefense_session"
 
 const (
 	// sessionFor is how long a session lasts that nobody uses, and sessionMost how long one does that a page left open uses. mostSessions is
-	// how many there are: beyond that, the one ends that was used longest ago.
+	// how many a token has: beyond that, the one of these ends that was used longest ago. Whoever has a token signs out nobody else's.
 	sessionFor   = 12 * time.Hour
 	sessionMost  = 7 * 24 * time.Hour
-	mostSessions = 1000
+	mostSessions = 100
 )
 
 // A Session is that of a browser whose user signed in with a token. It ends when its token does.
@@ -64,24 +66,41 @@ func (s *Sessions) SignIn(w http.ResponseWriter, r *http.Request, token string) 
 	if former, ok := sessionKey(r); ok {
 		delete(k.all, former)
 	}
-	if len(k.all) >= mostSessions {
-		k.dropOldest()
-	}
+	k.makeRoom(sum, s.api.tokens.current(), now)
 	k.all[sha256.Sum256([]byte(id))] = &session{token: sum, csrf: rand.Text(), begun: now, used: now}
 	http.SetCookie(w, cookie(r, id, 0))
 	return nil
 }
 
-// dropOldest ends the session that was used longest ago.
-func (k *kept) dropOldest() {
+// makeRoom ends the sessions that are over, so that there are none of tokens that are gone, and where a token has as many as it may have,
+// the one of these that was used longest ago.
+func (k *kept) makeRoom(token [sha256.Size]byte, tokens []config.Token, now time.Time) {
+	known := make(map[[sha256.Size]byte]bool, len(tokens))
+	for _, t := range tokens {
+		known[t.Sum] = true
+	}
 	var oldest [sha256.Size]byte
-	var used time.Time
+	n := 0
 	for key, one := range k.all {
-		if used.IsZero() || one.used.Before(used) {
-			oldest, used = key, one.used
+		if !known[one.token] || one.over(now) {
+			delete(k.all, key)
+			continue
+		}
+		if one.token != token {
+			continue
+		}
+		if n++; n == 1 || one.used.Before(k.all[oldest].used) {
+			oldest = key
 		}
 	}
-	delete(k.all, oldest)
+	if n >= mostSessions {
+		delete(k.all, oldest)
+	}
+}
+
+// over tells whether a session has ended by itself.
+func (s *session) over(now time.Time) bool {
+	return now.Sub(s.used) > sessionFor || now.Sub(s.begun) > sessionMost
 }
 
 // cookie is one that no script sees, and no other site sends.
@@ -121,7 +140,7 @@ func (s *Sessions) Of(r *http.Request) (Session, bool) {
 		return Session{}, false
 	}
 	who := s.api.tokens.who(one.token)
-	if who.Role == Nobody || now.Sub(one.used) > sessionFor || now.Sub(one.begun) > sessionMost {
+	if who.Role == Nobody || one.over(now) {
 		delete(k.all, key)
 		return Session{}, false
 	}

@@ -121,26 +121,36 @@ func TestASessionEnds(t *testing.T) {
 	}
 }
 
-// There is a bound, beyond which the session ends that was used longest ago.
-func TestSessionsAreBounded(t *testing.T) {
+// A token has so many sessions, beyond which the one of them ends that was used longest ago. Nobody is signed out by another's token.
+func TestSessionsAreBoundedByToken(t *testing.T) {
 	now := time.Now()
-	s, _ := withTokens(t, func(o *Options) { o.Now = func() time.Time { now = now.Add(time.Second); return now } })
-	first, second := s.signIn("token of anna"), s.signIn("token of anna")
-	r := httptest.NewRequest("GET", "/", nil)
-	r.AddCookie(first)
-	if _, is := s.api.Sessions.Of(r); !is {
+	s, file := withTokens(t, func(o *Options) { o.Now = func() time.Time { now = now.Add(time.Second); return now } })
+	is := func(c *http.Cookie) bool {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.AddCookie(c)
+		_, is := s.api.Sessions.Of(r)
+		return is
+	}
+	operator := s.signIn("token of anna")
+	first, second := s.signIn("token of reader"), s.signIn("token of reader")
+	if !is(first) {
 		t.Fatal("it is no session")
 	}
-	for len(s.api.Sessions.kept.all) < mostSessions {
+	for range mostSessions - 1 {
 		s.signIn("token of reader")
 	}
-	s.signIn("token of reader")
-	if _, is := s.api.Sessions.Of(r); !is || len(s.api.Sessions.kept.all) != mostSessions {
-		t.Errorf("of %d sessions the one that was used is gone: %v", len(s.api.Sessions.kept.all), !is)
+	if !is(operator) {
+		t.Error("the sessions of a viewer's token sign an operator out")
 	}
-	r = httptest.NewRequest("GET", "/", nil)
-	r.AddCookie(second)
-	if _, is := s.api.Sessions.Of(r); is {
-		t.Error("the one that nobody used is there")
+	if !is(first) || is(second) {
+		t.Error("of a token's sessions another ends than the one that was used longest ago")
+	}
+	if n := len(s.api.Sessions.kept.all); n != mostSessions+1 {
+		t.Errorf("%d sessions are kept", n)
+	}
+	writeTokens(t, file, "anna "+config.RoleOperator)
+	s.signIn("token of anna")
+	if n := len(s.api.Sessions.kept.all); n != 2 {
+		t.Errorf("%d sessions are kept, of which 2 are of a token that there is", n)
 	}
 }

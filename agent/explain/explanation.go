@@ -87,6 +87,7 @@ type Explanation struct {
 	Entries  []BlacklistEntry `json:"entries"`           // the present one, if any, then those before, newest first
 	Members  []netip.Addr     `json:"members,omitempty"` // of the first, if it is a network: what was seen to attack, the newest first
 	Evidence []EvidenceLine   `json:"evidence"`          // the log lines that made the first of them, oldest first
+	Earlier  []Earlier        `json:"earlier,omitempty"` // those of the same address or network before the first whose lines are kept, newest first
 	Enforced []Enforced       `json:"enforced"`
 	Audit    []AuditLine      `json:"audit"` // oldest first
 	// Others are the other addresses and networks among Entries, the narrowest first, each with the story of its first entry: the address
@@ -97,6 +98,14 @@ type Explanation struct {
 
 	// Was is the state of the first entry before it was released; empty: it is not.
 	Was string `json:"was,omitempty"`
+}
+
+// Earlier is an entry before the present one, or before the newest, with the log lines that made it. They are kept for
+// store.keep_records after its release.
+type Earlier struct {
+	Rule      string         `json:"rule"`
+	BlockedAt time.Time      `json:"blocked_at"`
+	Evidence  []EvidenceLine `json:"evidence"` // oldest first, at least one
 }
 
 // EvidenceLine is one log line that made a block.
@@ -179,12 +188,20 @@ func Of(ctx context.Context, st *store.Store, prefix netip.Prefix, releaseAfter 
 func storyOf(ctx context.Context, st *store.Store, entries []store.Entry, releaseAfter time.Duration) (*Explanation, error) {
 	first := &entries[0]
 	x := &Explanation{Address: detect.AddressText(first.Address), Blocked: first.ReleasedAt.IsZero() && first.State == store.Blocked,
-		Evidence: []EvidenceLine{}, Enforced: []Enforced{}, Audit: []AuditLine{}}
+		Enforced: []Enforced{}, Audit: []AuditLine{}}
 	if !first.ReleasedAt.IsZero() {
 		x.Was = first.State.String()
 	}
 	for i := range entries {
 		x.Entries = append(x.Entries, NewBlacklistEntry(&entries[i], releaseAfter))
+		if e := &entries[i]; i > 0 && e.Address == first.Address {
+			switch lines, err := evidenceOf(ctx, st, e); {
+			case err != nil:
+				return nil, err
+			case len(lines) > 0:
+				x.Earlier = append(x.Earlier, Earlier{e.Rule, e.BlockedAt, lines})
+			}
+		}
 	}
 	return x, x.gather(ctx, st, first)
 }
@@ -236,12 +253,9 @@ func entriesOf(ctx context.Context, st *store.Store, prefix netip.Prefix) ([]sto
 }
 
 func (x *Explanation) gather(ctx context.Context, st *store.Store, of *store.Entry) error {
-	evidence, err := st.EvidenceOf(ctx, of.ID)
-	if err != nil {
+	var err error
+	if x.Evidence, err = evidenceOf(ctx, st, of); err != nil {
 		return err
-	}
-	for _, e := range evidence {
-		x.Evidence = append(x.Evidence, EvidenceLine(e))
 	}
 	if x.Members, err = st.MembersOf(ctx, of.ID); err != nil {
 		return err
@@ -262,6 +276,16 @@ func (x *Explanation) gather(ctx context.Context, st *store.Store, of *store.Ent
 		x.Audit = append(x.Audit, AuditLine{e.Time, e.Action, e.By, e.Reason})
 	}
 	return nil
+}
+
+// evidenceOf are the log lines that made an entry, as far as they are kept.
+func evidenceOf(ctx context.Context, st *store.Store, of *store.Entry) ([]EvidenceLine, error) {
+	evidence, err := st.EvidenceOf(ctx, of.ID)
+	lines := make([]EvidenceLine, len(evidence))
+	for i, e := range evidence {
+		lines[i] = EvidenceLine(e)
+	}
+	return lines, err
 }
 
 // gatherEnforced adds which firewalls hold an address or network, or have no room for it.

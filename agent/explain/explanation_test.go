@@ -331,3 +331,43 @@ func TestAnExplanationBeginsWithTheAddressItself(t *testing.T) {
 		}
 	}
 }
+
+// The log lines of blocks before the present one are told as long as they are kept, whoever made the present one.
+func TestAnExplanationHasTheLinesOfEarlierBlocks(t *testing.T) {
+	st, at := newTestStore(t), time.Now().Add(-time.Hour)
+	address := netip.MustParsePrefix("203.0.113.9/32")
+	for i, line := range []string{"a line of the first", "a line of the second"} {
+		b := blockOf(address.String(), store.Blocked, at.Add(time.Duration(i)*time.Minute))
+		b.Evidence = []store.Evidence{{Time: b.BlockedAt, Device: "LAB-FW-01", Line: line}}
+		if _, err := st.Commit(t.Context(), &store.Batch{Blocks: []store.Block{b}}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := st.Release(t.Context(), address, "anna", "a slip", b.BlockedAt.Add(time.Second)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := st.Block(t.Context(), store.Block{Address: address, Rule: "manual", Reason: "again", By: "anna", BlockedAt: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	x, err := Of(t.Context(), st, address, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded, err := json.Marshal(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	if err := x.WriteText(&text); err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range []string{text.String(), string(encoded)} {
+		first, second := strings.Index(got, "a line of the first"), strings.Index(got, "a line of the second")
+		if second < 0 || first < second {
+			t.Errorf("the lines of the second and of the first block are not there, the newest first:\n%s", got)
+		}
+	}
+	if !strings.Contains(string(encoded), `"evidence":[],"earlier":[{"rule":"`) {
+		t.Errorf("the lines are not those of earlier entries:\n%s", encoded)
+	}
+}

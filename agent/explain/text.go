@@ -160,10 +160,10 @@ func (x *Explanation) writeLists(t *display.Table) {
 		t.Line("  no firewall")
 	}
 	if len(x.Evidence) > 0 {
-		t.Line("\nLog lines that led to it (%d)", len(x.Evidence))
-		for _, e := range x.Evidence {
-			t.Line("  %s", display.Harmless(e.Line))
-		}
+		writeEvidence(t, "it", x.Evidence)
+	}
+	for _, e := range x.Earlier {
+		writeEvidence(t, "that of "+display.LocalTime(e.BlockedAt)+" before it, rule "+e.Rule, e.Evidence)
 	}
 	t.Line("\nHistory")
 	for _, e := range x.Audit {
@@ -178,6 +178,13 @@ func (f *Enforced) writeRemarks(t *display.Table, program string) {
 	}
 	if f.State == statePending && f.Fault != "" {
 		t.Line("    PENDING: no rule in force is known to stop it there: %s (as looked at %s, and again within six minutes of a commit, at once after systemctl reload activedefense; %s verify says what to do)", display.Harmless(f.Fault), display.LocalTime(f.PolicyAt), program)
+	}
+}
+
+func writeEvidence(t *display.Table, of string, lines []EvidenceLine) {
+	t.Line("\nLog lines that led to %s (%d)", display.Harmless(of), len(lines))
+	for _, e := range lines {
+		t.Line("  %s", display.Harmless(e.Line))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,7 +21,7 @@ type addressed struct {
 	Stories []*explain.Explanation
 	Labels  []string
 	Notes   []string
-	Country string // of its newest record; "": none is known
+	Country string // in words: what its newest record that has one says, or why it is unknown
 	InForce []explain.BlacklistEntry
 }
 
@@ -62,12 +63,35 @@ func (p *Pages) address(v *visit) error {
 			}
 		}
 	}
-	query := url.Values{"src": {out.Address}, "since": {"30d"}, "limit": {"1"}, "within": {countryWithin}}
-	if records, _, err := v.records(query); err == nil && len(records) > 0 { // else it is unknown, as is said
-		out.Country = records[0].SrcCountry
-	}
+	out.Country = v.country(out.Address)
 	p.show(v, http.StatusOK, "address", out.Address, out)
 	return nil
+}
+
+// countryOf is how many of the newest records are looked at for a country: that of a log line may be empty.
+const countryOf = 100
+
+// country says which country the newest records of an address have, or why that is unknown.
+func (v *visit) country(address string) string {
+	query := url.Values{"src": {address}, "since": {"30d"}, "limit": {strconv.Itoa(countryOf)}, "within": {countryWithin}}
+	records, rest, err := v.records(query)
+	if err != nil {
+		return "unknown: its records could not be searched: " + err.Error()
+	}
+	for i := range records {
+		if country := records[i].SrcCountry; country != "" {
+			return country + ", as its newest record that has one says"
+		}
+	}
+	switch {
+	case rest.Stopped:
+		return "unknown: the search of its records took longer than " + countryWithin
+	case len(records) == countryOf:
+		return "unknown: none of its newest " + strconv.Itoa(countryOf) + " records has one"
+	case len(records) == 0:
+		return "unknown: there is no record of it of the last 30 days"
+	}
+	return "unknown: none of its records of the last 30 days has one"
 }
 
 // records searches for records.

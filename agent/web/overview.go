@@ -8,6 +8,7 @@ import (
 
 	"activedefense/agent/allow"
 	"activedefense/agent/api"
+	"activedefense/agent/display"
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
 	"activedefense/agent/trouble"
@@ -56,6 +57,20 @@ func (s *status) Up() (n int) {
 		}
 	}
 	return n
+}
+
+// Calm is what is said where there are no troubles, and whether nothing needs a person; what is held needs one to decide.
+func (s *status) Calm() (c struct {
+	Text string
+	Held bool
+}) {
+	switch c.Text = "Nothing needs a person."; {
+	case s.Held == nil:
+		c.Text = "No trouble is known. Whether anything is held for a decision is not."
+	case *s.Held > 0:
+		c.Text, c.Held = "No trouble is known. Held for a decision: "+display.Grouped(*s.Held), true
+	}
+	return c
 }
 
 // newest is how many entries the first page shows.

@@ -5,6 +5,7 @@ import (
 	"html"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -91,6 +92,21 @@ func TestAnOperatorDoesWhatTheCommandsDo(t *testing.T) {
 	}
 }
 
+// The log lines of the blocks before are there, whoever made the present one.
+func TestTheLinesOfEarlierBlocksAreThere(t *testing.T) {
+	s := newStage(t, true)
+	s.put("203.0.113.1/32", store.Blocked, func(b *store.Block) {
+		b.Evidence = []store.Evidence{{Time: b.BlockedAt, Device: "LAB-FW-01", Line: "the line that led to it"}}
+	})
+	s.signedIn("anna").do(
+		step{"/ui/address/203.0.113.1", nil, 200, "Log lines that led to it"},
+		step{"/ui/release", []string{"address", "203.0.113.1"}, 200, "the line that led to it"},
+		step{"/ui/block", []string{"address", "203.0.113.1", "reason", "again"}, 200, "None are kept. Log lines that led to that of"},
+		step{"/ui/address/203.0.113.1", nil, 200, "before it, rule port-scan"},
+		step{"/ui/address/203.0.113.1", nil, 200, "LAB-FW-01 the line that led to it"},
+	)
+}
+
 // The list is searched, by state too, and given page by page.
 func TestTheListIsSearchedAndPaged(t *testing.T) {
 	s := newStage(t, false)
@@ -170,6 +186,73 @@ func TestTheUnknownIsSaid(t *testing.T) {
 	v.do(step{"/", nil, 200, "Not ready: the list is not loaded yet"}, step{"/", nil, 200, "Sources blocked unknown"}, step{"/", nil, 200, "Firewalls that answer 0 of 1"}, step{"/", nil, 200, "size unknown"},
 		step{"/", nil, 200, "LAB-FW-01 unknown unknown unknown unknown"}, step{"/ui/firewalls", nil, 200, "Not looked at yet"}, step{"/ui/address/203.0.113.7", nil, 200, "no record of it is stored"},
 		step{"/ui/address/203.0.113.7", nil, 200, "Country unknown"}, step{"/ui/address/x", nil, 400, "neither an address nor a network"})
+}
+
+// The country of an address is that of its newest record that has one; why it is unknown is said as it is.
+func TestACountryIsThatOfTheNewestRecordThatHasOne(t *testing.T) {
+	s := newStage(t, false)
+	at := time.Now().Add(-time.Hour)
+	for i, country := range []string{"Norway", "Netherlands", ""} {
+		s.log(store.Record{Time: at.Add(time.Duration(i) * time.Second), Src: netip.MustParseAddr("203.0.113.66"), SrcCountry: country, Dst: netip.MustParseAddr("198.51.100.7"), Type: "TRAFFIC"})
+	}
+	b := &store.Batch{}
+	for i := range 2 * countryOf {
+		b.Records = append(b.Records, store.Record{Time: at.Add(time.Duration(i) * time.Second), Src: netip.MustParseAddr("203.0.113.67"), Type: "TRAFFIC"})
+	}
+	b.Records = append(b.Records, store.Record{Time: at, Src: netip.MustParseAddr("203.0.113.68"), Type: "TRAFFIC"})
+	if _, err := s.store.Commit(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	s.visitor().do(step{"/ui/address/203.0.113.66", nil, 200, "Country Netherlands, as its newest record that has one says"},
+		step{"/ui/address/203.0.113.67", nil, 200, "Country unknown: none of its newest 100 records has one"},
+		step{"/ui/address/203.0.113.68", nil, 200, "Country unknown: none of its records of the last 30 days has one"},
+		step{"/ui/address/203.0.113.69", nil, 200, "Country unknown: there is no record of it of the last 30 days"})
+}
+
+// A form that is refused for what it says is there as it was sent, to be mended, with the way back; one that would be refused again is not.
+func TestARefusedFormCanBeMended(t *testing.T) {
+	s := newStage(t, true)
+	v := s.signedIn("anna")
+	v.get("/ui/address/203.0.113.9")
+	send := func(v *visitor, path, reason, length, from string) (int, string) {
+		return v.ask("POST", path, url.Values{"csrf": {v.csrf}, "address": {"203.0.113.9"}, "reason": {reason}, "for": {length}}, "Referer", from)
+	}
+	status, text := send(v, "/ui/block", `seen "elsewhere"`, "1x", s.url+"/ui/address/203.0.113.9?done=released")
+	for _, want := range []string{`<form method="post" action="/ui/block" class="stack">`, `name="address" value="203.0.113.9"`, `name="reason" value="seen &#34;elsewhere&#34;"`, `name="for" value="1x"`, `<a href="/ui/address/203.0.113.9">go back</a>`} {
+		if status != http.StatusBadRequest || !strings.Contains(text, want) {
+			t.Errorf("%d: the page has no %s:\n%s", status, want, text)
+		}
+	}
+	if status, text := send(v, "/ui/block", "seen elsewhere", "1h", ""); status != http.StatusOK || !strings.Contains(text, "203.0.113.9 is blocked") && !strings.Contains(plain(text), "203.0.113.9 is blocked") {
+		t.Errorf("mended, it is answered %d %s", status, plain(text))
+	}
+	if status, text := send(v, "/ui/accept", "", "", "https://evil.example/ui/blocked"); status != http.StatusConflict || strings.Contains(text, "Send it again") || strings.Contains(text, "go back") {
+		t.Errorf("what would be refused again: %d %s", status, text)
+	}
+}
+
+// Of an entry that was held, and is blocked now, is said that it was held before.
+func TestAnAcceptedEntryWasHeldBefore(t *testing.T) {
+	s := newStage(t, true)
+	s.put("203.0.113.2/32", store.Held)
+	v := s.signedIn("anna")
+	v.do(step{"/ui/blocked?state=held", nil, 200, "Held: it is a partner"}, step{"/ui/address/203.0.113.2", nil, 200, "203.0.113.2: held , rule port-scan"},
+		step{"/ui/accept", []string{"address", "203.0.113.2"}, 200, "203.0.113.2 is blocked"}, step{"/ui/blocked", nil, 200, "Held before: it is a partner"})
+}
+
+// What is held needs a person, whether there are troubles or not.
+func TestWhatIsHeldNeedsAPerson(t *testing.T) {
+	s := newStage(t, false)
+	for _, c := range []struct {
+		held any
+		want string
+	}{{0, "Nothing needs a person."}, {2, "Held for a decision: 2"}, {nil, "Whether anything is held for a decision is not."}} {
+		s.say(map[string]any{"held": c.held})
+		_, text := s.visitor().get("/")
+		if said := plain(text); !strings.Contains(said, c.want) || strings.Contains(said, "Nothing needs a person") != (c.held == 0) {
+			t.Errorf("of %v held it says %s", c.held, said)
+		}
+	}
 }
 
 // While enforcement is paused, what can be done is to resume it.

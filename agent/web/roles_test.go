@@ -109,6 +109,11 @@ func TestALinkMayBeFollowed(t *testing.T) {
 	if status != http.StatusOK || !strings.Contains(text, `name="to" value="/ui/blocked?q=203.0.113.0%2F24"`) {
 		t.Errorf("who has to sign in is not brought where he wanted to go: %d %s", status, text)
 	}
+	const hint = "A link on another site brought you here"
+	_, linked := s.visitor().get("/ui/signin?to=/ui/blocked", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document")
+	if strings.Contains(text, hint) || !strings.Contains(linked, hint) {
+		t.Errorf("that a link led here is said without one: %v, and with one: %v", strings.Contains(text, hint), strings.Contains(linked, hint))
+	}
 	for _, to := range []string{"https://evil.example", "//evil.example", `/\evil.example`, "javascript:alert(1)", "/\t/evil.example", ""} {
 		if got := onSite(to); got != "/" {
 			t.Errorf("%q leads to %q", to, got)

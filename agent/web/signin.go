@@ -12,6 +12,7 @@ import (
 type signing struct {
 	To   string // where to go then
 	Fail string // why it was refused; "": it was not tried
+	Link bool   // another site's link led here, with which a browser sends no cookie
 }
 
 // onSite is a path of this site; anything else is the first page.
@@ -27,7 +28,7 @@ func (p *Pages) signInForm(v *visit) error {
 		v.back("/", "")
 		return nil
 	}
-	p.show(v, http.StatusOK, "signin", "Sign in", &signing{To: onSite(v.form.Get("to"))})
+	p.show(v, http.StatusOK, "signin", "Sign in", &signing{To: onSite(v.form.Get("to")), Link: strings.HasSuffix(v.r.Header.Get("Sec-Fetch-Site"), "-site")})
 	return nil
 }
 

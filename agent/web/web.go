@@ -229,7 +229,51 @@ func (p *Pages) fault(v *visit, err error) {
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		v.w.Header().Set("Retry-After", "5")
 	}
-	p.show(v, f.Status, "fault", http.StatusText(f.Status), f)
+	p.show(v, f.Status, "fault", http.StatusText(f.Status), &refusal{f, v.refusedForm(f.Status), v.cameFrom()})
+}
+
+// A refusal is what the page of a fault shows.
+type refusal struct {
+	*api.Fault
+	Form *refusedForm // to be mended and sent again; nil: that would not help
+	From string       // the page that was left; "": unknown
+}
+
+// A refusedForm is one that was sent, as it was.
+type refusedForm struct {
+	To     string
+	Fields []field
+}
+
+// fieldLabels are what people call the fields of the forms, in their order.
+var fieldLabels = []struct{ name, label string }{{"entry", "Address, network or name"}, {"address", "Address"}, {"reason", "Reason"}, {"for", "For (24h, 7d)"}}
+
+// refusedForm gives the form that was sent, where what it says was the fault.
+func (v *visit) refusedForm(status int) *refusedForm {
+	if v.r.Method != http.MethodPost || status != http.StatusBadRequest && status != http.StatusUnprocessableEntity {
+		return nil
+	}
+	form := &refusedForm{To: v.r.URL.Path}
+	for _, l := range fieldLabels {
+		if v.form.Has(l.name) {
+			form.Fields = append(form.Fields, field{Name: l.name, Label: l.label, Value: v.form.Get(l.name)})
+		}
+	}
+	if len(form.Fields) == 0 {
+		return nil
+	}
+	return form
+}
+
+// cameFrom is the page of this site that a form was sent from; "": unknown.
+func (v *visit) cameFrom() string {
+	from, err := url.Parse(v.r.Referer())
+	if v.r.Method != http.MethodPost || err != nil || from.Host != v.r.Host {
+		return ""
+	}
+	query := from.Query()
+	query.Del("done")
+	return onSite((&url.URL{Path: from.Path, RawPath: from.RawPath, RawQuery: query.Encode()}).String())
 }
 
 // A frame is what stands around a page, and the page.
