@@ -747,22 +747,7 @@ func (r *remover) fromPanorama() {
 	for _, x := range slices.Concat(r.p.rules, r.p.inactive) {
 		switch at := p.rulebaseOf(x) + xmlapi.EntryNamed(x.name); {
 		case p.isNamed(x) || p.mayBePairs(x):
-			detail, theirs := "On Panorama: delete it", !p.isOwn(x)
-			switch {
-			case theirs && p.mayBePairs(x):
-				detail += ifPairs
-			case theirs:
-				detail += ifOurs
-			}
-			s := p.step("security rule "+x.String(), detail, p.reachOfRule(p.levelOf(x), at), theirs, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}})
-			if !theirs {
-				s.made = "on Panorama, it is ours"
-			} else if !r.adopt {
-				for _, name := range x.source {
-					used = append(used, "address group "+name, "external dynamic list "+name)
-				}
-				used = append(used, "log forwarding profile "+x.logProfile)
-			}
+			used = append(used, r.namedOnPanorama(x, at)...)
 		case x.logProfile == logs && (x.layer.pushed() || x.layer == layerDefault && x.overridden.pushed()):
 			if !r.adopt {
 				used = append(used, "log forwarding profile "+logs)
@@ -802,6 +787,28 @@ func (r *remover) fromPanorama() {
 		p.person("Panorama", "Look there for what bears our names and is not pushed to the firewall; it could not be asked: "+cause(r.f.standingUnknown))
 	}
 	r.steps = p.decided()
+}
+
+// namedOnPanorama takes away a rule at an xpath that bears our name, and gives the objects that it names where it stays.
+func (r *remover) namedOnPanorama(x rule, at string) (used []string) {
+	p := ofPanorama{r.provisioner}
+	detail, theirs := "On Panorama: delete it", !p.isOwn(x)
+	switch {
+	case theirs && p.mayBePairs(x):
+		detail += ifPairs
+	case theirs:
+		detail += ifOurs
+	}
+	s := p.step("security rule "+x.String(), detail, p.reachOfRule(p.levelOf(x), at), theirs, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}})
+	if !theirs {
+		s.made = "on Panorama, it is ours"
+	} else if !r.adopt {
+		for _, name := range x.source {
+			used = append(used, "address group "+name, "external dynamic list "+name)
+		}
+		used = append(used, "log forwarding profile "+x.logProfile)
+	}
+	return used
 }
 
 // matchListsOnPanorama takes match lists of ours off others' log forwarding profiles of device groups. Where other firewalls have those
