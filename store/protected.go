@@ -211,7 +211,10 @@ func (l *allowing) Allow(ctx context.Context, entries []Allowed, by string, at t
 				return nil, err
 			}
 			entries[i].Addresses[j] = address
-			reasons[address] = "allowed: " + entries[i].Reason
+			reasons[address] = "allowed"
+			if entries[i].Reason != "" {
+				reasons[address] += ": " + entries[i].Reason
+			}
 		}
 	}
 	err = l.update(ctx, "allow", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
