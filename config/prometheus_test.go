@@ -151,3 +151,11 @@ func alertTests() []byte {
 	}
 	return b.Bytes()
 }
+
+// The rules say what Prometheus needs where there are tokens.
+func TestTheAlertsNameTheToken(t *testing.T) {
+	text, err := os.ReadFile("alerts.yaml")
+	if err != nil || !bytes.Contains(text, []byte("admin.tokens_file")) || !bytes.Contains(text, []byte("credentials_file")) {
+		t.Errorf("they do not: %v", err)
+	}
+}

@@ -330,7 +330,7 @@ func (l *allowing) liftOverlapping(ctx context.Context, tx *sql.Tx, allowed map[
 	for _, p := range slices.SortedFunc(maps.Keys(lifts), comparePrefix) {
 		var w where
 		w.add("address = ?", p.String())
-		one, err := c.release(ctx, ending{by: by, reason: "allowed: " + lifts[p].Reason, at: at}, w)
+		one, err := c.release(ctx, ending{by: by, reason: strings.TrimSuffix("allowed: "+lifts[p].Reason, ": "), at: at}, w)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -251,3 +251,18 @@ func TestAShortPauseIsTold(t *testing.T) {
 		equal(t, "told of the other", told(undelivered(t, s, "mail")), append(want, "paused by who looked"))
 	})
 }
+
+// What is lifted for an entry without a reason was allowed, and the text does not end in the middle.
+func TestAnEntryNeedsNoReason(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		ctx, s, at := context.Background(), db.open("one"), noon()
+		p := prefix("192.0.2.9/32")
+		_, _, err := s.Block(ctx, Block{Address: p, Rule: "manual", Reason: "x", By: "anna", BlockedAt: at})
+		must(t, err)
+		lifted, err := s.Allow(ctx, []Allowed{{Entry: "192.0.2.9", Addresses: []netip.Prefix{p}}}, "berta", at)
+		must(t, err)
+		if len(lifted) != 1 || lifted[0].ReleaseReason != "allowed" {
+			t.Errorf("lifted is %+v", lifted)
+		}
+	})
+}

@@ -64,13 +64,15 @@ func summary(notices []store.Notice) string {
 	if len(notices) == 1 {
 		return subject(&notices[0])
 	}
-	var blocks, holds, others int64
+	var blocks, holds, releases, others int64
 	for i := range notices {
 		switch n := &notices[i]; n.Event {
 		case store.EventBlock:
 			blocks += n.Stands
 		case store.EventHeld:
 			holds += n.Stands
+		case store.EventReleased:
+			releases += n.Stands
 		default:
 			others += n.Stands
 		}
@@ -81,6 +83,9 @@ func summary(notices []store.Notice) string {
 	}
 	if holds > 0 {
 		parts = append(parts, display.Plural(holds, "source")+" held")
+	}
+	if releases > 0 {
+		parts = append(parts, display.Plural(releases, "source")+" released")
 	}
 	if others > 0 {
 		parts = append(parts, display.Plural(others, "notice"))

@@ -651,3 +651,15 @@ func TestATestOfMailGoesToEachAddress(t *testing.T) {
 		t.Errorf("of a part of a name: %v", err)
 	}
 }
+
+// A subject says of how many sources what became, releases too.
+func TestASubjectCountsWhatBecameOfSources(t *testing.T) {
+	notices := []store.Notice{{ID: "1", Event: store.EventReleased, Stands: 1}, {ID: "2", Event: store.EventReleased, Stands: 1}}
+	if got, want := newLetter("lab", notices).subject, "Active Defense on lab: 2 sources released"; got != want {
+		t.Errorf("it is %q, want %q", got, want)
+	}
+	notices = append(notices, store.Notice{ID: "3", Event: store.EventBlock, Stands: 1}, store.Notice{ID: "4", Event: "lag", Stands: 1})
+	if got, want := newLetter("lab", notices).subject, "Active Defense on lab: 1 source blocked, 2 sources released, 1 notice"; got != want {
+		t.Errorf("it is %q, want %q", got, want)
+	}
+}

@@ -57,7 +57,8 @@ func TestACommandWritesNothingToADatabaseThatIsRefused(t *testing.T) {
 			continue
 		}
 		if st, err = OpenAsIs(t.Context(), dir, ""); err == nil {
-			err = errors.Join(Accept(t.Context(), dir, st), st.Close())
+			_, err = Accept(t.Context(), dir, st)
+			err = errors.Join(err, st.Close())
 		}
 		if now := query(schema); err != nil || now != was {
 			t.Errorf("%+v: accepted: %v; the schema is number %d", c, err, now)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"activedefense/agent/display"
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
 	"activedefense/agent/notify"
@@ -78,7 +79,7 @@ func Networks(d *line.DetectStatus, known bool, asked []enforce.AskStatus, start
 
 // Paused is that enforcement is paused by a person.
 func Paused(since, until time.Time, by, reason string) Trouble {
-	return Trouble{Since: since, What: "paused: nothing is enforced, on firewalls and list, until " + until.Local().Format(time.DateTime) + " (" + by + ": " + reason + ")",
+	return Trouble{Since: since, What: "paused: nothing is enforced, on firewalls and list, until " + display.LocalTime(until) + " (" + by + ": " + reason + ")",
 		Remedy: "It comes back by itself; activedefense blacklist resume ends it now"}
 }
 

@@ -226,3 +226,11 @@ func TestLinesThatAreReadLateAreATrouble(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// A pause says until when in a zone, for clocks are changed.
+func TestAPauseSaysItsZone(t *testing.T) {
+	until := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	if got, want := Paused(until, until, "anna", "a test").What, "until "+until.Local().Format("2006-01-02 15:04:05 MST")+" (anna: a test)"; !strings.HasSuffix(got, want) {
+		t.Errorf("it says %q, want %q", got, want)
+	}
+}

@@ -28,7 +28,7 @@ const (
 type (
 	// Tick is the time.
 	Tick time.Time
-	// Connected is that a daemon answers, with the newest of its blacklist, the newest first.
+	// Connected is that a daemon answers, with the newest of its blacklist.
 	Connected struct{ Entries []explain.BlacklistEntry }
 	// Lost is that it does not, and why.
 	Lost struct{ Err error }
@@ -75,7 +75,7 @@ type news struct {
 	now    time.Time
 	status *agent.Status
 	rates  []float64
-	rows   []*row // the newest first
+	rows   []*row // what happened last first
 	lost   error  // why the daemon does not answer; nil: it does
 	since  time.Time
 	heard  bool // it has answered once
@@ -124,6 +124,7 @@ func (m *Model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 		for i := range msg.Entries[:min(len(msg.Entries), mostRows)] {
 			n.rows = append(n.rows, newRow(msg.Entries[i]))
 		}
+		slices.SortStableFunc(n.rows, func(a, b *row) int { return b.at.Compare(a.at) }) // an entry that ended stands where it did so
 	case Lost:
 		if n.lost == nil {
 			n.since = n.now

@@ -278,6 +278,22 @@ func TestRowsAreBounded(t *testing.T) {
 	}
 }
 
+// An entry that ended stands where it did so, however long before it was blocked: its time is that of the end.
+func TestRowsAreInTheOrderOfTheirTimes(t *testing.T) {
+	released := entry("203.0.113.80", "manual", "test", "", 0, 0, 25*time.Hour)
+	at := noon.Add(-30 * time.Second)
+	released.ReleasedAt, released.State = &at, "released"
+	m := screenOf(80, 24)
+	m.happens(Tick(noon), Connected{[]explain.BlacklistEntry{entry("203.0.113.1", "login", "x", "", 0, 0, time.Second), entry("203.0.113.2", "login", "x", "", 0, 0, time.Minute), released}})
+	var got []string
+	for _, r := range m.live.rows {
+		got = append(got, r.Address)
+	}
+	if want := "203.0.113.1 203.0.113.80 203.0.113.2"; strings.Join(got, " ") != want {
+		t.Errorf("the order is %v, want %s", got, want)
+	}
+}
+
 func TestSearching(t *testing.T) {
 	m := busy(80, 24)
 	for text, want := range map[string]int{"203.0.113.0/28": 16, "203.0.113.7": 1, "2001:db8:7::99": 1, "chile": 16, "port 3389": 12, "HELD": 1, "a customer": 1, "nothing": 0, "": 63} {

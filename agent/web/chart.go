@@ -255,7 +255,7 @@ func perHour(hours []api.ActiveHour) (spans [][]api.ActiveHour) {
 	return spans
 }
 
-// perDay puts the hours of each day of a zone together. The first may lack its beginning.
+// perDay puts the hours of each day of a zone together, the newest 30: 720 hours begin in the midst of one more.
 func perDay(hours []api.ActiveHour, in *time.Location) (spans [][]api.ActiveHour) {
 	from := 0
 	day := func(i int) string { return hours[i].From.In(in).Format(time.DateOnly) }
@@ -265,5 +265,5 @@ func perDay(hours []api.ActiveHour, in *time.Location) (spans [][]api.ActiveHour
 			from = i + 1
 		}
 	}
-	return spans
+	return spans[max(len(spans)-30, 0):]
 }

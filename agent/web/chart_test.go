@@ -91,3 +91,12 @@ func TestChartsAddUp(t *testing.T) {
 		}
 	}
 }
+
+// A month has 30 days in its table too, whenever the first of its hours was.
+func TestAMonthHas30Days(t *testing.T) {
+	for _, c := range charts(activeMonth(), time.UTC)[2:] {
+		if len(c.Points) != 30 || c.Points[29].From.Day() != 1 {
+			t.Errorf("%s has %d days, the last from %v", c.Title, len(c.Points), c.Points[len(c.Points)-1].From)
+		}
+	}
+}
