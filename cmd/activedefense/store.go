@@ -61,7 +61,7 @@ func acceptStore(ctx context.Context, a *app) error {
 	if _, err := os.Stat(cfg.StateDir); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("state_dir %s is not there: no daemon has run with this configuration yet, so there is nothing to accept; name the one that it runs with by --config", cfg.StateDir)
 	}
-	st, err := state.OpenBeside(ctx, cfg.StateDir, string(cfg.Store.URL))
+	st, err := state.OpenAsIs(ctx, cfg.StateDir, string(cfg.Store.URL))
 	kind, at := "sqlite", store.Place{Database: filepath.Join(cfg.StateDir, agent.DatabaseFile)}
 	switch {
 	case err == nil:
