@@ -543,12 +543,25 @@ func (l *allowing) resume(ctx context.Context, by, reason string, at, latest tim
 			was = nil // somebody else was faster, or has prolonged it
 			return cmp.Or(err, errNothingDone)
 		}
+		if err := l.tellPause(ctx, tx, was, at); err != nil {
+			return err
+		}
 		return l.audit(ctx, tx, "resume", subjectAll, by, reason, at)
 	})
 	if errors.Is(err, errNothingDone) {
 		err = nil
 	}
 	return was, err
+}
+
+// tellPause writes the notices of a pause that ends and that nobody has told to have begun: it was over before anyone looked.
+func (l *allowing) tellPause(ctx context.Context, tx *sql.Tx, p *Pause, at time.Time) error {
+	var told int
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM notice_troubles WHERE key = 'paused|'`).Scan(&told); err != nil || told > 0 {
+		return err
+	}
+	what := fmt.Sprintf("paused: nothing was enforced, on firewalls and list, for %s (%s: %s)", at.Sub(p.Since).Round(time.Millisecond), p.By, p.Reason)
+	return l.tell(ctx, tx, []Notice{{Event: "paused", Time: at, Since: p.Since, Subject: what}, {Event: "resumed", Time: at, Since: p.Since, Over: true, Subject: "over: " + what}})
 }
 
 // Paused gives the pause, also one whose time is over and that nobody has ended; nil: there is none.
