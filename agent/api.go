@@ -58,7 +58,7 @@ func openAPI(a, after *Agent, runtimeDir string) (err error) {
 		Status:    func() any { return a.Status() },
 		Members:   func() []members.Status { return a.members.Load().Status() },
 		Open: func(ctx context.Context) (*store.Store, error) {
-			st, err := state.OpenBeside(ctx, a.cfg.StateDir, string(a.cfg.Store.URL))
+			st, err := state.OpenAsIs(ctx, a.cfg.StateDir, string(a.cfg.Store.URL))
 			if errors.Is(err, state.ErrNoDatabase) {
 				return nil, nil
 			}

@@ -146,8 +146,11 @@ func (a *Agent) openStore(ctx context.Context) (*store.Store, error) {
 	opts := store.Options{URL: string(a.cfg.Store.URL), Path: filepath.Join(a.cfg.StateDir, DatabaseFile),
 		Instance: a.instance, KeepRecords: a.cfg.Store.KeepRecords}
 	opts.Before = func(ctx context.Context, st *store.Store) error {
-		a.store.Store(st) // which it is can be told also where it is refused
-		return state.NewMarker(a.cfg.StateDir, a.instance, st, a.clock, a.log).Before(ctx)
+		err := state.NewMarker(a.cfg.StateDir, a.instance, st, a.clock, a.log).Before(ctx)
+		if err != nil {
+			a.store.Store(st) // which it is can be told also where it is refused; before that it is Open's alone
+		}
+		return err
 	}
 	for try := 0; ; try++ {
 		var st *store.Store

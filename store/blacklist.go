@@ -352,7 +352,7 @@ func releasedNotices(released []Entry, by string, at time.Time) (notices []Notic
 const importStep = 250
 
 // Import puts blocks on the blacklist as they were made elsewhere, and gives the addresses of those that were not blocked before; what is stays
-// as it is. Who imports them is in the audit trail, beside who made them; no notice is written, for it was told where it was seen. It goes in steps, and may have done a part when it returns an error.
+// as it is. Who imports them is in the audit trail, beside who made them; no notice is written, for it was told where it was seen. What was here before, as it is, is in the trail once. It goes in steps, and may have done a part when it returns an error.
 func (l *blacklist) Import(ctx context.Context, blocks []Block, by string, at time.Time) (blocked []netip.Prefix, err error) {
 	return l.importAll(ctx, blocks, by, at, false)
 }
@@ -383,6 +383,9 @@ func (l *blacklist) importAll(ctx context.Context, blocks []Block, by string, at
 			if err != nil {
 				return err
 			}
+			if err = c.noteAgain(ctx, part); err != nil {
+				return err
+			}
 			if done, err = c.place(ctx, part); err != nil {
 				return err
 			}
@@ -407,6 +410,22 @@ func (l *blacklist) importAll(ctx context.Context, blocks []Block, by string, at
 		}
 	}
 	return blocked, nil
+}
+
+// noteAgain notes which of some blocks were here before, as they are: those are in the audit trail.
+func (c *change) noteAgain(ctx context.Context, blocks []Block) error {
+	c.noted = make(map[netip.Prefix]bool)
+	var rows [][]any
+	for i := range blocks {
+		rows = append(rows, []any{blocks[i].Address.String(), c.stamp(blocks[i].BlockedAt), clean(blocks[i].Rule)})
+	}
+	return c.forRows(ctx, c.tx, `SELECT b.address FROM (`, `) AS t JOIN blacklist AS b ON b.address = t.column1 AND b.blocked_at = t.column2 AND b.rule = t.column3 AND b.state = 0`,
+		[]string{"cidr", "timestamptz", "text"}, rows, func(rows *sql.Rows) error {
+			var p netip.Prefix
+			err := rows.Scan(intoPrefix{&p})
+			c.noted[p] = true
+			return err
+		})
 }
 
 // ReleaseEach is Release of many, for one reason. What is not on the blacklist it passes over; listed is what label files list, with them. It goes in

@@ -14,6 +14,7 @@ type change struct {
 	*dialect
 	tx      *sql.Tx
 	version int64
+	noted   map[netip.Prefix]bool // what place does not put into the audit trail, which has it
 }
 
 // newChange begins a change of the blacklist. The counter's row is a lock: on PostgreSQL whoever

@@ -28,7 +28,9 @@ type database struct {
 	gate    *gate
 	teller  int64 // number of the instance that opened it
 	guest   bool  // it is the command line, which has nobody to tell (see tell)
-	bare    bool  // it has no tables, while Options.Before is asked about it
+	bare    bool  // it has no tables, while Options.Before is asked about it, or with Options.AsIs
+	asIs    bool  // nothing is written to it
+	older   error // with asIs: it has an earlier schema, or none
 }
 
 // A gate keeps everyone from a database that is not the one that is expected (Store.Expect). Each transaction asks it of the very
@@ -176,6 +178,9 @@ func (d *database) update(ctx context.Context, doing string, fn func(ctx context
 	if err := d.gate.closed(); err != nil {
 		return d.failed(doing, err)
 	}
+	if d.asIs {
+		return d.failed(doing, errAsIs)
+	}
 	return d.failed(doing, d.bound(ctx, func(ctx context.Context) error { return d.transact(ctx, fn) }))
 }
 
@@ -295,7 +300,7 @@ func (d *database) migrateTo(ctx context.Context, list []migration) error {
 		return err
 	}
 	if have > len(list) {
-		return fmt.Errorf("%w: its schema is number %d, this program knows up to number %d", ErrSchemaNewer, have, len(list))
+		return schemaNewer(have, len(list))
 	}
 	for _, m := range list[have:] {
 		// Without our limit of time: an index over years of records takes longer, and giving up would undo it.
@@ -305,6 +310,10 @@ func (d *database) migrateTo(ctx context.Context, list []migration) error {
 		}
 	}
 	return nil
+}
+
+func schemaNewer(have, known int) error {
+	return fmt.Errorf("%w: its schema is number %d, this program knows up to number %d", ErrSchemaNewer, have, known)
 }
 
 // apply runs one migration, unless another process has done it while this one waited for the lock.

@@ -280,14 +280,20 @@ type Counts struct {
 	Top                      []SourceTally
 }
 
-// Count counts the blocks that began from since on and before until, at most so many values of a list (days aside).
+// sumHits is the sum of the hits of rows, or the largest number where it would be larger: sum alone fails there in both databases. The digits below and
+// above 2^20 are summed apart, neither of which overflows within 10^8 rows.
+const sumHits = `CAST(CASE WHEN coalesce(sum(hits / 1048576), 0) < 8796000000000 THEN coalesce(sum(hits / 1048576) * 1048576 + sum(hits % 1048576), 0) ELSE 9223372036854775807 END AS bigint)`
+
+// Count counts the blocks that began from since on and before until, at most so many values of a list (days aside). One that was released and imported
+// again is one block, as it stands now. A sum of hits ends at the largest int64.
 func (l *blacklist) Count(ctx context.Context, since, until time.Time, most int) (c Counts, err error) {
 	day := `blocked_at / 86400000000`
 	if l.kind == kindPostgres {
 		day = `CAST(floor(extract(epoch FROM blocked_at) / 86400) AS bigint)`
 	}
 	from, to := l.stamp(since), l.stamp(until)
-	const within = ` FROM blacklist WHERE state = 0 AND blocked_at >= $1 AND blocked_at < $2`
+	const within = ` FROM blacklist WHERE state = 0 AND blocked_at >= $1 AND blocked_at < $2 AND NOT EXISTS (SELECT 1 FROM blacklist AS again WHERE again.address = blacklist.address
+		AND again.blocked_at = blacklist.blocked_at AND again.rule = blacklist.rule AND again.state = 0 AND again.id > blacklist.id)`
 	err = l.view(ctx, "count blocks", func(ctx context.Context, tx *sql.Tx) error {
 		c = Counts{}
 		if err := l.countAll(ctx, tx, &c, within, from, to); err != nil {
@@ -324,7 +330,7 @@ func (l *blacklist) Count(ctx context.Context, since, until time.Time, most int)
 			err := rows.Scan(intoPrefix{&t.Address}, &t.Blocks, &t.Hits, intoTime{&t.Last}, &t.Country, &t.Rule)
 			c.Top = append(c.Top, t)
 			return err
-		}, `SELECT t.address, t.blocks, t.hits, t.last, b.country, b.rule FROM (SELECT address, count(*) AS blocks, CAST(sum(hits) AS bigint) AS hits,
+		}, `SELECT t.address, t.blocks, t.hits, t.last, b.country, b.rule FROM (SELECT address, count(*) AS blocks, `+sumHits+` AS hits,
 			max(last_seen) AS last, max(id) AS id`+within+` GROUP BY address ORDER BY 3 DESC, 5 LIMIT $3) AS t JOIN blacklist AS b ON b.id = t.id ORDER BY t.hits DESC, t.id`, from, to, most)
 	})
 	return c, err
@@ -332,7 +338,7 @@ func (l *blacklist) Count(ctx context.Context, since, until time.Time, most int)
 
 // countAll counts what needs no list.
 func (l *blacklist) countAll(ctx context.Context, tx *sql.Tx, c *Counts, within string, from, to any) error {
-	err := tx.QueryRowContext(ctx, `SELECT count(*), count(DISTINCT address), CAST(coalesce(sum(hits), 0) AS bigint)`+within, from, to).Scan(&c.Blocks, &c.Sources, &c.Hits)
+	err := tx.QueryRowContext(ctx, `SELECT count(*), count(DISTINCT address), `+sumHits+within, from, to).Scan(&c.Blocks, &c.Sources, &c.Hits)
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,9 @@ var (
 	// ErrRefused: the database is not the one that is expected. All but Progress and Close fail with it until it is opened anew.
 	ErrRefused = errors.New("the database is refused, for it is not what it was")
 
+	// ErrSchemaOlder: it is not upgraded, for nothing is to be written to it.
+	ErrSchemaOlder = errors.New("the database is of an earlier version of this program, or empty")
+	errAsIs        = errors.New("the database is opened to be looked at, as it is")
 	// ErrUnfinished: it is a copy of which a part is missing.
 	ErrUnfinished = errors.New("the database is a copy that is not finished: run activedefense store copy with the same --to again until it says that all is copied, or remove it")
 	// ErrForeign: it is not empty, and was not made by this program.

@@ -36,7 +36,8 @@ type Notice struct {
 	Source  string    `json:"source,omitempty"` // of an IPv6 network as which a source is blocked, its address that was seen last
 	Rule    string    `json:"rule,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
-	Hold    string    `json:"hold,omitempty"` // why a person has to decide
+	Hold    string    `json:"hold,omitempty"`    // why a person has to decide
+	Allowed string    `json:"allowed,omitempty"` // what on the allow-list released it; empty: nothing did
 	By      string    `json:"by,omitempty"`
 	Grade   string    `json:"grade,omitempty"`
 	Target  string    `json:"target,omitempty"`

@@ -60,26 +60,28 @@ func TestNoticesAreWrittenWithWhatTheyTell(t *testing.T) {
 		must(t, err)
 		_, _, err = s.Block(ctx, Block{Address: prefix("2001:db8::/32"), Rule: "manual", Reason: "by hand", By: "anna"})
 		must(t, err)
+		_, err = s.Allow(ctx, []Allowed{{Entry: "2001:db8::/29", Addresses: addressesOf("2001:db8::/29"), Reason: "ours"}}, "anna", at)
+		must(t, err)
 		_, err = s.ReleaseQuiet(ctx, at.Add(1000*time.Hour), time.Hour, 0)
 		must(t, err)
 
 		q := undelivered(t, s, "mail")
-		equal(t, "told", told(q), []string{"block 203.0.113.2", "held 203.0.113.9", "block 203.0.113.9", "release-by-hand 203.0.113.2", "block 2001:db8::/32"})
-		if q.Waiting != 5 || q.Oldest != q.Notices[0].Time {
+		equal(t, "told", told(q), []string{"block 203.0.113.2", "held 203.0.113.9", "block 203.0.113.9", "release-by-hand 203.0.113.2", "block 2001:db8::/32", "release-by-hand 2001:db8::/32"})
+		if q.Waiting != 6 || q.Oldest != q.Notices[0].Time {
 			t.Errorf("%d wait, the oldest since %v", q.Waiting, q.Oldest)
 		}
 		n := q.Notices[0]
 		if n.Country != "Netherlands" || n.Grade != "proven" || n.Rule != b.Rule || n.Device != "LAB-FW-01" || len(n.Lines) != noticeLines || len(n.Lines[1]) > noticeLineLen+3 || n.By != ByDetector {
 			t.Errorf("the notice is %+v", n)
 		}
-		if held := q.Notices[1]; held.Hold != "it is a partner" || q.Notices[2].By != "anna" || q.Notices[3].Reason != "a partner" {
+		if held := q.Notices[1]; held.Hold != "it is a partner" || q.Notices[2].By != "anna" || q.Notices[3].Reason != "a partner" || q.Notices[3].Allowed != "" || q.Notices[5].Allowed != "2001:db8::/29" {
 			t.Errorf("what was held: %+v", held)
 		}
 		ids := make(map[string]bool)
 		for _, n := range q.Notices {
 			ids[n.ID] = true
 		}
-		if len(ids) != 5 || ids[""] || strings.Contains(q.Notices[0].ID, ".") {
+		if len(ids) != 6 || ids[""] || strings.Contains(q.Notices[0].ID, ".") {
 			t.Errorf("the ids are %v", ids)
 		}
 		equal(t, "the same again", undelivered(t, s, "mail"), q)

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -204,17 +205,14 @@ type allowing struct{ *database }
 // Allow puts entries on the allow-list, or gives those that are on it a new reason and end, and releases in the same transaction, in the
 // name of by, what is blocked, held or observed and overlaps them. Of each, Entry, Addresses, Reason, Until and, of a name, Due and Trouble count.
 func (l *allowing) Allow(ctx context.Context, entries []Allowed, by string, at time.Time) (lifted []Entry, err error) {
-	reasons := make(map[netip.Prefix]string)
+	allowed := make(map[netip.Prefix]*Allowed)
 	for i := range entries {
 		for j, address := range entries[i].Addresses {
 			if address, err = canonical(address); err != nil {
 				return nil, err
 			}
 			entries[i].Addresses[j] = address
-			reasons[address] = "allowed"
-			if entries[i].Reason != "" {
-				reasons[address] += ": " + entries[i].Reason
-			}
+			allowed[address] = &entries[i]
 		}
 	}
 	err = l.update(ctx, "allow", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
@@ -226,10 +224,11 @@ func (l *allowing) Allow(ctx context.Context, entries []Allowed, by string, at t
 				return err
 			}
 		}
-		if lifted, err = l.liftOverlapping(ctx, tx, reasons, by, at); err != nil {
+		var notices []Notice
+		if lifted, notices, err = l.liftOverlapping(ctx, tx, allowed, by, at); err != nil {
 			return err
 		}
-		return l.tell(ctx, tx, releasedNotices(lifted, by, at))
+		return l.tell(ctx, tx, notices)
 	})
 	return lifted, err
 }
@@ -295,27 +294,27 @@ func (l *allowing) endAddresses(ctx context.Context, tx *sql.Tx, at time.Time, c
 	return err
 }
 
-// liftOverlapping releases what is in force and overlaps one of these, for its reason.
-func (l *allowing) liftOverlapping(ctx context.Context, tx *sql.Tx, reasons map[netip.Prefix]string, by string, at time.Time) (lifted []Entry, err error) {
+// liftOverlapping releases what is in force and overlaps one of these, for its reason, and gives what there is to tell of it.
+func (l *allowing) liftOverlapping(ctx context.Context, tx *sql.Tx, allowed map[netip.Prefix]*Allowed, by string, at time.Time) (lifted []Entry, notices []Notice, err error) {
 	bits := make(map[int]bool) // the lengths that occur
-	for p := range reasons {
+	for p := range allowed {
 		bits[p.Bits()] = true
 	}
-	lifts := make(map[netip.Prefix]string)
+	lifts := make(map[netip.Prefix]*Allowed)
 	err = forEach(ctx, tx, func(rows *sql.Rows) error {
 		var p netip.Prefix
 		if err := rows.Scan(intoPrefix{&p}); err != nil {
 			return err
 		}
 		for n := range bits {
-			if network, err := p.Addr().Prefix(n); err == nil && reasons[network] != "" {
-				lifts[p] = reasons[network]
+			if network, err := p.Addr().Prefix(n); err == nil && allowed[network] != nil {
+				lifts[p] = allowed[network]
 			}
 		}
 		if p.IsSingleIP() {
 			return nil
 		}
-		for inside, why := range reasons { // a network that is blocked, of which there are few
+		for inside, why := range allowed { // a network that is blocked, of which there are few
 			if p.Overlaps(inside) {
 				lifts[p] = why
 			}
@@ -323,22 +322,26 @@ func (l *allowing) liftOverlapping(ctx context.Context, tx *sql.Tx, reasons map[
 		return nil
 	}, `SELECT address FROM blacklist WHERE released_at IS NULL`)
 	if err != nil || len(lifts) == 0 {
-		return nil, err
+		return nil, nil, err
 	}
 	c, err := newChange(ctx, &l.dialect, tx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, p := range slices.SortedFunc(maps.Keys(lifts), comparePrefix) {
 		var w where
 		w.add("address = ?", p.String())
-		one, err := c.release(ctx, ending{by: by, reason: lifts[p], at: at}, w)
+		one, err := c.release(ctx, ending{by: by, reason: strings.TrimSuffix("allowed: "+lifts[p].Reason, ": "), at: at}, w)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		lifted = append(lifted, one...)
+		for _, n := range releasedNotices(one, by, at) {
+			n.Allowed = clean(lifts[p].Entry)
+			notices = append(notices, n)
+		}
 	}
-	return lifted, nil
+	return lifted, notices, nil
 }
 
 // everything is what stands in the audit trail for the address of what has none.
@@ -541,12 +544,25 @@ func (l *allowing) resume(ctx context.Context, by, reason string, at, latest tim
 			was = nil // somebody else was faster, or has prolonged it
 			return cmp.Or(err, errNothingDone)
 		}
+		if err := l.tellPause(ctx, tx, was, at); err != nil {
+			return err
+		}
 		return l.audit(ctx, tx, "resume", subjectAll, by, reason, at)
 	})
 	if errors.Is(err, errNothingDone) {
 		err = nil
 	}
 	return was, err
+}
+
+// tellPause writes the notices of a pause that ends and that nobody has told to have begun: it was over before anyone looked.
+func (l *allowing) tellPause(ctx context.Context, tx *sql.Tx, p *Pause, at time.Time) error {
+	var told int
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM notice_troubles WHERE key = 'paused|'`).Scan(&told); err != nil || told > 0 {
+		return err
+	}
+	what := fmt.Sprintf("paused: nothing was enforced, on firewalls and list, for %s (%s: %s)", at.Sub(p.Since).Round(time.Millisecond), p.By, p.Reason)
+	return l.tell(ctx, tx, []Notice{{Event: "paused", Time: at, Since: p.Since, Subject: what}, {Event: "resumed", Time: at, Since: p.Since, Over: true, Subject: "over: " + what}})
 }
 
 // Paused gives the pause, also one whose time is over and that nobody has ended; nil: there is none.

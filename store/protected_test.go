@@ -246,3 +246,23 @@ func TestAnEntryNeedsNoReason(t *testing.T) {
 		}
 	})
 }
+
+// A pause that is over before anybody looked is told with its end; one that was told to have begun is not told again.
+func TestAShortPauseIsTold(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		s, at, ctx := db.open("one"), noon(), context.Background()
+		setReceivers(t, s, "mail")
+		p := Pause{Since: at, Until: at.Add(time.Hour), By: "anna", Reason: "a test"}
+		must(t, s.Pause(ctx, p, at))
+		_, err := s.Unpause(ctx, "anna", "enough", at.Add(900*time.Millisecond))
+		must(t, err)
+		const what = "paused: nothing was enforced, on firewalls and list, for 900ms (anna: a test)"
+		want := []string{"paused " + what, "resumed over: " + what}
+		equal(t, "told", told(undelivered(t, s, "mail")), want)
+		must(t, s.Pause(ctx, p, at))
+		must(t, s.TellTroubles(ctx, ToldTrouble{Key: "paused|", Notice: Notice{Event: "paused", Time: at, Since: at, Subject: "by who looked"}}))
+		_, err = s.EndPause(ctx, at.Add(time.Hour))
+		must(t, err)
+		equal(t, "told of the other", told(undelivered(t, s, "mail")), append(want, "paused by who looked"))
+	})
+}

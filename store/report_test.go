@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 )
@@ -102,5 +103,60 @@ func TestTheStatesOfFirewalls(t *testing.T) {
 		equal(t, "those of a while", list(4*time.Minute, 11*time.Minute), "[b down 10m0s-11m0s]")
 		note(2*keepStates, "b", "up")
 		equal(t, "what is kept", len(list(0, 3*keepStates)), 1)
+	})
+}
+
+// However many records there were, they are counted, in all and of each source.
+func TestASumOfHitsThatNoNumberHoldsIsTheLargest(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		s, at := db.open("one"), noon()
+		const most = 1<<53 - 1 // of an entry that is imported
+		count := func(name string, want, top int64) {
+			t.Helper()
+			c, err := s.Count(context.Background(), at.Add(-time.Hour), at.Add(time.Hour), 1)
+			must(t, err)
+			equal(t, name, fmt.Sprint(c.Hits, c.Top[0].Hits), fmt.Sprint(want, top))
+		}
+		var blocks []Block
+		for i := range 2000 {
+			blocks = append(blocks, counted(fmt.Sprintf("203.0.%d.%d", i/250, 1+i%250), "probe", "", 22, at, most))
+		}
+		_, err := s.Import(context.Background(), blocks[:1000], "anna", at)
+		must(t, err)
+		count("of those that it holds", 1000*most, most)
+		_, err = s.Import(context.Background(), blocks[1000:], "anna", at)
+		must(t, err)
+		count("of more", math.MaxInt64, most)
+		for i := range 1100 {
+			b := counted("192.0.2.1", "probe", "", 22, at.Add(time.Duration(i)*time.Millisecond), most)
+			_, err := s.Import(context.Background(), []Block{b}, "anna", at)
+			must(t, err)
+			_, err = s.Release(context.Background(), b.Address, "anna", "", at)
+			must(t, err)
+		}
+		count("of one source", math.MaxInt64, math.MaxInt64)
+	})
+}
+
+// A block that was released, and imported as it was exported, is one block.
+func TestABlockThatIsImportedAgainCountsOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		s, at, ctx := db.open("one"), noon(), context.Background()
+		b := counted("203.0.113.1", "probe", "Norway", 22, at, 12)
+		commit(t, s, &Batch{Blocks: []Block{b}})
+		_, err := s.Release(ctx, b.Address, "anna", "moved", at.Add(time.Minute))
+		must(t, err)
+		_, err = s.Import(ctx, []Block{b}, "anna", at.Add(2*time.Minute))
+		must(t, err)
+		c, err := s.Count(ctx, at, at.Add(time.Hour), 1)
+		must(t, err)
+		equal(t, "the sums", fmt.Sprint(c.Blocks, c.Sources, c.Hits, c.Released, c.ByHand, c.Standing, c.Rules, c.Top[0].Blocks, c.Top[0].Hits), "1 1 12 1 1 1 [{probe 1}] 1 12")
+		whole, err := s.AuditOf(ctx, b.Address)
+		must(t, err)
+		var actions []string
+		for _, one := range whole {
+			actions = append(actions, one.Action)
+		}
+		equal(t, "the history", fmt.Sprint(actions), "[block release import]")
 	})
 }

@@ -66,7 +66,9 @@ func (c *change) place(ctx context.Context, blocks []Block) (done map[netip.Pref
 		}
 		done[b.Address] = true
 		evidence = append(evidence, c.evidenceRows(id, b.Evidence)...)
-		audit = append(audit, c.auditRow(Audit{b.BlockedAt, b.State.action(), b.Address, b.By, b.Reason}))
+		if !c.noted[b.Address] {
+			audit = append(audit, c.auditRow(Audit{b.BlockedAt, b.State.action(), b.Address, b.By, b.Reason}))
+		}
 		touches = append(touches, b.memberTouches()...)
 	}
 	if err := c.saveEvidence(ctx, evidence); err != nil {

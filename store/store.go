@@ -31,6 +31,9 @@ type Options struct {
 	// Before is asked before anything is written to the database, which may have an earlier schema or none: of the store that it is given
 	// Progress, Place and Kind are of use, and only until it returns. Its error is that of Open. nil: any database is taken.
 	Before func(context.Context, *Store) error `json:"-"`
+	// AsIs has nothing written to the database, then or later: it is to be looked at. Where Older says that it has an earlier schema, or none,
+	// Progress, Place and Kind are of use. Before is not asked.
+	AsIs bool
 }
 
 // Store is a database that is open. Its methods may be called from several goroutines, and several
@@ -87,6 +90,13 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := db.finished(ctx); err != nil {
 		return nil, errors.Join(err, db.close())
 	}
+	if o.AsIs {
+		st, err := asIs(ctx, db, records, o)
+		if err != nil {
+			return nil, errors.Join(err, db.close())
+		}
+		return st, nil
+	}
 	if o.Before != nil {
 		if err := before(ctx, db, records, o); err != nil {
 			return nil, errors.Join(err, db.close())
@@ -108,27 +118,45 @@ func newStore(db *database, inst instance, records recordTable) *Store {
 	return &Store{database: db, instance: inst, blacklist: blacklist{db}, enforced: enforced{db, inst.agent}, protected: protected{db, inst.agent}, listed: listed{db, inst.agent}, allowing: allowing{db}, records: records}
 }
 
-// before asks Options.Before about a database as it is. One of a later schema is left to what finds that.
+// before asks Options.Before about a database as it is.
 func before(ctx context.Context, db *database, records recordTable, o Options) error {
-	list, err := db.knownMigrations()
+	st, err := asIs(ctx, db, records, o)
 	if err != nil {
 		return err
 	}
-	have, err := db.schema(ctx)
-	if err != nil || have > len(list) {
-		return err
+	err = o.Before(ctx, st)
+	db.bare, db.older, db.asIs = false, nil, false
+	return err
+}
+
+// asIs is a store to which nothing is written, whatever the schema.
+func asIs(ctx context.Context, db *database, records recordTable, o Options) (*Store, error) {
+	list, err := db.knownMigrations()
+	if err != nil {
+		return nil, err
 	}
+	have, err := db.schema(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case have > len(list):
+		return nil, schemaNewer(have, len(list))
+	case have < len(list):
+		db.older = fmt.Errorf("%w: its schema is number %d, and this program reads number %d", ErrSchemaOlder, have, len(list))
+	}
+	db.asIs = true
 	inst := instance{database: db}
 	if db.bare = have == 0; !db.bare {
 		db.identify(ctx)
 		if inst, err = find(ctx, db, o.Instance); err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return err
+			return nil, err
 		}
 	}
-	err = o.Before(ctx, newStore(db, inst, records))
-	db.bare = false
-	return err
+	return newStore(db, inst, records), nil
 }
+
+// Older is why a store that was opened as it is cannot be read: an error that wraps ErrSchemaOlder; nil: it can.
+func Older(s *Store) error { return s.older }
 
 // connect opens the database as it is.
 func connect(ctx context.Context, o Options) (*database, recordTable, error) {

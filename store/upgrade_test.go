@@ -65,6 +65,18 @@ func TestWhatIsRefusedIsNotUpgraded(t *testing.T) {
 		refuse(Progress{})
 		fillOldDatabase(t, db, noon(), 3)
 		refuse(Progress{Version: 1, Changed: 1})
+		o := db.Options
+		o.AsIs, o.Instance = true, CommandLine
+		looked, err := Open(t.Context(), o)
+		must(t, err)
+		p, holds, err := looked.Progress(t.Context(), Trail{})
+		if p.Trail = (Trail{}); err != nil || !holds || p != (Progress{Version: 1, Changed: 1}) || !errors.Is(Older(looked), ErrSchemaOlder) {
+			t.Errorf("as it is, it is at %+v, %t, %v; older: %v", p, holds, err, Older(looked))
+		}
+		if _, err := looked.Resume(t.Context()); !errors.Is(err, errAsIs) {
+			t.Errorf("it is written to: %v", err)
+		}
+		must(t, looked.Close())
 		connect := connectSQLite
 		if db.URL != "" {
 			connect = connectPostgres

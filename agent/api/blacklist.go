@@ -169,6 +169,7 @@ func (a *API) showAddress(c *call) error {
 		return err
 	}
 	x.Known(enforce.Names(a.opts.Config))
+	x.Maintenance(a.opts.Config.LeftAlone)
 	switch pause, err := st.Paused(ctx); {
 	case err != nil:
 		return err

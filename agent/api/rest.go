@@ -148,7 +148,8 @@ func verify(a *API, c *call) error {
 
 // AcceptedStore is what POST store/accept has done.
 type AcceptedStore struct {
-	Accepted bool `json:"accepted"` // false: the agent finds nothing wrong with its database, so there is nothing to accept
+	Accepted bool `json:"accepted"`          // false: the agent finds nothing wrong with its database, so there is nothing to accept
+	Already  bool `json:"already,omitempty"` // it was accepted before, as it is now
 }
 
 // acceptStore has the agent go on with the database that is there now.
@@ -167,9 +168,12 @@ func acceptStore(a *API, c *call) error {
 			return c.answer(http.StatusOK, AcceptedStore{})
 		}
 	}
-	if err := state.Accept(ctx, a.opts.Config.StateDir, st); err != nil {
+	already, err := state.Accept(ctx, a.opts.Config.StateDir, st)
+	if err != nil {
 		return faultf(http.StatusInternalServerError, "accept the database: %w", err)
 	}
-	a.opts.Log.Warn().Str("by", c.by()).Msg("the database that is there now is accepted")
-	return c.answer(http.StatusOK, AcceptedStore{true})
+	if !already {
+		a.opts.Log.Warn().Str("by", c.by()).Msg("the database that is there now is accepted")
+	}
+	return c.answer(http.StatusOK, AcceptedStore{Accepted: true, Already: already})
 }

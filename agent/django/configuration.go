@@ -18,6 +18,9 @@ const month = 30
 func (s *Settings) Configuration() string {
 	w := &writer{}
 	w.line("# The settings of Active Defense Syslog. Look them over, put them into the configuration, and run: activedefense check")
+	for _, name := range s.Unset {
+		w.line("# " + quoted(name) + " has no value there (NULL): the default is used")
+	}
 	w.section("store:", s.setting("  keep_records: %dd", "x_month_logs", month, 1, 1200))
 	w.section("inputs:", s.inputs()...)
 	w.section("detect:", s.detect()...)
@@ -137,6 +140,9 @@ func (s *Settings) mail() (lines []string) {
 	m := s.Mail
 	if !isMail(m.User) || len(to) == 0 {
 		return append(lines, fmt.Sprintf("  # mail through %s is left out: it needs a sender (%s there) and recipients", quoted(m.Host), quoted(m.User)))
+	}
+	if m.Port < 1 || m.Port > 65535 {
+		return append(lines, fmt.Sprintf("  # mail through %s is left out: it needs a port of 1 to 65535 (%d there)", quoted(m.Host), m.Port))
 	}
 	tls := "starttls"
 	if m.Port == 465 {

@@ -7,6 +7,7 @@
 package django
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -105,14 +106,24 @@ func (s *Source) Count(ctx context.Context) (c Counts, err error) {
 // An Entry is a row of the application's blacklist.
 type Entry struct {
 	ID       int64
-	Address  string // an address or a network, as it stands there
-	Alert    string // the application's words for why
-	LastSeen time.Time
+	Address  string    // an address or a network, as it stands there
+	Alert    string    // the application's words for why
+	LastSeen time.Time // zero: it is NULL or infinite there
 }
 
-// Blacklist calls each for the newest row of each address, in the order of the addresses.
+// Err says why it cannot be taken over: nobody knows how long it has been quiet. What else is missing, such as the address (NULL is ""), is for who takes it.
+func (e *Entry) Err() error {
+	if e.LastSeen.IsZero() {
+		return fmt.Errorf("%s: its LastSeen is NULL or infinite, and a time is expected: set it there, or block it with blacklist add", cmp.Or(e.Address, "without an IP"))
+	}
+	return nil
+}
+
+// Blacklist calls each for the newest row of each address, in the order of the addresses. One whose LastSeen is no time is the oldest, and each row
+// without an address stands for itself.
 func (s *Source) Blacklist(ctx context.Context, each func(Entry) error) error {
-	query, err := s.statement(ctx, `SELECT DISTINCT ON (btrim($2)) $1::bigint, btrim($2), $3, $4::timestamptz FROM $T ORDER BY btrim($2), $4 DESC, $1 DESC`, Table, "id", "IP", "Alert", "LastSeen")
+	query, err := s.statement(ctx, `SELECT DISTINCT ON (btrim($2), CASE WHEN $2 IS NULL THEN $1 END) $1::bigint, coalesce(btrim($2), ''), coalesce($3, ''), CASE WHEN isfinite($4::timestamptz) THEN $4::timestamptz END
+		FROM $T ORDER BY btrim($2), CASE WHEN $2 IS NULL THEN $1 END, isfinite($4::timestamptz) IS TRUE DESC, $4 DESC, $1 DESC`, Table, "id", "IP", "Alert", "LastSeen")
 	if err != nil {
 		return err
 	}
@@ -121,7 +132,13 @@ func (s *Source) Blacklist(ctx context.Context, each func(Entry) error) error {
 		return err
 	}
 	var e Entry
-	_, err = pgx.ForEachRow(rows, []any{&e.ID, &e.Address, &e.Alert, &e.LastSeen}, func() error { return each(e) })
+	var seen *time.Time
+	_, err = pgx.ForEachRow(rows, []any{&e.ID, &e.Address, &e.Alert, &seen}, func() error {
+		if e.LastSeen = (time.Time{}); seen != nil {
+			e.LastSeen = *seen
+		}
+		return each(e)
+	})
 	return err
 }
 
@@ -145,6 +162,7 @@ func (e *Entry) ByPerson() bool { return e.Rule() == "manual" }
 // Settings are the application's.
 type Settings struct {
 	Defense    map[string]int64 // by name
+	Unset      []string         // those of them that are NULL
 	Logfiles   []Logfile
 	Mail       *Mail // nil: none is set
 	Recipients []string
@@ -160,25 +178,31 @@ type Mail struct {
 	TLS        bool
 }
 
-// Settings reads them.
+// Settings reads them. What is NULL there is as if it were empty, or 0.
 func (s *Source) Settings(ctx context.Context) (out Settings, err error) {
 	out.Defense = make(map[string]int64)
 	var name string
-	var value int64
-	if err = s.each(ctx, `SELECT $1, $2::bigint FROM $T ORDER BY $1`, "Syslog_defensesetting", []string{"name", "value"}, []any{&name, &value}, func() { out.Defense[name] = value }); err != nil {
+	var value *int64
+	if err = s.each(ctx, `SELECT coalesce($1, ''), $2::bigint FROM $T ORDER BY $1`, "Syslog_defensesetting", []string{"name", "value"}, []any{&name, &value}, func() {
+		if value == nil {
+			out.Unset = append(out.Unset, name)
+		} else {
+			out.Defense[name] = *value
+		}
+	}); err != nil {
 		return out, err
 	}
 	var l Logfile
-	if err = s.each(ctx, `SELECT $1, $2, $3 FROM $T ORDER BY $4`, "Syslog_logfile", []string{"name", "path", "type", "id"}, []any{&l.Name, &l.Path, &l.Type}, func() { out.Logfiles = append(out.Logfiles, l) }); err != nil {
+	if err = s.each(ctx, `SELECT coalesce($1, ''), coalesce($2, ''), coalesce($3, '') FROM $T ORDER BY $4`, "Syslog_logfile", []string{"name", "path", "type", "id"}, []any{&l.Name, &l.Path, &l.Type}, func() { out.Logfiles = append(out.Logfiles, l) }); err != nil {
 		return out, err
 	}
 	var m Mail
-	if err = s.each(ctx, `SELECT $1, $2, $3, $4 FROM $T ORDER BY $5 DESC`, "Syslog_emailsetting", []string{"EMAIL_HOST", "EMAIL_PORT", "EMAIL_USE_TLS", "EMAIL_HOST_USER", "id"},
+	if err = s.each(ctx, `SELECT coalesce($1, ''), coalesce($2, 0), coalesce($3, false), coalesce($4, '') FROM $T ORDER BY $5 DESC`, "Syslog_emailsetting", []string{"EMAIL_HOST", "EMAIL_PORT", "EMAIL_USE_TLS", "EMAIL_HOST_USER", "id"},
 		[]any{&m.Host, &m.Port, &m.TLS, &m.User}, func() { out.Mail = new(m) }); err != nil { // the application uses the first
 		return out, err
 	}
 	var address string
-	err = s.each(ctx, `SELECT DISTINCT $1 FROM $T ORDER BY 1`, "Syslog_recipient", []string{"Email"}, []any{&address}, func() { out.Recipients = append(out.Recipients, address) })
+	err = s.each(ctx, `SELECT DISTINCT coalesce($1, '') FROM $T ORDER BY 1`, "Syslog_recipient", []string{"Email"}, []any{&address}, func() { out.Recipients = append(out.Recipients, address) })
 	return out, err
 }
 

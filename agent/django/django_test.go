@@ -98,6 +98,38 @@ func TestTheBlacklistIsReadWithTheNewestRowOfEachAddress(t *testing.T) {
 	}
 }
 
+// A row that lacks something, or whose time is none, hides no other, of its address or of any: it is read, and says what is wrong with it.
+func TestRowsThatLackSomething(t *testing.T) {
+	s := open(t, newApplication(t, strings.ReplaceAll(schema, " NOT NULL", "")+`
+		INSERT INTO "Syslog_blacklist" ("Alert", "IP", "LastSeen") VALUES (NULL, '203.0.113.1', '2026-01-01 00:00Z'), ('User Added', NULL, '2026-01-01 00:00Z'), ('User Added', NULL, NULL),
+			('User Added', '203.0.113.2', NULL), ('User Added', '203.0.113.3', 'infinity'), ('User Added', '203.0.113.4', '-infinity'),
+			('User Added', '203.0.113.5', '2026-01-01 00:00Z'), ('User Added', '203.0.113.5', 'infinity'), ('User Added', '203.0.113.5', NULL);
+		INSERT INTO "Syslog_defensesetting" (name, value) VALUES ('Port_Scan1_x_min', NULL), (NULL, 1), ('x_month_logs', 3);
+		INSERT INTO "Syslog_logfile" (name, path, type) VALUES (NULL, NULL, NULL), (NULL, '/var/log/fw.log', 'Firewall');
+		INSERT INTO "Syslog_emailsetting" ("EMAIL_HOST", "EMAIL_HOST_USER") VALUES ('mail.example.org', 'fw@example.org');
+		INSERT INTO "Syslog_recipient" ("Email") VALUES (NULL), ('soc@example.org')`))
+	var got []string
+	if err := s.Blacklist(t.Context(), func(e Entry) error {
+		got = append(got, fmt.Sprintf("%d %q %q %v", e.ID, e.Address, e.Alert, e.Err() == nil))
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{`1 "203.0.113.1" "" true`, `4 "203.0.113.2" "User Added" false`, `5 "203.0.113.3" "User Added" false`, `6 "203.0.113.4" "User Added" false`, `7 "203.0.113.5" "User Added" true`,
+		`2 "" "User Added" true`, `3 "" "User Added" false`}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	settings, err := s.Settings(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := settings.Configuration()
+	if cfg := load(t, text); cfg.Store.KeepRecords != 90*24*time.Hour || len(cfg.Inputs) != 1 || !strings.Contains(text, `"Port_Scan1_x_min" has no value there`) || !strings.Contains(text, "needs a port") {
+		t.Errorf("the configuration is\n%s", text)
+	}
+}
+
 // However the letters of its names are, and whoever else has tables beside it.
 func TestWhatTheTablesAreCalled(t *testing.T) {
 	lower := strings.ToLower(strings.ReplaceAll(schema, `"`, ""))

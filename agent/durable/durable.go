@@ -67,8 +67,9 @@ func Write(path string, data []byte, mode fs.FileMode, sync func(*os.File) error
 	}
 	done := make(chan error, 1)
 	go func() { // ends when the disk answers
-		defer running.end(path)
-		done <- replace(path, data, mode, sync)
+		err := replace(path, data, mode, sync)
+		running.end(path) // before anybody goes on: it is not waited for any more
+		done <- err
 	}()
 	patience := time.NewTimer(writePatience)
 	defer patience.Stop()

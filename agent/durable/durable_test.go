@@ -115,3 +115,16 @@ func TestWhatIsNoFileIsNotRead(t *testing.T) {
 		t.Errorf("nothing gives %v", err)
 	}
 }
+
+// Once a write has returned it is not waited for any more.
+func TestAWriteThatHasReturnedIsNotUnderWay(t *testing.T) {
+	dir := t.TempDir()
+	for range 300 {
+		if err := Write(filepath.Join(dir, "file"), nil, 0o600, func(*os.File) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if at, _ := Unanswered(dir); at != "" {
+			t.Fatalf("it waits for %s", at)
+		}
+	}
+}

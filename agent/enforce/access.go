@@ -128,7 +128,7 @@ func (a *access) look(log zerolog.Logger) bool {
 	a.fault = fault
 	fresh := news != a.news
 	if a.news = news; fresh {
-		log.Info().Msg("the key file holds another API key, which is used from now on")
+		log.Info().Msg("the key file holds another API key: it is used as soon as the firewall takes it")
 	}
 	return fresh
 }

@@ -27,7 +27,7 @@ type Status struct {
 	Version          string     `json:"version,omitempty"`
 	Hostname         string     `json:"hostname,omitempty"`
 	Desired          int        `json:"desired"` // addresses on the blacklist
-	Tags             int        `json:"tags"`    // of ours that stand on the firewall
+	Tags             int        `json:"tags"`    // of ours that stand on the firewall; see Counted
 	LastSuccess      *time.Time `json:"last_success,omitempty"`
 	LastFull         *time.Time `json:"last_full,omitempty"` // when everything was last read back
 	SeenAt           *time.Time `json:"seen_at,omitempty"`   // when all that it holds was last read, and what Tags counts was there but for Unseen
@@ -55,6 +55,9 @@ type Status struct {
 	Fallback         bool       `json:"fallback"`                // the list stands in for what the mode cannot do
 	Access           []Access   `json:"access,omitempty"`        // of each member
 }
+
+// Counted tells whether Desired and Tags are known: they are not before the first answer, and of a firewall in maintenance.
+func (s *Status) Counted() bool { return s.State != StateMaintenance && s.State != StateUnknown }
 
 // show updates the state for status and metrics, and logs what changed.
 func (e *Enforcer) show(r firewall.Report, desired int, err error) {

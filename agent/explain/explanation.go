@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"activedefense/agent/display"
@@ -128,6 +129,8 @@ type Enforced struct {
 	// Unknown: the configuration has no such firewall. It is another agent's on the same database, or was renamed or
 	// removed, and what it holds was last known by that name.
 	Unknown bool `json:"unknown,omitempty"`
+	// Maintenance: it is left alone, as firewalls[].maintenance says: nothing is sent to it, and what is noted is of before.
+	Maintenance bool `json:"maintenance,omitempty"`
 }
 
 // What Enforced.State says.
@@ -317,13 +320,25 @@ func (x *Explanation) Known(firewalls []string) {
 	}
 }
 
-// Paused says of firewalls that hold nothing of a blocked address why: enforcement is paused. What a firewall holds yet it holds.
+// Maintenance takes which firewalls are left alone, by their names.
+func (x *Explanation) Maintenance(leftAlone func(name string) bool) {
+	for _, other := range x.Others {
+		other.Maintenance(leftAlone)
+	}
+	for i := range x.Enforced {
+		e := &x.Enforced[i]
+		e.Maintenance = leftAlone(strings.TrimSuffix(e.Firewall, " (peer)"))
+	}
+}
+
+// Paused says of firewalls that hold nothing of a blocked address why: enforcement is paused. What a firewall holds yet it holds, and
+// one in maintenance is not told of the pause.
 func (x *Explanation) Paused() {
 	for _, other := range x.Others {
 		other.Paused()
 	}
 	for i := range x.Enforced {
-		if x.Enforced[i].State == stateUnknown {
+		if x.Enforced[i].State == stateUnknown && !x.Enforced[i].Maintenance {
 			x.Enforced[i].State = statePaused
 		}
 	}

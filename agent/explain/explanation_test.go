@@ -153,6 +153,23 @@ func TestAnExplanationNamesEveryFirewall(t *testing.T) {
 	}
 }
 
+// One in maintenance is said to be, whatever is noted of it, and is not told of a pause.
+func TestAnExplanationNamesFirewallsInMaintenance(t *testing.T) {
+	for noted, want := range map[bool]string{true: "IN MAINTENANCE (firewalls[].maintenance): nothing is sent to it", false: "UNKNOWN: it is in maintenance (firewalls[].maintenance)"} {
+		x := &Explanation{Address: "203.0.113.9", Entries: []BlacklistEntry{{Address: "203.0.113.9"}}, Blocked: true}
+		if noted {
+			x.Enforced = []Enforced{{Firewall: "fw1 (peer)", State: stateEnforced, Address: "203.0.113.9"}}
+		}
+		x.Known([]string{"fw1 (peer)", "fw2"})
+		x.Maintenance(func(name string) bool { return name == "fw1" })
+		x.Paused()
+		var text strings.Builder
+		if err := x.WriteText(&text); err != nil || strings.Count(text.String(), want) != 1 || strings.Contains(text.String(), "nothing is noted") || !x.Enforced[0].Maintenance || x.Enforced[1].Maintenance || x.Enforced[1].State != statePaused {
+			t.Errorf("%v, %+v\n%s", err, x.Enforced, text.String())
+		}
+	}
+}
+
 // Of a blocked address of which nothing is noted, no firewall is said to have nothing, or to use the list.
 func TestAnExplanationSaysNoMoreThanWasSeen(t *testing.T) {
 	for want, firewalls := range map[string][]string{"  The list has it, where one is served; whether a rule of a firewall uses the list: activedefense verify\n": {"fw1"},

@@ -148,9 +148,7 @@ func (x *Explanation) writeLists(t *display.Table) {
 			seen = "seen " + display.LocalTime(f.SeenAt)
 		}
 		t.Row("  "+name, "since "+display.LocalTime(f.Since), seen, ends)
-		if f.State == statePending && f.Fault != "" {
-			t.Line("    PENDING: no rule in force is known to stop it there: %s (as looked at %s, and again within six minutes of a commit, at once after systemctl reload activedefense; %s verify says what to do)", display.Harmless(f.Fault), display.LocalTime(f.PolicyAt), x.program())
-		}
+		f.writeRemarks(t, x.program())
 	}
 	switch {
 	case slices.ContainsFunc(x.Enforced, func(e Enforced) bool { return e.State != stateUnknown }):
@@ -180,12 +178,24 @@ func writeEvidence(t *display.Table, of string, lines []EvidenceLine) {
 	}
 }
 
+// writeRemarks writes what else there is to say of what a firewall holds.
+func (f *Enforced) writeRemarks(t *display.Table, program string) {
+	if f.Maintenance {
+		t.Line("    IN MAINTENANCE (firewalls[].maintenance): nothing is sent to it, and this was noted before")
+	}
+	if f.State == statePending && f.Fault != "" {
+		t.Line("    PENDING: no rule in force is known to stop it there: %s (as looked at %s, and again within six minutes of a commit, at once after systemctl reload activedefense; %s verify says what to do)", display.Harmless(f.Fault), display.LocalTime(f.PolicyAt), program)
+	}
+}
+
 // missing says why it is not known to hold anything; empty: it is.
 func (f *Enforced) missing(program string) string {
-	switch f.State {
-	case statePaused:
+	switch {
+	case f.State == stateUnknown && f.Maintenance:
+		return "UNKNOWN: it is in maintenance (firewalls[].maintenance): nothing is sent to it"
+	case f.State == statePaused:
 		return "PAUSED: a person has taken everything off the firewalls and the list for a time; " + program + " blacklist resume ends it"
-	case stateUnknown:
+	case f.State == stateUnknown:
 		return "UNKNOWN: nothing is noted; " + program + " status says whether it is written to"
 	}
 	return ""

@@ -13,6 +13,7 @@ import (
 	"mime/quotedprintable"
 	"net"
 	"net/mail"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -597,6 +598,35 @@ func TestPace(t *testing.T) {
 		}
 	}
 	p.restore("nonsense")
+}
+
+// What is on the allow-list cannot be blocked again before it is taken from it.
+func TestUndoing(t *testing.T) {
+	n := store.Notice{Event: store.EventReleased, Address: "203.0.113.70"}
+	const again = `activedefense blacklist add 203.0.113.70 --reason "..."`
+	if got := undo(&n); !slices.Equal(got, []string{again}) {
+		t.Errorf("released by hand: %q", got)
+	}
+	n.Allowed = "vpn.example.com"
+	if got := undo(&n); !slices.Equal(got, []string{"activedefense allow remove vpn.example.com && " + again}) {
+		t.Errorf("released by the allow-list: %q", got)
+	}
+}
+
+// Without a name of the configuration, a test is from the host's, as the subject and the text say.
+func TestATestNamesTheHost(t *testing.T) {
+	w, ca := newWorld(t), newAuthority(t)
+	m := newMailServer(t, ca, false)
+	w.cfg.Mail = m.config(ca)
+	o := w.options()
+	o.Name = ""
+	_, err := Test(t.Context(), o, "")
+	w.must(err)
+	host, err := os.Hostname()
+	w.must(err)
+	if one := m.all()[0]; one.subject != "Active Defense on "+host+": this is a test from Active Defense on "+host || !strings.Contains(one.parts["text/plain"], "from Active Defense on "+host) {
+		t.Errorf("it is %q, %v", one.subject, one.parts)
+	}
 }
 
 // A test of mail is one mail to each address, by whichever of its receivers' names it is asked for.

@@ -59,7 +59,7 @@ type Notifier struct {
 func New(o Options) (*Notifier, error) {
 	o.Logger = o.Logger.With().Str("part", "notices").Logger()
 	n := &Notifier{log: o.Logger, now: o.Now, every: lookEvery}
-	receivers, err := receiversOf(o)
+	receivers, err := receiversOf(&o)
 	if err != nil {
 		return nil, err
 	}
@@ -70,8 +70,8 @@ func New(o Options) (*Notifier, error) {
 	return n, nil
 }
 
-// receiversOf makes the receivers that a configuration names.
-func receiversOf(o Options) (all []*receiver, err error) {
+// receiversOf makes the receivers that a configuration names, and gives who tells them its name, where it has none.
+func receiversOf(o *Options) (all []*receiver, err error) {
 	c := o.Config
 	if o.Name == "" {
 		if o.Name, err = os.Hostname(); err != nil {
@@ -79,7 +79,7 @@ func receiversOf(o Options) (all []*receiver, err error) {
 		}
 	}
 	if c.Mail.Server != "" {
-		if all, err = mails(o); err != nil {
+		if all, err = mails(*o); err != nil {
 			return nil, fmt.Errorf("notify.mail: %w", err)
 		}
 	}
@@ -95,10 +95,10 @@ func receiversOf(o Options) (all []*receiver, err error) {
 		all = append(all, r)
 	}
 	if c.AbuseIPDB.APIKey != "" {
-		all = append(all, newReporter(&c.AbuseIPDB, abuseURL, o).receiver())
+		all = append(all, newReporter(&c.AbuseIPDB, abuseURL, *o).receiver())
 	}
 	if c.Syslog.Network != "" {
-		r, err := newSyslog(o)
+		r, err := newSyslog(*o)
 		if err != nil {
 			return nil, fmt.Errorf("notify.syslog: %w", err)
 		}
@@ -259,7 +259,7 @@ var ErrUnknownReceiver = errors.New("no such receiver")
 // Test sends a notice that says that it is a test to each receiver, or to the one of that name, or all whose names begin with it (mail, webhook), and gives what came of it. AbuseIPDB is asked whether it
 // takes the key, and told nothing.
 func Test(ctx context.Context, o Options, name string) (results []Result, err error) {
-	all, err := receiversOf(o)
+	all, err := receiversOf(&o)
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,11 @@ func undo(n *store.Notice) []string {
 	case store.EventHeld:
 		return []string{"activedefense blacklist accept " + n.Address, `activedefense blacklist remove ` + n.Address + ` --reason "..."`}
 	case store.EventReleased:
-		return []string{`activedefense blacklist add ` + n.Address + ` --reason "..."`}
+		again := `activedefense blacklist add ` + n.Address + ` --reason "..."`
+		if n.Allowed != "" { // as long as it is on the allow-list it cannot be blocked
+			again = "activedefense allow remove " + n.Allowed + " && " + again
+		}
+		return []string{again}
 	}
 	return nil
 }

@@ -115,7 +115,7 @@ func (s *section) write(w io.Writer, most int) error {
 func (v *view) head(w io.Writer) error {
 	ready := "ready"
 	if !v.Ready {
-		ready = "NOT READY: " + strings.Join(v.NotReady, "; ")
+		ready = "NOT READY: " + v.saidAbove(strings.Join(v.NotReady, "; "), "the database is refused, see TROUBLE")
 	}
 	t := display.NewTable(w)
 	t.Row("agent", fmt.Sprintf("%s, up %s, %s", v.Version, display.Span(v.Now.Sub(v.Started)), ready))
@@ -136,7 +136,7 @@ func (v *view) head(w io.Writer) error {
 	case v.Store.NoAnswer > 0:
 		store = v.Store.Error
 	case !v.Store.OK:
-		store = fmt.Sprintf("UNAVAILABLE since %s: %s", display.LocalTimeOrNone(v.Store.Since), v.Store.Error)
+		store = fmt.Sprintf("UNAVAILABLE since %s: %s", display.LocalTimeOrNone(v.Store.Since), v.saidAbove(v.Store.Error, "refused, see TROUBLE"))
 	}
 	if v.Store.Kind != "" {
 		store = display.Place(v.Store.Kind, v.Store.Host, v.Store.Database) + ", " + store
@@ -160,6 +160,21 @@ func (v *view) head(w io.Writer) error {
 			display.LocalTime(l.LastFetch), display.LocalTime(l.CertNotAfter)))
 	}
 	return t.Flush()
+}
+
+// saidAbove gives a text in short where it ends with why the database is refused, and with the remedy, which a trouble tells.
+func (v *view) saidAbove(text, short string) string {
+	why := v.Store.Refused
+	before, _, found := strings.Cut(text, why)
+	if why == "" || !found {
+		return text
+	}
+	for i := range v.Troubles {
+		if strings.Contains(v.Troubles[i].What, why) {
+			return before + short
+		}
+	}
+	return text
 }
 
 // detection is how near others are to being blocked, and how much of what is refused comes from those who are.

@@ -103,6 +103,22 @@ func TestStatusFitsAScreen(t *testing.T) {
 	}
 }
 
+// Of a firewall that is not asked, or was not yet, it is not said that it holds nothing.
+func TestStatusCountsOnlyWhatWasSeenToBeHeld(t *testing.T) {
+	resting := enforce.Status{Name: "FW-REST", State: enforce.StateMaintenance, Mode: "dynamic-tag", Since: noon}
+	for want, firewalls := range map[string][]enforce.Status{
+		"1 firewall: 1 maintenance; what they hold is not known\n":                 {resting},
+		"2 firewalls: 1 maintenance, 1 up; 5 addresses held, as far as is known\n": {resting, {Name: "FW-UP", State: enforce.StateUp, Up: true, Since: noon, Tags: 5, Desired: 5}},
+	} {
+		text := written(t, &agent.Status{Now: noon, Firewalls: firewalls}, Options{Width: 200})
+		_, row, _ := strings.Cut(text, "\nFW-REST")
+		row, _, _ = strings.Cut(row, "\n")
+		if !strings.Contains(text, want) || strings.Contains(row, "dynamic-tag  0") || !strings.Contains(row, "dynamic-tag") {
+			t.Errorf("%q is missing, or 0 is said of it: %s\n%s", want, row, text)
+		}
+	}
+}
+
 func btoi(b bool) int {
 	if b {
 		return 1
@@ -236,6 +252,31 @@ func TestLinesThatAreNotStoredAreTold(t *testing.T) {
 		if text := written(t, s, Options{}); strings.Contains(text, " behind; 3,000 lines read and NOT STORED yet\n") != c.want {
 			t.Errorf("%+v:\n%s", c, text)
 		}
+	}
+}
+
+// An address is one receiver, though mails of blocks to it wait apart from the others.
+func TestAnAddressIsOneReceiver(t *testing.T) {
+	s := &agent.Status{Now: noon, Notices: []notify.Status{{Receiver: "mail-blocks-anna@example.com", Failing: true, Waiting: 1}, {Receiver: "mail-anna@example.com", Failing: true},
+		{Receiver: "mail-blocks-bob@example.com"}, {Receiver: "mail-bob@example.com"}, {Receiver: "syslog"}}}
+	if text := written(t, s, Options{}); !strings.Contains(text, "notices to 3 receivers: 1 failing, 1 waiting") {
+		t.Error(text)
+	}
+}
+
+// Why the database is refused is said once, with what to do about it.
+func TestWhyADatabaseIsRefusedIsSaidOnce(t *testing.T) {
+	const why, remedy = "the database was emptied: it is at version 3", "activedefense store accept"
+	s := &agent.Status{Now: noon, NotReady: []string{"the list is not loaded yet", "reading has stopped: " + why + "; " + remedy}}
+	s.Store.Refused, s.Store.Error, s.Store.Since = why, why+"; "+remedy, ago(time.Hour)
+	if text := written(t, s, Options{All: true}); strings.Count(text, why) != 2 {
+		t.Errorf("no trouble tells it:\n%s", text)
+	}
+	s.Troubles = []trouble.Trouble{{Since: *ago(time.Hour), What: "store: reading has stopped: " + why, Remedy: remedy}}
+	text := written(t, s, Options{All: true})
+	if strings.Count(text, why) != 1 || strings.Count(text, remedy) != 1 || !strings.Contains(text, "NOT READY: the list is not loaded yet; reading has stopped: the database is refused, see TROUBLE\n") ||
+		!strings.Contains(text, "UNAVAILABLE since "+display.LocalTimeOrNone(s.Store.Since)+": refused, see TROUBLE, last commit") {
+		t.Error(text)
 	}
 }
 

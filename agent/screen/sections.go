@@ -116,13 +116,15 @@ func (v *view) firewalls() *section {
 		return s
 	}
 	states := make(map[string]int)
-	tags := 0
+	tags, counts := 0, 0
 	for _, f := range v.Firewalls {
 		states[f.State]++
-		tags += f.Tags
+		if f.Counted() {
+			tags, counts = tags+f.Tags, counts+1
+		}
 	}
 	s.sum = fmt.Sprintf("%s: %s; %s", display.Plural(len(v.Firewalls), "firewall"),
-		counted(states, enforce.StateDown, enforce.StateUnknown, enforce.StateMaintenance, enforce.StateStandby, enforce.StateUp), display.Plural(tags, "address")+" held")
+		counted(states, enforce.StateDown, enforce.StateUnknown, enforce.StateMaintenance, enforce.StateStandby, enforce.StateUp), heldText(tags, counts, len(v.Firewalls)))
 	if v.opts.All {
 		s.sum += "; HOLDS: what it holds of ours, OF: what it is to hold, SEEN: when it was last read and held that"
 	}
@@ -134,7 +136,11 @@ func (v *view) firewalls() *section {
 	}
 	for i := range all {
 		f := &all[i]
-		row := []any{f.Name, stateText(f), display.LocalTime(f.Since), f.Mode, display.Grouped(f.Tags), display.Grouped(f.Desired), seen(f), display.LocalTimeOrNone(f.LastSuccess), firewallTrouble(f)}
+		holds, of := "-", "-"
+		if f.Counted() {
+			holds, of = display.Grouped(f.Tags), display.Grouped(f.Desired)
+		}
+		row := []any{f.Name, stateText(f), display.LocalTime(f.Since), f.Mode, holds, of, seen(f), display.LocalTimeOrNone(f.LastSuccess), firewallTrouble(f)}
 		if v.opts.All {
 			key, certificate := good(f.Access)
 			row = slices.Insert(row, 4, any(f.Model), any(f.Version), any(key), any(certificate))
@@ -142,6 +148,17 @@ func (v *view) firewalls() *section {
 		s.rows = append(s.rows, row)
 	}
 	return s
+}
+
+// heldText is how much firewalls hold of which some were counted.
+func heldText(tags, counted, all int) string {
+	switch counted {
+	case 0:
+		return "what they hold is not known"
+	case all:
+		return display.Plural(tags, "address") + " held"
+	}
+	return display.Plural(tags, "address") + " held, as far as is known"
 }
 
 // good is until when keys and certificates are good by which a firewall's members are reached, of several the first that ends.
@@ -304,12 +321,17 @@ func (v *view) notices() *section {
 	if len(v.Notices) == 0 {
 		return s
 	}
-	failing, waiting := 0, int64(0)
+	receivers, failing, waiting := make(map[string]bool), make(map[string]bool), int64(0)
 	for i := range v.Notices {
 		n := &v.Notices[i]
 		waiting += n.Waiting
+		to := n.Receiver
+		if rest, is := strings.CutPrefix(to, "mail-blocks"); is { // an address has mails of blocks and others
+			to = "mail" + rest
+		}
+		receivers[to] = true
 		if n.Failing {
-			failing++
+			failing[to] = true
 		}
 		if !n.Failing && n.Waiting == 0 && !v.opts.All {
 			continue
@@ -323,7 +345,7 @@ func (v *view) notices() *section {
 		}
 		s.rows = append(s.rows, []any{n.Receiver, display.Grouped(n.Waiting), oldest, display.LocalTimeOrNone(n.LastAt), failure})
 	}
-	s.sum = fmt.Sprintf("notices to %s: %s, %s", display.Plural(len(v.Notices), "receiver"), fmt.Sprintf("%d failing", failing), display.Grouped(waiting)+" waiting")
+	s.sum = fmt.Sprintf("notices to %s: %s, %s", display.Plural(len(receivers), "receiver"), fmt.Sprintf("%d failing", len(failing)), display.Grouped(waiting)+" waiting")
 	return s
 }
 

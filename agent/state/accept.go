@@ -14,18 +14,18 @@ import (
 
 // Accept goes on with the database that is there, whatever was known of it: a start takes it, and a daemon that has stopped for it opens it
 // anew within seconds. One that is put in its place later is not taken. A nil store: there is none, and one that is empty is. What it
-// leaves belongs to whom the folder belongs, the daemon's user, also where root does it.
-func Accept(ctx context.Context, dir string, st *store.Store) error {
+// leaves belongs to whom the folder belongs, the daemon's user, also where root does it. already: it was accepted as it is before.
+func Accept(ctx context.Context, dir string, st *store.Store) (already bool, err error) {
 	known, _ := readMark(filepath.Join(dir, MarkFile)) // a damaged one is no reason not to
 	taken := mark{Seen: known.Seen, Accepted: true}
 	if st != nil {
 		now, _, err := st.Progress(ctx, store.Trail{})
 		if err != nil {
-			return err
+			return false, err
 		}
 		taken.Version, taken.Changed, taken.Trail, taken.Identity = now.Version, now.Changed, now.Trail, st.Place().Identity
 	}
-	return taken.leave(dir)
+	return known == taken, taken.leave(dir)
 }
 
 // leave writes a mark for the daemon of this folder, which may be another user.
@@ -56,7 +56,8 @@ func Moved(ctx context.Context, dir string, st *store.Store) error {
 	case err != nil || !known.Accepted && !known.Refused:
 		return err
 	case known.Accepted:
-		return Accept(ctx, dir, st)
+		_, err = Accept(ctx, dir, st)
+		return err
 	}
 	known.Identity = ""
 	return known.leave(dir)

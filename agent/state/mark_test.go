@@ -67,8 +67,10 @@ func TestADatabaseBehindWhatWasKnownIsRefusedUntilThatIsDeleted(t *testing.T) {
 		}
 	}
 	m = NewMarker(dir, "me", older, newTestClock().believed(), zerolog.Nop())
-	if err := Accept(t.Context(), dir, older); err != nil {
-		t.Fatal(err)
+	for _, before := range []bool{false, true} { // the second time there is nothing left to accept
+		if already, err := Accept(t.Context(), dir, older); err != nil || already != before {
+			t.Fatal(already, err)
+		}
 	}
 	for name, other := range map[string]*store.Store{"another one than was accepted": foreign, "an empty one": newTestStore(t)} {
 		if err := NewMarker(copyOf(t, dir), "me", other, newTestClock().believed(), zerolog.Nop()).Check(t.Context()); !errors.Is(err, ErrBehind) {
@@ -111,7 +113,7 @@ func TestAMarkThatCouldNotBeKeptIsKeptSoon(t *testing.T) {
 		}
 		m.sync = (*os.File).Sync
 		if accepted {
-			if err := Accept(t.Context(), dir, st); err != nil {
+			if _, err := Accept(t.Context(), dir, st); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -235,7 +237,7 @@ func TestWhatIsLostStaysRefused(t *testing.T) {
 				blockAs(t, older, netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(91 + n)}), 32).String())
 			}
 			start(t, copyOf(t, dir), used)
-			if err := Accept(t.Context(), dir, older); err != nil {
+			if _, err := Accept(t.Context(), dir, older); err != nil {
 				t.Fatal(err)
 			}
 			start(t, dir, older)
@@ -275,7 +277,7 @@ func TestABlacklistThatLostItsEntriesIsRefused(t *testing.T) {
 				t.Errorf("down %v: at the next start: %v", down, err)
 			}
 		}
-		if err := Accept(t.Context(), dir, other); err != nil {
+		if _, err := Accept(t.Context(), dir, other); err != nil {
 			t.Fatal(err)
 		}
 		start(t, dir, other)
@@ -310,7 +312,7 @@ func TestAnOlderDatabaseIsToldBeforeADaemonHasLooked(t *testing.T) {
 		if err := Refused(t.Context(), dir, older); !errors.Is(err, ErrBehind) {
 			t.Errorf("killed %v: the older one: %v", killed, err)
 		}
-		if err := Accept(t.Context(), dir, older); err != nil {
+		if _, err := Accept(t.Context(), dir, older); err != nil {
 			t.Fatal(err)
 		}
 		if err := Refused(t.Context(), dir, older); err != nil {
@@ -355,7 +357,8 @@ func TestAcceptingOutlivesTheNoticeOfWhatIsAccepted(t *testing.T) {
 	blockAs(t, used, "203.0.113.1/32")
 	m := start(t, dir, used)
 	m.store = copyOfStore(t, older)
-	if err := errors.Join(Accept(t.Context(), dir, older), m.Close()); err != nil {
+	_, err := Accept(t.Context(), dir, older)
+	if err := errors.Join(err, m.Close()); err != nil {
 		t.Fatal(err)
 	}
 	start(t, dir, older)
@@ -544,7 +547,7 @@ func TestAcceptingIsNoticed(t *testing.T) {
 		m.lookOnce(t.Context())
 		m.noteOnce()
 	}
-	if err := Accept(t.Context(), dir, m.store); err != nil {
+	if _, err := Accept(t.Context(), dir, m.store); err != nil {
 		t.Fatal(err)
 	}
 	if !m.accepted() {
@@ -572,7 +575,7 @@ func TestAcceptingAdoptsStrays(t *testing.T) {
 		}
 	}
 	expect("nobody accepted anything", 0)
-	if err := Accept(t.Context(), dir, m.store); err != nil {
+	if _, err := Accept(t.Context(), dir, m.store); err != nil {
 		t.Fatal(err)
 	}
 	strays = false
@@ -583,7 +586,7 @@ func TestAcceptingAdoptsStrays(t *testing.T) {
 	if known, err := readMark(m.path); err != nil || known.Accepted || known.Agent != "me" || known.Seen.IsZero() {
 		t.Errorf("the mark is %+v: %v", known, err)
 	}
-	if err := Accept(t.Context(), dir, m.store); err != nil {
+	if _, err := Accept(t.Context(), dir, m.store); err != nil {
 		t.Fatal(err)
 	}
 	next := NewMarker(dir, "me", m.store, newTestClock().believed(), zerolog.Nop())
@@ -659,7 +662,7 @@ func TestWhatIsKnownOfADatabaseHoldsForItsCopy(t *testing.T) {
 	for said, say := range map[string]func(t *testing.T, dir string, used, older *store.Store){
 		"nothing": func(*testing.T, string, *store.Store, *store.Store) {},
 		"that it is accepted": func(t *testing.T, dir string, used, _ *store.Store) {
-			if err := Accept(t.Context(), dir, used); err != nil {
+			if _, err := Accept(t.Context(), dir, used); err != nil {
 				t.Fatal(err)
 			}
 		},

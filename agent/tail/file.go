@@ -132,6 +132,7 @@ type file struct {
 	tries   int       // how often a compressed copy of it was found broken
 	fault   error     // why it could not be read when that was last tried
 	rested  bool      // let go while there was nothing to read
+	left    bool      // it was let go, for whatever reason, where it lay at its path
 	whole   bool      // it was truncated when all that was seen of it had been read
 	fresh   bool      // it was empty when it was opened: what it is shows when something is written
 	refuted state     // an entry with its inode that is not it

@@ -14,6 +14,7 @@ func (st *Stream) finish(f *file) {
 	if left := f.sizeNow() - f.offset; left > 0 && f.zip == nil && (f != st.files.cur || !f.gone.IsZero()) {
 		st.set.log.Info().Str("path", f.where).Int64("bytes", left).Msg("file ends without a newline; the incomplete last line is not read")
 	}
+	f.left = f.left || f == st.files.cur && f.gone.IsZero()
 	st.remove(f)
 	f.size = max(f.sizeNow(), f.offset)
 	st.set.shut(f)

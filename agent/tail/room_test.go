@@ -344,6 +344,52 @@ func TestAFileThatRestsAndIsRenamedIntoAFolderBelowIsReadWhenItGrowsLate(t *test
 	k.compareKept(from, "late", "later")
 }
 
+// So is one that an earlier run had let go, or that grew while it waited for room after that, and one that an earlier run had let go when it
+// already lay there. Of a file that was silent, and is followed no more, the same holds where there is room.
+func TestAFileThatRestsIsFoundInAFolderBelowAlsoAfterARestart(t *testing.T) {
+	grow := func(k *kit, name string) { k.write(name, "second\n") }
+	look := func(k *kit, _ string) { k.mustScan() }
+	rotate := func(k *kit, name string) { k.rename(name, "old/"+name+".1"); k.write(name, "") }
+	late := func(k *kit, name string) { k.write("old/"+name+".1", "second\n") }
+	restart := func(k *kit, _ string) { k.restart() }
+	commit := func(k *kit, _ string) { k.read(); k.commit() }
+	for name, c := range map[string]struct {
+		most  int
+		steps []func(*kit, string)
+	}{
+		"it grows and is renamed at once":     {1, []func(*kit, string){restart, grow, rotate}},
+		"it grows, waits and is renamed":      {1, []func(*kit, string){restart, grow, look, rotate}},
+		"it grew while down":                  {1, []func(*kit, string){grow, restart, rotate}},
+		"it grew and was renamed while down":  {1, []func(*kit, string){grow, rotate, restart}},
+		"it grows after it was renamed":       {1, []func(*kit, string){restart, rotate, look, late}},
+		"it was renamed before, and grows":    {1, []func(*kit, string){rotate, look, restart, late}},
+		"it was silent, grows and is renamed": {9, []func(*kit, string){grow, rotate}},
+		"the same after a restart":            {9, []func(*kit, string){commit, restart, grow, rotate}},
+		"the same while down":                 {9, []func(*kit, string){commit, grow, rotate, restart}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := crowd(t, c.most, 3)
+			k.must(os.Mkdir(k.path("old"), 0o700))
+			k.settle(c.most)
+			k.ahead += 2 * silentFor
+			k.mustScan()
+			for _, step := range c.steps {
+				k.ahead += 2 * time.Second
+				for i := range 3 {
+					step(k, fmt.Sprintf("%d.log", i))
+				}
+			}
+			from := 3
+			for range 5 {
+				k.ahead += 2 * time.Second
+				k.mustScan()
+				k.settle(c.most)
+			}
+			k.compareKept(from, "second", "second", "second")
+		})
+	}
+}
+
 // compareKept compares what was committed from the place given, in any order.
 func (k *kit) compareKept(from int, want ...string) {
 	k.t.Helper()

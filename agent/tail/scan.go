@@ -270,11 +270,17 @@ func (s *Set) revive() {
 	}
 }
 
-// lookBelow lists the folders below those of files that were let go and lie there no more: they may have been renamed into one.
+// lookBelow lists the folders below those of files that were let go at their paths and lie there no more: they may have been renamed into
+// one. Which of those of an earlier run were is not known.
 func lookBelow(s *Set) {
+	unknown := s.inputs.opening || s.inputs.crowded(s.folders.names, s.room.most)
 	var there map[inode]bool
 	for _, f := range s.known.files {
-		if !f.done || !f.rested {
+		if !f.done || f.key == (inode{}) {
+			continue
+		}
+		f.left = f.left || f.rested || s.folders.leads(f)
+		if !f.left && !(f.earlier && unknown) {
 			continue
 		}
 		if there == nil {

@@ -184,7 +184,7 @@ func TestTheUnknownIsSaid(t *testing.T) {
 		"inputs": []any{map[string]any{"path": "/var/log/Firewall/a.log"}}, "policies": []any{map[string]any{"firewall": "LAB-FW-01", "state": "unknown"}}})
 	v := s.visitor()
 	v.do(step{"/", nil, 200, "Not ready: the list is not loaded yet"}, step{"/", nil, 200, "Sources blocked unknown"}, step{"/", nil, 200, "Firewalls that answer 0 of 1"}, step{"/", nil, 200, "size unknown"},
-		step{"/", nil, 200, "LAB-FW-01 unknown"}, step{"/ui/firewalls", nil, 200, "Not looked at yet"}, step{"/ui/address/203.0.113.7", nil, 200, "no record of it is stored"},
+		step{"/", nil, 200, "LAB-FW-01 unknown unknown unknown unknown"}, step{"/ui/firewalls", nil, 200, "Not looked at yet"}, step{"/ui/address/203.0.113.7", nil, 200, "no record of it is stored"},
 		step{"/ui/address/203.0.113.7", nil, 200, "Country unknown"}, step{"/ui/address/x", nil, 400, "neither an address nor a network"})
 }
 

@@ -148,7 +148,7 @@ func TestExportImportRemoveAndHistory(t *testing.T) {
 		for _, x := range jsonLines[api.Change](w, "blacklist", "history", "20.0.0.1") {
 			whole = append(whole, x.Action+" "+x.Reason)
 		}
-		if want := "release allowed: a partner, allow a partner, import as " + operator() + " blocked it elsewhere, block =by hand, \"x\", release moved, block =by hand, \"x\""; strings.Join(whole, ", ") != want {
+		if want := "release allowed: a partner, allow a partner, import as " + operator() + " blocked it elsewhere, release moved, block =by hand, \"x\""; strings.Join(whole, ", ") != want {
 			t.Errorf("the history is %s", strings.Join(whole, ", "))
 		}
 		w.expectRun(0, "WHY", "blacklist", "history", "--since", "1h", "--limit", "3")

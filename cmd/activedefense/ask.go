@@ -72,7 +72,7 @@ func (r *running) usable() bool {
 	return r != nil && r.status.Store.Refused == "" && r.status.Blacklist != nil
 }
 
-// also says beside a fault of this command why the daemon that runs could not answer it.
+// also says beside a fault of this command why the daemon that runs could not answer it, which is all there is to say to one who needs it.
 func (r *running) also(err error) error {
 	if r == nil {
 		return err
@@ -80,6 +80,9 @@ func (r *running) also(err error) error {
 	why := "it has not reached its database yet"
 	if text := r.status.Store.Refused; text != "" {
 		why = "it refuses its database: " + display.Harmless(text)
+	}
+	if b, ok := errors.AsType[*barred](err); ok {
+		return fmt.Errorf("the daemon at %s cannot answer: %s; without it this needs %s, which you may not read: see activedefense status, or run this as root", r.At, why, b.path)
 	}
 	return fmt.Errorf("%w; and the daemon at %s cannot answer: %s", err, r.At, why)
 }
@@ -94,6 +97,9 @@ func (a *app) ask(ctx context.Context, to use, load func() (*config.Config, erro
 	if daemon.usable() {
 		return daemon.Client, func() {}, nil
 	}
+	if err := whyBarred(a); err != nil {
+		return nil, nil, daemon.also(err)
+	}
 	cfg, err := load()
 	if err != nil {
 		return nil, nil, daemon.also(err)
@@ -103,6 +109,22 @@ func (a *app) ask(ctx context.Context, to use, load func() (*config.Config, erro
 		return nil, nil, err
 	}
 	return here(agent.Served(cfg, version, st, nil)), func() { st.Close() }, nil
+}
+
+// whyBarred says, where no daemon answers a command, that this user may not read the configuration to do it without one; nil: he may, or it is
+// otherwise faulty.
+func whyBarred(a *app) error {
+	if _, _, err := config.Load(config.Options{Path: a.path(), Environ: a.environ, WithoutFiles: true}); !config.Denied(err) {
+		return nil
+	}
+	return &barred{a.path()}
+}
+
+// barred is the error of one whom a daemon would answer, and who may not read the configuration.
+type barred struct{ path string }
+
+func (b *barred) Error() string {
+	return errNoDaemon.Error() + "; without one this needs " + b.path + ", which you may not read: start the daemon, or run this as root"
 }
 
 // instead gives the daemon to be asked where this user may not read the configuration, or the files that it names unless it is read without

@@ -116,6 +116,47 @@ func TestMembersOfTheGroupsNeedNoDatabase(t *testing.T) {
 	}
 }
 
+// Who may not read the configuration is told that no daemon answers, or why the one that runs cannot, and of no fault in a file that is none.
+func TestMembersOfTheGroupsAreToldWhyTheDaemonDoesNotAnswer(t *testing.T) {
+	if os.Geteuid() != 0 {
+		return // who is not root cannot be somebody else
+	}
+	t.Parallel()
+	commands := []string{"blacklist list", "blacklist show 203.0.113.9", "blacklist remove 203.0.113.9", "blacklist add 203.0.113.9 --reason x",
+		"blacklist pause", "allow list", "records", "report", "verify", "status"}
+	expect := func(w *world, socket, says string, commands ...string) {
+		t.Helper()
+		for _, c := range commands {
+			if out, code := w.as(socket, 65533, 64001, strings.Fields(c)...); code != 1 || !strings.Contains(out, says) || !strings.Contains(out, "which you may not read") || strings.Contains(out, "fault") {
+				t.Errorf("%s: exit status %d, %s", c, code, out)
+			}
+		}
+	}
+	w, socket := quietWorld(t, "")
+	expect(w, socket, "no daemon responds on its socket", commands...)
+	serveStatus(t, socket, config.Admin{Operators: []string{"64001"}}, agent.Status{Store: agent.StoreStatus{Refused: "it was at version 5"}})
+	expect(w, socket, "cannot answer: it refuses its database: it was at version 5;", commands[:len(commands)-1]...)
+}
+
+// serveStatus answers at a socket for a daemon of this state until the test ends.
+func serveStatus(t *testing.T, socket string, admin config.Admin, status agent.Status) {
+	t.Helper()
+	served := api.New(api.Options{Config: &config.Config{Admin: admin}, Status: func() any { return status }})
+	server, err := served.Listen(api.ServerOptions{Socket: socket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- server.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A daemon goes on with the configuration that it has: what is wrong in the file meanwhile stops no command that asks it, and is not its
 // business. Only where none runs it is.
 func TestAFaultyFileStopsNothingThatTheDaemonAnswers(t *testing.T) {
@@ -337,20 +378,7 @@ func TestWhichDaemonIsMeant(t *testing.T) {
 	defer os.RemoveAll(dir)
 	serve := func(name, began string) string {
 		socket := filepath.Join(dir, name)
-		served := api.New(api.Options{Config: &config.Config{}, Status: func() any { return agent.Status{Configuration: agent.ConfigurationStatus{Path: began}} }})
-		server, err := served.Listen(api.ServerOptions{Socket: socket})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan error, 1)
-		go func() { done <- server.Run(ctx) }()
-		t.Cleanup(func() {
-			cancel()
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
-		})
+		serveStatus(t, socket, config.Admin{}, agent.Status{Configuration: agent.ConfigurationStatus{Path: began}})
 		return socket
 	}
 	ours, faulty := filepath.Join(dir, "ours.yaml"), filepath.Join(dir, "faulty.yaml")

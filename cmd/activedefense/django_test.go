@@ -21,11 +21,12 @@ func (w *world) newApplication() string {
 	}
 	defer conn.Close(w.t.Context())
 	if _, err := conn.Exec(w.t.Context(), `
-		CREATE TABLE "Syslog_blacklist" (id integer PRIMARY KEY, "Alert" varchar(100) NOT NULL, "IP" varchar(100) NOT NULL, "LastSeen" timestamptz NOT NULL);
+		CREATE TABLE "Syslog_blacklist" (id integer PRIMARY KEY, "Alert" varchar(100), "IP" varchar(100), "LastSeen" timestamptz);
 		INSERT INTO "Syslog_blacklist" SELECT n, 'Port Scan Attack v1', '45.142.' || n / 200 || '.' || 1 + n % 200, now() - interval '2 days' FROM generate_series(1, 6000) AS n;
 		INSERT INTO "Syslog_blacklist" VALUES (6001, 'Vulnerability Scan v1', '184.105.247.252', now()), (6002, 'User Added', '203.0.113.0/28', now()), (6003, 'Port Scan Attack v1', '184.105.247.252', now() - interval '1 day'),
 			(7001, 'User Added', '10.0.0.0/8', now()), (7002, 'Port Scan Attack v1', '198.51.100.7', now()), (7003, 'Port Scan Attack v1', '192.0.2.66', now()), (7004, 'Port Scan Attack v1', '192.0.2.67', now()),
-			(7005, 'Port Scan Attack v1', '192.0.2.68', now() - interval '90 days'), (7006, 'User Added', 'no address', now()), (7007, 'User Added', '0.0.0.0/0', now())`); err != nil {
+			(7005, 'Port Scan Attack v1', '192.0.2.68', now() - interval '90 days'), (7006, 'User Added', 'no address', now()), (7007, 'User Added', '0.0.0.0/0', now()), (7008, 'User Added', NULL, now()), (7009, 'User Added', '20.0.0.1', NULL),
+			(7010, 'User Added', '20.0.0.2', 'infinity'), (7011, 'User Added', '20.0.0.3', '-infinity')`); err != nil {
 		w.t.Fatal(err)
 	}
 	file := filepath.Join(w.dir, "django.url")
@@ -46,15 +47,16 @@ func TestTheBlacklistOfTheDjangoApplicationIsTakenOver(t *testing.T) {
 	take := func(blocked, already string, more ...string) {
 		t.Helper()
 		stdout, stderr, code := w.run(append([]string{"blacklist", "import", "--django", application}, more...)...)
-		if code != 1 || !strings.Contains(stdout, "6,010 rows with 6,009 different addresses") || !strings.Contains(stdout, blocked+", "+already+" already") {
+		if code != 1 || !strings.Contains(stdout, "6,014 rows with 6,012 different addresses") || !strings.Contains(stdout, blocked+", "+already+" already") {
 			t.Errorf("%d %s%s", code, stdout, stderr)
 		}
-		for _, row := range []string{"7001: 10.0.0.0/8 ", "7002: 198.51.100.7 ", "7003: 192.0.2.66 ", "7004: 192.0.2.67 ", "7005: 192.0.2.68 was last seen", `7006: "no address" is neither`, "7007: 0.0.0.0/0 "} {
+		for _, row := range []string{"7001: 10.0.0.0/8 ", "7002: 198.51.100.7 ", "7003: 192.0.2.66 ", "7004: 192.0.2.67 ", "7005: 192.0.2.68 was last seen", `7006: "no address" is neither`, "7007: 0.0.0.0/0 ",
+			"7008: it has no address", "7009: 20.0.0.1: its LastSeen is NULL or infinite", "7010: 20.0.0.2: ", "7011: 20.0.0.3: "} {
 			if !strings.Contains(stderr, "Syslog_blacklist:"+row) {
 				t.Errorf("%q is not named: %s", row, stderr)
 			}
 		}
-		if n := strings.Count(stderr, "Syslog_blacklist:"); n != 7 {
+		if n := strings.Count(stderr, "Syslog_blacklist:"); n != 11 {
 			t.Errorf("%d are named", n)
 		}
 	}

@@ -263,7 +263,7 @@ func (i *importCommand) fromDjango(ctx context.Context) error {
 			if !e.ByPerson() {
 				values["by"] = store.ByDetector
 			}
-			if part = append(part, exchange.Row{Line: int(e.ID), Values: values}); len(part) < djangoPart {
+			if part = append(part, exchange.Row{Line: int(e.ID), Values: values, Err: e.Err()}); len(part) < djangoPart {
 				return nil
 			}
 			err := take(part)

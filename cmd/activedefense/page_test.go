@@ -43,6 +43,7 @@ func TestThePageOfADaemon(t *testing.T) {
 		t.Fatalf("anna is not signed in: %d %s", code, text)
 	}
 	w.expectRun(0, "", "reload")
+	w.until("the page has the database again", func() bool { code, _ := read(browser.Get(page + "/")); return code == http.StatusOK })
 	csrf := ""
 	for _, path := range []string{"/", "/ui/blocked", "/ui/address/203.0.113.9", "/ui/records?since=1h", "/ui/firewalls", "/ui/allow", "/ui/history", "/ui/settings"} {
 		code, text := read(browser.Get(page + path))

@@ -63,6 +63,9 @@ func (c *statusCommand) status(ctx context.Context) error {
 		}
 		return c.show(ctx, daemon.At, daemon.status, again)
 	}
+	if err := whyBarred(c.app); err != nil {
+		return c.statusWithout(ctx, err)
+	}
 	cfg, err := c.loadPart(config.PartAdmin)
 	if err != nil {
 		return c.statusWithout(ctx, err)

@@ -52,7 +52,7 @@ func acceptStore(ctx context.Context, a *app) error {
 		if err := running.Post(ctx, "store/accept", nil, &out); err != nil {
 			return asked(err)
 		}
-		return a.sayAccepted(out.Accepted, running.At)
+		return a.sayAccepted(out, running.At)
 	}
 	cfg, err := a.loadPart(config.PartStore, config.PartAdmin)
 	if err != nil {
@@ -61,7 +61,7 @@ func acceptStore(ctx context.Context, a *app) error {
 	if _, err := os.Stat(cfg.StateDir); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("state_dir %s is not there: no daemon has run with this configuration yet, so there is nothing to accept; name the one that it runs with by --config", cfg.StateDir)
 	}
-	st, err := state.OpenBeside(ctx, cfg.StateDir, string(cfg.Store.URL))
+	st, err := state.OpenAsIs(ctx, cfg.StateDir, string(cfg.Store.URL))
 	kind, at := "sqlite", store.Place{Database: filepath.Join(cfg.StateDir, agent.DatabaseFile)}
 	switch {
 	case err == nil:
@@ -75,21 +75,24 @@ func acceptStore(ctx context.Context, a *app) error {
 			return a.otherStore(daemon, base, kind, at)
 		}
 		if daemon.Sound() && daemon.Store.Identity == at.Identity {
-			return a.sayAccepted(false, base)
+			return a.sayAccepted(api.AcceptedStore{}, base)
 		}
 	}
-	if err := state.Accept(ctx, cfg.StateDir, st); err != nil {
+	already, err := state.Accept(ctx, cfg.StateDir, st)
+	if err != nil {
 		return fmt.Errorf("accept the database: %w", err)
 	}
-	return a.sayAccepted(true, "")
+	return a.sayAccepted(api.AcceptedStore{Accepted: true, Already: already}, "")
 }
 
 // sayAccepted says what came of it; base is where the daemon is that finds nothing wrong.
-func (a *app) sayAccepted(accepted bool, base string) error {
+func (a *app) sayAccepted(out api.AcceptedStore, base string) error {
 	switch {
 	case a.json:
-		return a.printJSON(map[string]any{"accepted": accepted})
-	case accepted:
+		return a.printJSON(out)
+	case out.Already:
+		fmt.Fprintln(a.stdout, "There is nothing left to accept: the database that is there now is taken already. A daemon that had stopped reading goes on within a minute, which status shows.")
+	case out.Accepted:
 		fmt.Fprintln(a.stdout, "The database that is there now is taken. A daemon that had stopped reading goes on within a minute.\n"+
 			"What the firewalls hold under our tag is taken for its own, and removed where it is not blocked.")
 	default:

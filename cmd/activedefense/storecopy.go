@@ -96,15 +96,24 @@ func copyStore(ctx context.Context, a *app, where string) error {
 	switch {
 	case ctx.Err() != nil:
 		return errors.New("interrupted; the same command goes on where it was")
-	case errors.Is(err, transfer.ErrInUse) || errors.Is(err, store.ErrForeign):
-		return fmt.Errorf("nothing was copied: %w; name an empty database, or move what is there away", err)
 	case err != nil:
-		return err
+		return notCopied(err, from, to)
 	}
 	if err := moved(ctx, cfg.StateDir, to); err != nil {
 		return fmt.Errorf("the copy is whole, but what state_dir knows of the former database does not hold for it: %w; activedefense store accept will say that it does", err)
 	}
 	return sayCopied(a, result, from, to, time.Since(p.begun))
+}
+
+// notCopied says what is to be done where nothing was copied.
+func notCopied(err error, from, to store.Options) error {
+	switch {
+	case errors.Is(err, transfer.ErrCopied):
+		return fmt.Errorf("nothing was copied: %w. %s, and start the daemon with the same state_dir", err, nextAfterCopy(from, to))
+	case errors.Is(err, transfer.ErrInUse) || errors.Is(err, store.ErrForeign):
+		return fmt.Errorf("nothing was copied: %w; name an empty database, or move what is there away", err)
+	}
+	return err
 }
 
 // moved has the daemon take the copy for the database that it was made of.
@@ -281,16 +290,21 @@ func sayCopied(a *app, r *transfer.Result, from, to store.Options, took time.Dur
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	next := "Name it in store.url or store.url_file"
-	if to.URL == "" {
-		next = "Take store.url and store.url_file out of the configuration"
-		if dir := filepath.Dir(to.Path); dir != filepath.Dir(from.Path) {
-			next += ", put the file into state_dir as " + agent.DatabaseFile
-		}
-	}
 	fmt.Fprintf(a.stdout, "%s copied and found equal in %s, from %s to %s. %s, and start the daemon with the same state_dir: it goes on where it was.\n", plural(all, "row"), span(took),
-		display.Place(kindOf(from), r.From.Host, r.From.Database), display.Place(kindOf(to), r.To.Host, r.To.Database), next)
+		display.Place(kindOf(from), r.From.Host, r.From.Database), display.Place(kindOf(to), r.To.Host, r.To.Database), nextAfterCopy(from, to))
 	return nil
+}
+
+// nextAfterCopy says what has the daemon use a copy.
+func nextAfterCopy(from, to store.Options) string {
+	if to.URL != "" {
+		return "Name it in store.url or store.url_file"
+	}
+	next := "Take store.url and store.url_file out of the configuration"
+	if dir := filepath.Dir(to.Path); dir != filepath.Dir(from.Path) {
+		next += ", put the file into state_dir as " + agent.DatabaseFile
+	}
+	return next
 }
 
 func newStoreBackupCommand(a *app) *cobra.Command {

@@ -24,6 +24,7 @@ func (w *world) move(to, url string) {
 	if code != 0 || !strings.Contains(stdout, "found equal") {
 		w.t.Fatal(code, stdout, stderr)
 	}
+	w.expectRun(1, "it is a copy of this database already, which is whole. ", "store", "copy", "--to", to)
 	w.change(`store: \{url: "[^"]*"\}`, `store: {url: "`+url+`"}`)
 }
 

@@ -45,6 +45,9 @@ func (v *verifyCommand) verify(ctx context.Context) error {
 	if daemon.usable() {
 		return v.by(ctx, daemon.Client)
 	}
+	if err := whyBarred(v.app); err != nil {
+		return daemon.also(err)
+	}
 	cfg, _, err := v.loadWhole()
 	if err != nil {
 		return err

@@ -19,6 +19,9 @@ func TestTheLoopIsShownInEveryMode(t *testing.T) {
 					t.Fatalf("%v; the show without %q:\n%s", err, want, out.String())
 				}
 			}
+			if strings.Contains(out.String(), "no rule in force") {
+				t.Errorf("the rule that drops is said not to be there:\n%s", out.String())
+			}
 			if strings.Contains(out.String(), "  error ") {
 				t.Errorf("an error is shown where there is none:\n%s", out.String())
 			}

@@ -14,9 +14,11 @@ import (
 	"strings"
 	"time"
 
+	"activedefense/agent"
 	"activedefense/agent/explain"
 	"activedefense/detect"
 	"activedefense/firewall/panosim/userid"
+	"activedefense/firewall/policy"
 	"activedefense/store"
 )
 
@@ -28,10 +30,7 @@ func (s *stage) begin(ctx context.Context) (err error) {
 			s.note("%s", strings.Join(held, "\n"))
 		}
 	}()
-	life, stop := context.WithCancel(ctx)
-	s.stop = stop
-	go func() { s.done <- s.agent.Run(life) }()
-	if err := s.until(ctx, "the agent is not ready", func() bool { return s.agent.Status().Ready }); err != nil {
+	if _, err := s.start(ctx); err != nil {
 		return err
 	}
 	if err := s.lacks(ctx); err != nil {
@@ -46,8 +45,39 @@ func (s *stage) begin(ctx context.Context) (err error) {
 	if err := s.verify(ctx); err != nil {
 		return err
 	}
+	life, err := s.reload(ctx)
+	if err != nil {
+		return err
+	}
 	s.traffic.Go(func() { s.background(life) })
 	return s.read(ctx)
+}
+
+// start has the agent run, and waits until it is ready; life ends when it is halted.
+func (s *stage) start(ctx context.Context) (life context.Context, err error) {
+	life, s.stop = context.WithCancel(ctx)
+	go func(a *agent.Agent) { s.done <- a.Run(life) }(s.agent)
+	return life, s.until(ctx, "the agent is not ready", func() bool { return s.agent.Status().Ready })
+}
+
+// reload begins the agent anew, as the command of that name does, and waits until it has looked at the policies: what it says of them until
+// its next look is of this one.
+func (s *stage) reload(ctx context.Context) (life context.Context, err error) {
+	s.say("reload", "activedefense reload: the agent looks at the policies again now, and not within minutes")
+	if err := s.halt(); err != nil {
+		return nil, err
+	}
+	s.agent.Close()
+	if err := s.newAgent(ctx); err != nil {
+		return nil, err
+	}
+	if life, err = s.start(ctx); err != nil {
+		return nil, err
+	}
+	return life, s.until(ctx, "the agent has not seen the policies pass", func() bool {
+		policies := s.agent.Status().Policies
+		return len(policies) == 1 && policies[0].State == policy.ResultPass
+	})
 }
 
 // read leaves a person time.

@@ -70,8 +70,12 @@ func newStage(ctx context.Context, out io.Writer, mode string, pace time.Duratio
 	}
 	s.say("start", "a simulated PAN-OS firewall at %s, made to block by mode %s", s.sim.URL(), s.mode)
 	s.note("its logs go to %s and from there into a file, which the agent reads, on SQLite in %s", s.syslog.address(), s.dir)
+	return s, s.newAgent(ctx)
+}
+
+func (s *stage) newAgent(ctx context.Context) (err error) {
 	s.agent, err = agent.New(ctx, s.cfg, agent.Options{Version: "demo", Logger: zerolog.New(agentLog{s})})
-	return s, err
+	return err
 }
 
 // showLog shows the first line of an attack, before the agent can read it.

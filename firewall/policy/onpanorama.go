@@ -742,20 +742,31 @@ func levelName(level string) string {
 // is in a template stays, for other firewalls may use it.
 func (r *remover) fromPanorama() {
 	p, n := ofPanorama{r.provisioner}, r.want.Names
-	logs, used := n.Logs+panoramaNames, false
+	logs := n.Logs + panoramaNames
+	var used []string // objects that rules name which stay
 	for _, x := range slices.Concat(r.p.rules, r.p.inactive) {
 		switch at := p.rulebaseOf(x) + xmlapi.EntryNamed(x.name); {
-		case p.isNamed(x):
+		case p.isNamed(x) || p.mayBePairs(x):
 			detail, theirs := "On Panorama: delete it", !p.isOwn(x)
-			if theirs {
+			switch {
+			case theirs && p.mayBePairs(x):
+				detail += ifPairs
+			case theirs:
 				detail += ifOurs
 			}
 			s := p.step("security rule "+x.String(), detail, p.reachOfRule(p.levelOf(x), at), theirs, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}})
 			if !theirs {
 				s.made = "on Panorama, it is ours"
+			} else if !r.adopt {
+				for _, name := range x.source {
+					used = append(used, "address group "+name, "external dynamic list "+name)
+				}
+				used = append(used, "log forwarding profile "+x.logProfile)
 			}
 		case x.logProfile == logs && (x.layer.pushed() || x.layer == layerDefault && x.overridden.pushed()):
-			used = used || !r.adopt
+			if !r.adopt {
+				used = append(used, "log forwarding profile "+logs)
+			}
 			p.step("security rule "+x.String(), "On Panorama: no log forwarding by "+logs, p.f.place.Reach(p.levelOf(x)), true, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at + "/log-setting")}})
 		}
 	}
@@ -764,7 +775,7 @@ func (r *remover) fromPanorama() {
 	r.standingInTemplate()
 	for _, o := range listsOnPanorama(n) {
 		object := o.kind + " " + quoteAll([]string{o.name})
-		if o.kind == "log forwarding profile" && used {
+		if slices.Contains(used, o.kind+" "+o.name) {
 			p.person(object, "It stays: rules of Panorama still refer to it. Take it off there, or have --adopt do it; then run this again.")
 			continue
 		}
@@ -841,6 +852,9 @@ func sendsToOneOf(m *xmlapi.Node, servers []string) (name string, ok bool) {
 
 // ifOurs is said of a rule that somebody else may have made.
 const ifOurs = ", if it is ours: it bears our name, and is not as we make it"
+
+// ifPairs is said of a rule that we may have made for both members of a pair, see mayBePairs.
+const ifPairs = ", if its target is this HA pair: which serial number the other member has is not told now, as where that does not answer; run this again when it does"
 
 // notPushed is said of what an interrupted run left on Panorama.
 const notPushed = "; it stands in Panorama's candidate configuration and is not pushed to this firewall"

@@ -207,3 +207,43 @@ func TestARuleForOneMemberIsMadeForBoth(t *testing.T) {
 		t.Errorf("left: %v", steps)
 	}
 }
+
+// Whose rules for both members are that were made while the other one answered is not known while it does not: they stay, and so does what they name, and the
+// plan says why. Of the other member it is the same, though the rules have the name of the first.
+func TestRemoveLeavesRulesForBothWhileTheOtherMemberIsNotTold(t *testing.T) {
+	l, pair := newPairLab(t, false, dialect.Dialect{PairSerials: dialect.PairSerialsUntold})
+	if _, err := l.carryOut(false); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.panorama.Push("branches"); err != nil { // to both
+		t.Fatal(err)
+	}
+	for _, active := range []*panosim.Sim{l.sim, l.sister} {
+		l.opts.URL, l.opts.CA, l.opts.APIKey, l.opts.Target, l.want.Panorama = active.URL(), active.CA(), active.Key(), "", PanoramaPlan
+		l.restart()
+		plan, err := Remove(t.Context(), l.device, l.want, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, rule := range []string{"active-defense-block-", "active-defense-block-list-"} {
+			s := stepFor(t, plan.Steps, `security rule "`+rule+serial+`" (pushed by Panorama, device group branches)`)
+			if !s.Foreign || !strings.Contains(s.Detail, "which serial number the other member has is not told now") {
+				t.Errorf("on %s: %s", active.URL(), s)
+			}
+		}
+		for _, object := range []string{"address group", "external dynamic list", "log forwarding profile"} {
+			i := slices.IndexFunc(plan.Steps, func(s Step) bool {
+				return strings.HasPrefix(s.Object, object+" ") && strings.HasSuffix(s.Object, `-panorama"`)
+			})
+			if i < 0 || !strings.HasPrefix(plan.Steps[i].Detail, "It stays: rules of Panorama still refer to it.") || len(plan.Steps[i].Commands) > 0 {
+				t.Errorf("on %s: what becomes of the %s: %v", active.URL(), object, plan.Steps)
+			}
+		}
+		if typed := strings.Join(plan.Panorama.Commands, "\n"); strings.Contains(typed, "delete device-group") {
+			t.Errorf("on %s these are to be typed:\n%s", active.URL(), typed)
+		}
+		if err := pair.Failover(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

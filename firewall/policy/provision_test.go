@@ -507,6 +507,32 @@ func TestASensorRuleThatWouldCutByNowIsNotCommitted(t *testing.T) {
 	}
 }
 
+// It is taken away, too, where only an edit that is not committed takes away what it would cut.
+func TestASensorRuleThatWouldCutWhatIsInForceIsTakenAway(t *testing.T) {
+	quiet := strings.Replace(servingFirewall, "<bgp><enable>yes", "<bgp><enable>no", 1)
+	const gateways = "/config/devices/entry[@name='localhost.localdomain']/network/ike/gateway"
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = fmt.Sprintf(quiet, "", "") })
+	l.want.InternetZones, l.want.Sensor, l.want.Admin = []string{"provider"}, SensorDrop, ourAdmin
+	steps := l.plan() // the colleague is quicker than who applies it
+	gateway := strings.TrimSuffix(strings.TrimPrefix(ikeOnIt, "<ike><gateway>"), "</gateway></ike>")
+	if err := errors.Join(l.sim.Config().Edit("boss", "set", gateways, gateway), l.sim.Config().Commit("boss")); err != nil {
+		t.Fatal(err)
+	}
+	l.apply(steps, false)
+	if err := l.sim.Config().Edit("boss", "delete", gateways+"/entry[@name='branch']", ""); err != nil {
+		t.Fatal(err)
+	}
+	l.want.CommitAlone = true
+	if plan, err := Provision(t.Context(), l.device, l.want); err != nil || !strings.Contains(fmt.Sprint(plan.MayTakeAlong(l.device)), "IKE gateway branch on ethernet1/1") {
+		t.Errorf("commit alone: %v, %v", plan.MayTakeAlong(l.device), err)
+	}
+	l.want.CommitAlone = false
+	l.apply(l.plan(), false)
+	if strings.Contains(l.sim.Config().Candidate(), "active-defense-sensor") {
+		t.Error("it is still there")
+	}
+}
+
 // What somebody else deleted that was never in force may be what we made, and a commit of ours may put it in force after all: it waits for his.
 func TestWhatOthersDeletedBeforeItWasInForceIsNotCommitted(t *testing.T) {
 	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = rulesOfOthers })

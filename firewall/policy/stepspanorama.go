@@ -186,6 +186,19 @@ func (p ofPanorama) isNamed(r rule) bool {
 	return r.layer.pushed() && slices.Contains(ruleNames(p.f.place, p.want.Names), r.name)
 }
 
+// mayBePairs tells whether a rule is as we make those for both members of a pair, and the firewall is one of the two that it is for, while nobody tells
+// the serial number of the other member.
+func (p ofPanorama) mayBePairs(r rule) bool {
+	at, both := p.f.place, r.target.Child("devices").Entries()
+	if !r.layer.pushed() || !at.Paired || at.Peer != "" || len(both) != 2 {
+		return false
+	}
+	if at.Peer = both[0].Attr("name"); at.Peer == at.Serial {
+		at.Peer = both[1].Attr("name")
+	}
+	return madeFor(at, p.want.Names, r)
+}
+
 // isOwn tells whether a rule is one that we made on Panorama for this firewall: it bears our name and is as we make it, for this firewall
 // alone, as it was pushed and as Panorama has it by now. Anything else of that name is somebody else's.
 func (p ofPanorama) isOwn(r rule) bool {

@@ -311,6 +311,8 @@ func (p *provisioner) sensorRule(profile string) {
 		if p.cutsOwn(&f, deciding); len(f.warns) > 0 {
 			withoutSensor(p, strings.Join(f.warns, "; "), strings.Join(f.remedies, " "))
 			f = findings{}
+		} else if cut := inForceCut(p.f.inForce, p.want); len(cut) > 0 {
+			withoutSensor(p, "it would cut "+strings.Join(cut[:min(len(cut), maxNamed)], ", "), "")
 		}
 		if p.allowsBelow(&f, deciding); len(f.fails) > 0 {
 			p.person("security rule "+quoteAll([]string{n}), "It keeps rules from being reached, which a move would have allow again: "+strings.Join(f.fails, "; ")+". If they are meant to: "+strings.Join(f.remedies, " ")+
@@ -328,6 +330,9 @@ func withoutSensor(p *provisioner, cuts, remedy string) {
 			p.step(ActionDelete, "security rule", n, "taken away again before it is in force: "+cuts, false, xmlapi.Delete(p.rulePath(n))).cuts = cuts
 			return
 		}
+	}
+	if remedy == "" {
+		return // what is in force cuts nothing that is not cut already
 	}
 	p.person("security rule "+quoteAll([]string{n}), cuts+". "+remedy)
 	p.steps[len(p.steps)-1].cuts = cuts

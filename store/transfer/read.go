@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -74,6 +75,11 @@ func (r *reader) state(ctx context.Context) (text string, err error) {
 		text += fmt.Sprintf("%s %s %d\n", what, name, n)
 	}
 	return text, rows.Err()
+}
+
+// withoutIdentity gives a state without what tells a database from its copies.
+func withoutIdentity(state string) string {
+	return state[:max(0, strings.LastIndex(state, "identity "))]
 }
 
 // count is how many rows a table has.

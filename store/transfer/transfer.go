@@ -10,6 +10,7 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,8 @@ import (
 var (
 	// ErrInUse: the copy would be made where something else is.
 	ErrInUse = errors.New("it is not empty")
+	// ErrCopied: the copy was made before, and neither it nor what it was made of has changed since.
+	ErrCopied = errors.New("it is a copy of this database already, which is whole")
 	// ErrChanged: the database that is copied was changed meanwhile.
 	ErrChanged = errors.New("the database was changed while it was copied; end whoever uses it, and run the command again: it begins anew")
 	// ErrDifferent: the copy is not what was copied.
@@ -58,7 +61,7 @@ type Table struct {
 	Sum  string
 }
 
-// Copy copies from one database to another of the other kind. An error that wraps [ErrInUse] or [store.ErrForeign] means that
+// Copy copies from one database to another of the other kind. An error that wraps [ErrInUse], [ErrCopied] or [store.ErrForeign] means that
 // nothing was done; after any other, the same call goes on.
 func Copy(ctx context.Context, from, to store.Options, o Options) (result *Result, err error) {
 	if o.Told == nil {
@@ -130,7 +133,7 @@ func (c *copier) copyAll(ctx context.Context) (of string, err error) {
 	if of, err = r.state(ctx); err != nil {
 		return "", fmt.Errorf("look how far the database is: %w", err)
 	}
-	if err := c.resume(ctx, of); err != nil {
+	if err := c.resume(ctx, r, of); err != nil {
 		return "", err
 	}
 	for i := range tables {
@@ -142,7 +145,7 @@ func (c *copier) copyAll(ctx context.Context) (of string, err error) {
 }
 
 // resume goes on with a copy of that state, or begins one.
-func (c *copier) resume(ctx context.Context, of string) error {
+func (c *copier) resume(ctx context.Context, source *reader, of string) error {
 	was, marks, there, err := kept(ctx, c.target)
 	if err != nil {
 		return fmt.Errorf("look how far the copy is: %w", err)
@@ -158,6 +161,9 @@ func (c *copier) resume(ctx context.Context, of string) error {
 			return fmt.Errorf("look what is where the copy shall be: %w", err)
 		}
 		if what != "" {
+			if whole, err := c.whole(ctx, source, of); err != nil || whole {
+				return fmt.Errorf("the database of the copy: %w", cmp.Or(err, ErrCopied))
+			}
 			return fmt.Errorf("the database of the copy: %w: there are rows in its table %s", ErrInUse, what)
 		}
 	} else {
@@ -165,6 +171,34 @@ func (c *copier) resume(ctx context.Context, of string) error {
 	}
 	c.marks = make(map[string]mark)
 	return begin(ctx, c.target, of)
+}
+
+// whole tells whether the copy of that state was made before: it is as far, and each table has as many rows. Its identity is its own, and so
+// are who uses it and their signs of life.
+func (c *copier) whole(ctx context.Context, source *reader, of string) (bool, error) {
+	r, err := newReader(ctx, c.target)
+	if err != nil {
+		return false, err
+	}
+	defer r.close() // nothing was written
+	is, err := r.state(ctx)
+	if err != nil || withoutIdentity(is) != withoutIdentity(of) {
+		return false, err
+	}
+	for i := range tables {
+		t := &tables[i]
+		if t.name == "agents" || t.name == "agent_signs" {
+			continue
+		}
+		there, err := r.count(ctx, t)
+		if err != nil {
+			return false, err
+		}
+		if n, err := source.count(ctx, t); err != nil || n != there {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // copyTable copies what is not there yet of a table.

@@ -284,6 +284,9 @@ func TestACopyThereAndBackIsEqual(t *testing.T) {
 			}
 		}
 	}
+	if _, err := Copy(t.Context(), lite, pg, Options{}); !errors.Is(err, ErrCopied) {
+		t.Errorf("copied again: %v", err)
+	}
 	// What is given next is new in either.
 	for _, o := range []store.Options{pg, back} {
 		o.Instance = "name 7 »\t'1\x01"
@@ -499,6 +502,12 @@ func TestWhereSomethingIsNothingIsCopiedTo(t *testing.T) {
 		if !errors.Is(err, c.want) || err != nil && !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%v instead of %v", err, c.want)
 		}
+	}
+	// A copy that was used since is in use.
+	_, err = open(t, command).Commit(t.Context(), &store.Batch{Seq: 1, Positions: []store.Position{{ID: 99, Path: "/var/log/b"}}})
+	must(t, err)
+	if _, err := Copy(t.Context(), lite, command, Options{}); !errors.Is(err, ErrInUse) {
+		t.Errorf("%v instead of %v", err, ErrInUse)
 	}
 	if list, err := open(t, used).Positions(t.Context()); err != nil || len(list) != 1 {
 		t.Errorf("%v, %v", list, err)
