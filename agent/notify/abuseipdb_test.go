@@ -244,8 +244,12 @@ func TestAbuseIPDBRefusesOneReportAndTheOthersFollow(t *testing.T) {
 	d.answer = func(string, int) (int, string) { return http.StatusUnprocessableEntity, "" }
 	d.mu.Unlock()
 	w.block(20)
-	w.until("a failure", func() bool { pass(); return state(n, "abuseipdb").Failing })
-	if s := state(n, "abuseipdb"); s.GivenUp != 1+mostInRow || s.Waiting != 20-mostInRow {
+	w.until("a failure", func() bool {
+		pass()
+		s := state(n, "abuseipdb")
+		return s.Failing && s.Waiting == 20-mostInRow
+	})
+	if s := state(n, "abuseipdb"); s.GivenUp != 1+mostInRow {
 		t.Errorf("all are refused: %+v", s)
 	}
 }

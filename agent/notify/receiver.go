@@ -258,7 +258,8 @@ func (r *receiver) look(ctx context.Context, l *lane, most int) (q store.Queue, 
 		if l := r.lanes[i]; l.waiting > 0 {
 			r.status.Waiting += l.waiting
 			if r.status.Oldest == nil || l.oldest.Before(*r.status.Oldest) {
-				r.status.Oldest = &l.oldest
+				oldest := l.oldest // which the next look changes, while somebody reads the status
+				r.status.Oldest = &oldest
 			}
 		}
 	}
