@@ -121,6 +121,9 @@ func (p *Plans) printPending(plan *policy.Plan) {
 	if plan.WouldCut != "" {
 		fmt.Fprintf(p.To, "--commit is refused: %s.\n", display.Harmless(p.Advice(plan.WouldCut)))
 	}
+	if deleted := plan.Deleted(); deleted != "" {
+		fmt.Fprintf(p.To, "--commit is refused: %s.\n", display.Harmless(deleted))
+	}
 	if what == "" {
 		return
 	}

@@ -84,6 +84,8 @@ type Plan struct {
 	// WouldCut says of a sensor rule that we wrote before and that is not in force what it would cut by now, and what to do; "": nothing. A commit of ours is
 	// refused.
 	WouldCut string `json:"would_cut,omitempty"`
+	// DeletedByOthers says who else deleted what was never in force, and may be what our administrator made: a commit of ours is refused.
+	DeletedByOthers []string `json:"deleted_by_others,omitempty"` // at most as many as fit in a text
 	// PendingDifferences are the kinds of traffic of the virtual system that these decide otherwise than the plan.
 	PendingDifferences      []decision.Difference `json:"pending_differences,omitempty"` // at most MaxDifferences
 	PendingDifferencesTotal int                   `json:"pending_differences_total,omitempty"`
@@ -396,7 +398,8 @@ func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectatio
 	}
 	commit := pending.Commit(writes)
 	names, err := commit.Edited(versions...)
-	if names = append(p.withoutCutting(names), pending.Gone...); err != nil || len(names) == 0 {
+	p.DeletedByOthers = atMost(pending.Gone)
+	if names = p.withoutCutting(names); err != nil || len(names) == 0 {
 		return err
 	}
 	p.byHand = edited{names: names}
@@ -621,11 +624,23 @@ func (p Plan) Above() string {
 	return "It is not told which of it is our administrator's: " + strings.Join(above, ", ") + ", and that stands above edits of ours, or under a name that ours may have given. Have them commit it or take it back first"
 }
 
+// Deleted says what DeletedByOthers means for a commit, and what to do; "": nothing.
+func (p Plan) Deleted() string {
+	if len(p.DeletedByOthers) == 0 {
+		return ""
+	}
+	return strings.Join(p.DeletedByOthers, ", ") + ", which was never in force: if our administrator made it, a commit of ours, and one by hand of what he edited, may put it in force after all. " +
+		"Have that be taken back (Config > Revert Changes, by who deleted it), and run provision again"
+}
+
 // MayTakeAlong gives an error where a commit of ours would put in force what TakesAlong says.
 func (p Plan) MayTakeAlong(d *xmlapi.Device) error {
 	what := p.TakesAlong()
 	if p.WouldCut != "" {
 		return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "nothing is committed: " + p.WouldCut})
+	}
+	if text := p.Deleted(); text != "" {
+		return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "nothing is committed: " + text})
 	}
 	if what == "" {
 		return nil

@@ -14,7 +14,7 @@ type Pending struct {
 	// Above says, for a reader and sorted, who else edited what, where that stands above an edit of his, or bears a name that he may have given to what
 	// he made: all that is edited there may be his.
 	Above []string
-	// Gone names what others deleted that is not in force: who made it is not told any more, and a commit of his may put it in force.
+	// Gone says, for a reader, who else deleted what that is not in force: who made it is not told any more, and a commit of his may put it in force.
 	Gone         []string
 	ours, theirs []string     // xpaths
 	all          *xmlapi.Node // the candidate as it was read
@@ -72,8 +72,7 @@ func (p *Pending) apart(ours, theirs []xmlapi.PendingEdit) (alone []string) {
 		}
 		switch {
 		case names.gone(path, e.Action):
-			p.Gone = append(p.Gone, placeName(path))
-			p.Above = append(p.Above, xmlapi.Tidy(e.Admin)+" deleted "+placeName(path))
+			p.Gone = append(p.Gone, xmlapi.Tidy(e.Admin)+" deleted "+placeName(path))
 		case len(path) == 0, above[key(path)], names.mayBeHis(path, e.Action):
 			p.Above = append(p.Above, xmlapi.Tidy(e.Admin)+" edited "+placeName(path))
 		case !isHis:
