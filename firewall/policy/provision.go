@@ -640,6 +640,12 @@ func (p Plan) MayTakeAlong(d *xmlapi.Device) error {
 		return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "nothing is committed: " + p.WouldCut})
 	}
 	if text := p.Deleted(); text != "" {
+		if what != "" {
+			text += ". It also takes along " + what + ", edited by hand"
+		}
+		if above := p.Above(); above != "" {
+			text += ". " + above
+		}
 		return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "nothing is committed: " + text})
 	}
 	if what == "" {
