@@ -629,8 +629,7 @@ func (p Plan) Deleted() string {
 	if len(p.DeletedByOthers) == 0 {
 		return ""
 	}
-	return strings.Join(p.DeletedByOthers, ", ") + ", which was never in force: if our administrator made it, a commit of ours, and one by hand of what he edited, may put it in force after all. " +
-		"Have that be taken back (Config > Revert Changes, by who deleted it), and run provision again"
+	return strings.Join(p.DeletedByOthers, ", ") + ", which was never in force, and a commit of our administrator's may put in force. Have them take that back (Config > Revert Changes)"
 }
 
 // MayTakeAlong gives an error where a commit of ours would put in force what TakesAlong says.
@@ -640,9 +639,6 @@ func (p Plan) MayTakeAlong(d *xmlapi.Device) error {
 		return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "nothing is committed: " + p.WouldCut})
 	}
 	if text := p.Deleted(); text != "" {
-		if what != "" {
-			text += ". It also takes along " + what + ", edited by hand"
-		}
 		if above := p.Above(); above != "" {
 			text += ". " + above
 		}
