@@ -158,7 +158,7 @@ func TestPruneLetsOthersWrite(t *testing.T) {
 			commit(t, s, &Batch{Records: []Record{line(at, "203.0.113.1")}})
 		}
 		group.Wait()
-		if during < 3 {
+		if during < 2 { // one may come behind it
 			t.Errorf("only %d commits while pruning", during)
 		}
 		if n := count(t, s); n != during {
