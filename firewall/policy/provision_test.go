@@ -533,6 +533,32 @@ func TestASensorRuleThatWouldCutWhatIsInForceIsTakenAway(t *testing.T) {
 	}
 }
 
+// A zone that is given another interface is told of as what the firewall itself serves is: the rule that stands drops what passes between them.
+func TestASensorRuleOfAZoneThatGetsAnotherInterfaceIsToldOf(t *testing.T) {
+	quiet := strings.Replace(servingFirewall, "<bgp><enable>yes", "<bgp><enable>no", 1)
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = fmt.Sprintf(quiet, "", "") })
+	l.want.InternetZones, l.want.Sensor, l.want.Admin = []string{"provider"}, SensorDrop, ourAdmin
+	l.apply(l.plan(), false)
+	l.commit()
+	const within = `what passes within zone "provider" between its 2 interfaces`
+	told := func() (verify, plan bool) {
+		c := result(Verify(ReadFacts(t.Context(), l.device, l.want), l.want), CheckSensor)
+		return strings.Contains(c.Detail, within), strings.Contains(fmt.Sprint(l.plan()), within)
+	}
+	if verify, plan := told(); verify || plan {
+		t.Errorf("with one interface: verify %v, plan %v", verify, plan)
+	}
+	network := "/config/devices/entry[@name='localhost.localdomain']/network/"
+	if err := errors.Join(l.sim.Config().Edit("boss", "set", network+"interface/ethernet", `<entry name="ethernet1/3"><layer3><ip><entry name="203.0.113.10/29"/></ip></layer3></entry>`),
+		l.sim.Config().Edit("boss", "set", network+"virtual-router/entry[@name='edge']/interface", `<member>ethernet1/3</member>`),
+		l.sim.Config().Edit("boss", "set", vsys1+"/zone/entry[@name='provider']/network/layer3", `<member>ethernet1/3</member>`), l.sim.Config().Commit("boss")); err != nil {
+		t.Fatal(err)
+	}
+	if verify, plan := told(); !verify || !plan {
+		t.Errorf("with two: verify %v, plan %v", verify, plan)
+	}
+}
+
 // What somebody else deleted that was never in force may be what we made, and a commit of ours may put it in force after all: it waits for his.
 func TestWhatOthersDeletedBeforeItWasInForceIsNotCommitted(t *testing.T) {
 	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = rulesOfOthers })

@@ -431,12 +431,10 @@ func (p *provisioner) ownTraffic() (out []string) {
 		for _, s := range p.f.lines.value.Unproven(zone) {
 			out = append(out, "perhaps "+s.What+" on "+s.Interface)
 		}
-		switch all := p.f.lines.value.InterfacesOf(zone); len(all) {
-		case 0:
+		if within := betweenInterfaces(p.f.lines.value, zone); within != "" {
+			out = append(out, within)
+		} else if len(p.f.lines.value.InterfacesOf(zone)) == 0 {
 			out = append(out, "what passes within zone "+quoteAll([]string{zone})+", whose interfaces are not known")
-		case 1:
-		default:
-			out = append(out, fmt.Sprintf("what passes within zone %s between its %d interfaces", quoteAll([]string{zone}), len(all)))
 		}
 	}
 	return out

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"activedefense/firewall/ours"
 )
 
 // sensorFaults is why a rule does not log to us all that nothing above it decided; nil: it does, between its zones. A default rule
@@ -55,7 +57,7 @@ func (v *verifier) sensor(f *findings) {
 	v.cutsOwn(f, deciding)
 }
 
-// cutsOwn warns of our own sensor rule where it drops what the firewall itself serves, which intrazone-default would allow, and no rule
+// cutsOwn warns of our own sensor rule where it drops what the firewall itself serves, or what passes between interfaces, which intrazone-default would allow, and no rule
 // above it allows anything that stays within the zone.
 func (v *verifier) cutsOwn(f *findings, deciding map[traffic]int) {
 	if !slices.ContainsFunc(v.p.rules, func(r rule) bool { return r.layer == layerDefault && r.name == intrazoneDefault && r.allows() }) {
@@ -77,11 +79,25 @@ func (v *verifier) cutsOwn(f *findings, deciding map[traffic]int) {
 		for _, s := range v.f.lines.value.Unproven(zone) {
 			cut = append(cut, "perhaps "+s.What+" on "+s.Interface)
 		}
+		serves := "what the firewall itself serves: "
+		if within := betweenInterfaces(v.f.lines.value, zone); within != "" {
+			if cut = append(cut, within); len(cut) == 1 {
+				serves = ""
+			}
+		}
 		if len(cut) > 0 {
 			f.warn("Delete "+x.String()+", and run activedefense provision, which has the default rules log in its place; or allow these above it.",
-				"%s drops what the firewall itself serves: %s", x, strings.Join(cut[:min(len(cut), maxNamed)], ", "))
+				"%s drops "+serves+"%s", x, strings.Join(cut[:min(len(cut), maxNamed)], ", "))
 		}
 	}
+}
+
+// betweenInterfaces names what passes within a zone that has several interfaces; "": it has not.
+func betweenInterfaces(lines *ours.Facts, zone string) string {
+	if all := lines.InterfacesOf(zone); len(all) > 1 {
+		return fmt.Sprintf("what passes within zone %s between its %d interfaces", quoteAll([]string{zone}), len(all))
+	}
+	return ""
 }
 
 // deciding gives for each traffic the rule by index that decides over what no rule above it decided over. The default rules decide over
