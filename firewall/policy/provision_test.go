@@ -436,6 +436,12 @@ func TestTheSensorCutsNothingThatIsInForce(t *testing.T) {
 	if steps := fmt.Sprint(l.plan()); strings.Contains(steps, `create security rule "active-defense-sensor"`) || !strings.Contains(steps, "IKE gateway branch on ethernet1/1 in the running configuration") {
 		t.Errorf("with a deletion that is not committed: %s", steps)
 	}
+	if err := l.sim.Config().Edit("boss", "set", gateways, strings.TrimSuffix(strings.TrimPrefix(ikeOnIt, "<ike><gateway>"), "</gateway></ike>")); err != nil {
+		t.Fatal(err)
+	}
+	if steps := fmt.Sprint(l.plan()); !strings.Contains(steps, "IKE gateway branch on ethernet1/1") || strings.Contains(steps, "in the running configuration") {
+		t.Errorf("where it stands in both, nobody's edits take it: %s", steps)
+	}
 }
 
 // Where the line has come to another zone, our own rules are mended, for they are ours: as we make them, but for the zone. What somebody narrowed

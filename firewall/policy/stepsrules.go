@@ -311,7 +311,7 @@ func (p *provisioner) sensorRule(profile string) {
 		if p.cutsOwn(&f, deciding); len(f.warns) > 0 {
 			withoutSensor(p, strings.Join(f.warns, "; "), strings.Join(f.remedies, " "))
 			f = findings{}
-		} else if cut := inForceCut(p.f.inForce, p.want); len(cut) > 0 {
+		} else if cut := inForceCut(p.f.inForce, p.want, nil); len(cut) > 0 {
 			withoutSensor(p, "it would cut "+strings.Join(cut[:min(len(cut), maxNamed)], ", "), "")
 		}
 		if p.allowsBelow(&f, deciding); len(f.fails) > 0 {
@@ -342,7 +342,8 @@ func withoutSensor(p *provisioner, cuts, remedy string) {
 func (p *provisioner) makeSensor(silent []rule, deciding map[traffic]int, profile string) {
 	n, why := p.want.Names, ""
 	if p.want.Sensor == SensorDrop {
-		cut := append(p.wouldCut(deciding), inForceCut(p.f.inForce, p.want)...)
+		cut := p.wouldCut(deciding)
+		cut = append(cut, inForceCut(p.f.inForce, p.want, cut)...)
 		if len(cut) == 0 {
 			entry := p.dropRule(n.Sensor, describesSensor, []string{anything}, profile)
 			detail := fmt.Sprintf("last rule, from %s, any to any: drop and log", quoteAll(p.zones.zones))
@@ -406,13 +407,16 @@ func (p *provisioner) wouldCut(deciding map[traffic]int) (cut []string) {
 }
 
 // inForceCut is what it would take away from what the running configuration allows, where edits of others are not committed, with which
-// the plan is made: a commit of ours leaves them waiting.
-func inForceCut(inForce *Facts, want Expectation) (cut []string) {
+// the plan is made: a commit of ours leaves them waiting. What is known is left out.
+func inForceCut(inForce *Facts, want Expectation, known []string) (cut []string) {
 	if inForce == nil {
 		return nil
 	}
 	running := &provisioner{verifier: newVerifier(inForce, want)}
 	for _, what := range running.wouldCut(running.deciding()) {
+		if slices.Contains(known, what) { // it stands in both
+			continue
+		}
 		cut = append(cut, what+" in the running configuration, from which somebody's edits take it that are not committed")
 	}
 	return cut
