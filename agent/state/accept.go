@@ -64,12 +64,18 @@ func Moved(ctx context.Context, dir string, st *store.Store) error {
 }
 
 // Refused tells why the daemon that keeps its state in dir would not take this database, by what the last run of it left: an error that
-// wraps ErrBehind; nil if it is not behind what was known, or if a person accepted it.
+// wraps ErrBehind; nil if it is not behind what was known, or if it is the one that a person accepted.
 func Refused(ctx context.Context, dir string, st *store.Store) error {
 	path := filepath.Join(dir, MarkFile)
 	known, err := readMark(path)
-	if err != nil || known == (mark{}) || known.Accepted {
+	if err != nil || known == (mark{}) {
 		return nil // who may not read it cannot ask it
+	}
+	if known.Accepted {
+		if known.Identity != "" && known.Identity != st.Place().Identity {
+			return fmt.Errorf("%w: it is not the one that was accepted (%s)", ErrBehind, path)
+		}
+		return nil
 	}
 	least, _, _ := known.least(filepath.Join(dir, LatestFile))
 	p, holds, err := st.Progress(ctx, least.Trail)

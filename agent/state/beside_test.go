@@ -65,3 +65,17 @@ func TestACommandWritesNothingToADatabaseThatIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// What a person accepted is one database: another one in its place is refused to commands, too.
+func TestAnotherDatabaseThanTheAcceptedOneIsRefused(t *testing.T) {
+	dir, accepted, other := t.TempDir(), newTestStore(t), newTestStore(t)
+	if _, err := Accept(t.Context(), dir, accepted); err != nil {
+		t.Fatal(err)
+	}
+	if err := Refused(t.Context(), dir, accepted); err != nil {
+		t.Errorf("the accepted one: %v", err)
+	}
+	if err := Refused(t.Context(), dir, other); !errors.Is(err, ErrBehind) {
+		t.Errorf("another one: %v", err)
+	}
+}
