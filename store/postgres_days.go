@@ -129,7 +129,7 @@ func (d *days) makeOne(ctx context.Context, day int64) error {
 	var there bool
 	check := fmt.Sprintf(`SELECT to_regclass('%s') IS NOT NULL OR EXISTS (SELECT 1 FROM records_default WHERE time >= '%s' AND time < '%s')`, name, from, to)
 	for _, statement := range []string{
-		`SET LOCAL lock_timeout = '1s'`,
+		`SET LOCAL lock_timeout = '2s'`, // autovacuum gives way after deadlock_timeout, which is 1 s
 		fmt.Sprintf(`SET LOCAL statement_timeout = %d`, d.attachLimit.Milliseconds()),
 		fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d)`, partitionLock),
 	} {

@@ -73,7 +73,7 @@ func Refused(ctx context.Context, dir string, st *store.Store) error {
 	}
 	if known.Accepted {
 		if known.Identity != "" && known.Identity != st.Place().Identity {
-			return fmt.Errorf("%w: it is not the one that was accepted (%s)", ErrBehind, path)
+			return fmt.Errorf("%w: the one that was accepted, or that store copy made of it, is another one, which the configuration has to name (%s)", ErrBehind, path)
 		}
 		return nil
 	}

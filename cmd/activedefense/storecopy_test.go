@@ -17,14 +17,14 @@ import (
 	"activedefense/store/transfer"
 )
 
-// move copies the database to another one, and has the configuration name that.
-func (w *world) move(to, url string) {
+// move copies the database to another one, and has the configuration name that. Who copies once more is told again.
+func (w *world) move(to, url, again string) {
 	w.t.Helper()
 	stdout, stderr, code := w.run("store", "copy", "--to", to)
 	if code != 0 || !strings.Contains(stdout, "found equal") {
 		w.t.Fatal(code, stdout, stderr)
 	}
-	w.expectRun(1, "it is a copy of this database already, which is whole. ", "store", "copy", "--to", to)
+	w.expectRun(1, again, "store", "copy", "--to", to)
 	w.change(`store: \{url: "[^"]*"\}`, `store: {url: "`+url+`"}`)
 }
 
@@ -49,7 +49,7 @@ func TestADaemonMovesToAnotherDatabaseAndBack(t *testing.T) {
 	w.expectRun(2, "is SQLite too", "store", "copy", "--to", "sqlite:")
 	file := filepath.Join(w.dir, "store.url")
 	w.write(file, []byte(url+"\n"))
-	w.move(file, url)
+	w.move(file, url, "store copy made of it, is another one") // which was accepted just now
 	goesOn := func(all int) {
 		t.Helper()
 		w.append(text(samples[all-third : all]))
@@ -91,7 +91,7 @@ func TestADaemonMovesToAnotherDatabaseAndBack(t *testing.T) {
 	if err := os.Rename(former, former+".former"); err != nil {
 		t.Fatal(err)
 	}
-	w.move("sqlite:", "")
+	w.move("sqlite:", "", "it is a copy of this database already, which is whole. ")
 	if info, err := os.Stat(former); err != nil || info.Mode().Perm() != 0o600 {
 		t.Error(info, err)
 	}
