@@ -24,6 +24,7 @@ const (
 	TypeThreat
 	TypeGlobalProtect // logins to a portal, a gateway or the clientless VPN
 	TypeSystem        // of these only the logins: of administrators, and of GlobalProtect users once more
+	TypeLog           // a line of any other log that a pattern took: Subtype is the name of its event
 )
 
 // String gives the name the log itself uses, such as "TRAFFIC"; "" for TypeUnknown.
@@ -37,6 +38,8 @@ func (t Type) String() string {
 		return "GLOBALPROTECT"
 	case TypeSystem:
 		return "SYSTEM"
+	case TypeLog:
+		return "LOG"
 	}
 	return ""
 }
@@ -141,7 +144,9 @@ type Event struct {
 	// stranger's text unless the record comes from such a proxy.
 	Client netip.Addr
 
-	Type      Type
+	Type Type
+	// Proven is whether a line like this needs a session with the source, of a TypeLog event; of others the record says it.
+	Proven    bool
 	Direction Direction
 	Protocol  Protocol
 	Traffic   Traffic

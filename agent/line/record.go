@@ -48,7 +48,7 @@ func EventOf(r *store.Record) detect.Event {
 		Application: r.Application, SrcZone: r.FromZone, DstZone: r.ToZone, EndReason: r.SessionEndReason,
 		Repeat: r.Repeat, Ref: Place{r.File, r.Offset}.ref(),
 	}
-	for typ := detect.TypeTraffic; typ <= detect.TypeSystem; typ++ {
+	for typ := detect.TypeTraffic; typ <= detect.TypeLog; typ++ {
 		if strings.EqualFold(r.Type, typ.String()) {
 			ev.Type = typ
 		}
