@@ -39,6 +39,8 @@ const (
 	mostSenders = 1000
 	forgetAfter = 30 * 24 * time.Hour
 
+	signatureLen = 65
+
 	others = "others"
 	suffix = ".log"
 )
@@ -229,7 +231,9 @@ func (s *spool) report(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err == nil {
-		s.failed, s.full = nil, time.Time{}
+		if s.failed != nil {
+			s.recover()
+		}
 		return
 	}
 	if s.full.IsZero() {
@@ -240,6 +244,12 @@ func (s *spool) report(err error) {
 		s.failed = nil
 	}
 	s.look()
+}
+
+// recover notes that lines are written again. Its caller holds mu.
+func (s *spool) recover() {
+	s.failed, s.full = nil, time.Time{}
+	s.log.Info().Str("spool", s.dir).Msg("spooling again")
 }
 
 // look wakes the keeper.
@@ -351,8 +361,8 @@ func (s *spool) wrote(f *sender, n int) {
 // signature is the first line of a file, blank and like no other's: files that begin alike would be taken for copies of one another, and senders may
 // well send the same.
 func signature() []byte {
-	line := make([]byte, 0, 65)
-	for n, i := rand.Uint64(), 0; i < 64; i++ {
+	line := make([]byte, 0, signatureLen)
+	for n, i := rand.Uint64(), 0; i < signatureLen-1; i++ {
 		line = append(line, " \t"[n>>i&1])
 	}
 	return append(line, '\n')
@@ -370,8 +380,8 @@ func (s *spool) seal(f *sender) error {
 	if err := unix.Lstat(f.path, &stat); err != nil {
 		return &fs.PathError{Op: "stat", Path: f.path, Err: err}
 	}
-	if at := time.Unix(0, number); time.Unix(stat.Mtim.Unix()).Before(at.Add(-time.Minute)) && s.before(f.path, stat.Mtim.Nano()) {
-		if err := os.Chtimes(f.path, time.Time{}, at); err != nil {
+	if s.before(f.path, stat.Mtim.Nano()) {
+		if err := os.Chtimes(f.path, time.Time{}, time.Unix(0, number)); err != nil {
 			return err
 		}
 	}
@@ -419,7 +429,10 @@ func (s *spool) keepOnce(ctx context.Context, positions func(context.Context) ([
 	s.mu.Lock()
 	for s.dismiss(now.Add(-forgetAfter)) {
 	}
-	if s.used.Load() < s.room.Load() {
+	if used, room := s.used.Load(), s.room.Load(); used < room {
+		if !s.full.IsZero() && s.failed == nil && used < room/10*9 {
+			s.recover()
+		}
 		close(s.freed)
 		s.freed = make(chan struct{})
 	}
@@ -497,7 +510,7 @@ func (s *spool) remove(positions []Position, now time.Time, pressed bool) error 
 
 // readBy tells whether a position is that of all of the file. An inode may have served another file before, so its first bytes decide.
 func (f sealed) readBy(p Position) bool {
-	if p.Path != f.stream || p.Offset < f.stat.Size || p.FingerprintLen < len(signature()) {
+	if p.Path != f.stream || p.Offset < f.stat.Size || p.FingerprintLen < signatureLen {
 		return false
 	}
 	h, err := os.Open(f.path)

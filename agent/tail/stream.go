@@ -136,6 +136,13 @@ func (st *Stream) Position(used Mark) []Position {
 	return out
 }
 
+// Concluded tells whether a file was finished, which Position has not said yet.
+func (st *Stream) Concluded() bool {
+	st.set.mu.Lock()
+	defer st.set.mu.Unlock()
+	return slices.ContainsFunc(st.delivery.finished, func(f finished) bool { return f.calls == 0 })
+}
+
 // Status tells how far the stream is, as of the line that was used last, and what troubles it.
 func (st *Stream) Status(used Mark) Status {
 	s := st.set
