@@ -9,6 +9,7 @@ import (
 	"activedefense/agent/enforce"
 	"activedefense/agent/geo"
 	"activedefense/agent/line"
+	"activedefense/agent/listen"
 	"activedefense/config"
 	"activedefense/detect/panos"
 	"activedefense/firewall/policy"
@@ -18,18 +19,22 @@ import (
 func Inputs(cfg *config.Config) []line.Input {
 	var all []line.Input
 	for _, in := range cfg.Inputs {
-		all = append(all, inputOf(in))
+		all = append(all, inputOf(cfg, in))
 	}
 	return all
 }
 
-func inputOf(in config.Input) line.Input {
+func inputOf(cfg *config.Config, in config.Input) line.Input {
 	// The configuration was validated, so the name of the format is known.
 	format, _ := panos.ParseFormat(in.Format)
-	return line.Input{
+	out := line.Input{
 		Pattern: in.Path, MaxFiles: in.MaxFiles, FromEnd: in.FromEnd, SilentAfter: in.SilentAfter, Location: in.Location, Device: in.Device,
 		NewParser: func() line.Parser { return panos.New(panos.Options{Format: format, Location: in.Location}) },
 	}
+	if in.Listen.On() {
+		out.Name, out.Pattern, out.Sealed = in.Listen.URL, listen.Pattern(filepath.Join(cfg.StateDir, spoolFolder), listener(&in)), true
+	}
+	return out
 }
 
 // Replay runs detection over old files as the configuration has it done. Inputs and rules are those of the configuration: a file
@@ -46,16 +51,16 @@ func Replay(ctx context.Context, cfg *config.Config, opts line.ReplayOptions) (l
 func inputFor(cfg *config.Config, path string) line.Input {
 	abs, err := filepath.Abs(path)
 	if err == nil && path != line.Stdin {
-		for _, in := range cfg.Inputs {
-			if ok, _ := filepath.Match(in.Path, abs); ok {
-				return inputOf(in)
+		for _, in := range Inputs(cfg) {
+			if ok, _ := filepath.Match(in.Pattern, abs); ok {
+				return in
 			}
 		}
 	}
 	if len(cfg.Inputs) > 0 {
-		return inputOf(cfg.Inputs[0])
+		return inputOf(cfg, cfg.Inputs[0])
 	}
-	return inputOf(config.Input{Format: "auto"})
+	return inputOf(cfg, config.Input{Format: "auto"})
 }
 
 // Expected is what firewalls shall send to an agent with this configuration, and fetch from it.

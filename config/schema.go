@@ -50,6 +50,12 @@ var schema = []field{
 	{"inputs[].device", text, ""},
 	{"inputs[].max_files", integer, 10000},
 	{"inputs[].silent_after", duration, "15m"},
+	{"inputs[].listen", text, nil},
+	{"inputs[].tls.cert_file", text, nil},
+	{"inputs[].tls.key_file", text, nil},
+	{"inputs[].tls.client_ca_file", text, nil},
+	{"inputs[].allow", list, nil},
+	{"inputs[].spool_size", size, "4GB"},
 	{"networks.own", list, []string{}},
 	{"networks.ask_firewalls", boolean, true},
 	{"networks.proxies", list, []string{}},
@@ -219,6 +225,7 @@ const (
 	maxWindow     = 24 * time.Hour
 	minKeep       = day
 	minSize       = 100_000_000
+	minSpool      = 1_000_000
 	maxSize       = 1e18
 	minRelease    = time.Minute
 	minTimeout    = time.Second

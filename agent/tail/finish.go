@@ -19,7 +19,9 @@ func (st *Stream) finish(f *file) {
 	f.size = max(f.sizeNow(), f.offset)
 	st.set.shut(f)
 	st.delivery.conclude(f)
-	st.set.news.of(st)
+	if st.in.Sealed {
+		st.set.news.of(st) // the caller is to store that it is done, though no line may come any more
+	}
 }
 
 // discard ends the reading of a file that turned out not to be one to read before anything was consumed of it.

@@ -3,6 +3,7 @@ package tail
 import (
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
