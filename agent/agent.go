@@ -167,7 +167,7 @@ func (a *Agent) prepare(ctx context.Context, opts *Options) error {
 	if a.notices, err = notify.New(notify.Options{Config: &cfg.Notify, Name: cfg.Name, Version: a.version, Logger: a.log, Now: a.now}); err != nil {
 		return err
 	}
-	if err := a.listenOn(opts); err != nil {
+	if err := listenOn(a, opts); err != nil {
 		return err
 	}
 	return openAPI(a, opts.After, opts.RuntimeDir)

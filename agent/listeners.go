@@ -21,8 +21,8 @@ func listener(in *config.Input) *listen.Input {
 }
 
 // listenOn opens the sockets of the inputs that listen. Nothing is taken from them before the server runs.
-func (a *Agent) listenOn(opts *Options) error {
-	o := listen.Options{Dir: filepath.Join(a.cfg.StateDir, spoolFolder), Sockets: opts.Sockets, Positions: a.positions, Logger: a.log.With().Str("part", "listen").Logger(), Now: a.now}
+func listenOn(a *Agent, opts *Options) error {
+	o := listen.Options{Dir: filepath.Join(a.cfg.StateDir, spoolFolder), Sockets: opts.Sockets, Positions: func(ctx context.Context) ([]listen.Position, error) { return positions(ctx, a) }, Logger: a.log.With().Str("part", "listen").Logger(), Now: a.now}
 	if o.Sockets == nil {
 		o.Sockets = listen.NewSockets(nil)
 		a.teardown.Push("the sockets", func(context.Context) error { return o.Sockets.Close() })
@@ -44,7 +44,7 @@ func (a *Agent) listenOn(opts *Options) error {
 }
 
 // positions says how far the database has it that the spools were read.
-func (a *Agent) positions(ctx context.Context) (all []listen.Position, err error) {
+func positions(ctx context.Context, a *Agent) (all []listen.Position, err error) {
 	st := a.store.Load()
 	if st == nil || !a.reading.Load() {
 		return nil, nil
@@ -57,7 +57,7 @@ func (a *Agent) positions(ctx context.Context) (all []listen.Position, err error
 }
 
 // listenTroubles is what a person should see to about listeners.
-func (a *Agent) listenTroubles(now time.Time) (all []trouble.Trouble) {
+func listenTroubles(a *Agent, now time.Time) (all []trouble.Trouble) {
 	for _, t := range a.listeners.Troubles(now) {
 		all = append(all, trouble.Trouble{Since: t.Since, Of: t.Of, What: t.What, Remedy: t.Remedy})
 	}

@@ -158,7 +158,7 @@ func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 		away = []trouble.Trouble{t}
 	}
 	path, unwritten, _ := health.Unanswered(a.cfg.StateDir, s.Now)
-	all := slices.Concat(away, trouble.StateDir(path, unwritten, s.Now), trouble.Inputs(read), a.listenTroubles(s.Now), trouble.Crowds(read.Crowds), trouble.Releases(why, since, s.Now), trouble.Members(s.Members, s.Now),
+	all := slices.Concat(away, trouble.StateDir(path, unwritten, s.Now), trouble.Inputs(read), listenTroubles(a, s.Now), trouble.Crowds(read.Crowds), trouble.Releases(why, since, s.Now), trouble.Members(s.Members, s.Now),
 		trouble.Networks(&s.Detect, s.Ours.Known, s.Ours.Asked, a.started, s.Now), trouble.Firewalls(s.Firewalls, s.Now), trouble.Policies(s.Policies), trouble.Notices(s.Notices, s.Now),
 		trouble.Reload(s.Configuration.RefusedAt, s.Configuration.LoadedAt, s.Configuration.Faults, refused != nil && refused.here))
 	if p := s.Paused; p != nil {

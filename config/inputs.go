@@ -28,7 +28,7 @@ func (s section) inputs(key string) []Input {
 
 			SilentAfter: e.orZero("silent_after", time.Second, maxSilent),
 		}
-		e.source(&in)
+		source(e, &in)
 		if _, err := filepath.Match(in.Path, ""); err != nil {
 			e.fault("path", "%q is not a valid glob; every [ needs a ], and it must not end in a backslash", clip(in.Path))
 		} else if in.Path != "" {

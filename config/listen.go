@@ -25,7 +25,7 @@ type Listener struct {
 func (l *Listener) On() bool { return l.URL != "" }
 
 // source reads where an input's lines come from: a glob of files or a listener, and not both.
-func (s section) source(in *Input) {
+func source(s section, in *Input) {
 	path, url := s.text("path"), s.text("listen")
 	switch {
 	case url == "" && strings.TrimSpace(path) == "":
@@ -45,14 +45,14 @@ func (s section) source(in *Input) {
 	case strings.TrimSpace(path) != "":
 		s.fault("listen", "cannot be combined with path; make two inputs of them")
 	default:
-		in.Listen = s.listener(url)
+		in.Listen = listener(s, url)
 		if in.FromEnd {
 			s.fault("start", "cannot be end for an input that listens: what was received while nobody read would be passed over; leave it out")
 		}
 	}
 }
 
-func (s section) listener(url string) Listener {
+func listener(s section, url string) Listener {
 	l := Listener{URL: url, Allow: s.networks("allow"), ClientCAFile: s.text("tls.client_ca_file"), SpoolSize: sizeOf(s, "spool_size", minSpool, maxSize)}
 	if l.SpoolSize == 0 {
 		s.fault("spool_size", "is 0, so that nothing could be taken; use at least 1MB, such as 4GB")
@@ -66,7 +66,7 @@ func (s section) listener(url string) Listener {
 		return l
 	}
 	l.Network, l.Address = network, net.JoinHostPort(host, strconv.FormatUint(number, 10))
-	s.listenerTLS(&l)
+	listenerTLS(s, &l)
 	switch wide := slices.IndexFunc(l.Allow, func(p netip.Prefix) bool { return p.Bits() == 0 }); {
 	case s.l.faultedBelow(s.at + "allow"):
 	case len(l.Allow) == 0 && l.ClientCAFile == "":
@@ -82,7 +82,7 @@ func (s section) listener(url string) Listener {
 }
 
 // listenerTLS reads the certificate of a listener, which it must have for tls and cannot have for anything else.
-func (s section) listenerTLS(l *Listener) {
+func listenerTLS(s section, l *Listener) {
 	if l.Network != "tls" {
 		for _, key := range []string{"tls.cert_file", "tls.key_file", "tls.client_ca_file"} {
 			if s.text(key) != "" {

@@ -94,7 +94,7 @@ func (f *files) refresh(ctx context.Context) (came, went []*lane, done bool, err
 		l.dry = false
 		f.ready = append(f.ready, l)
 		f.changed(l)
-		if l.live.input.Sealed && s.Concluded() {
+		if l.live.input.Sealed && tail.Concluded(s) {
 			done = true
 			f.move(l)
 		}

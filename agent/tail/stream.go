@@ -137,8 +137,8 @@ func (st *Stream) Position(used Mark) []Position {
 	return out
 }
 
-// Concluded tells whether a file was finished, which Position has not said yet.
-func (st *Stream) Concluded() bool {
+// Concluded tells whether a file of a stream was finished, which Position has not said yet.
+func Concluded(st *Stream) bool {
 	st.set.mu.Lock()
 	defer st.set.mu.Unlock()
 	return slices.ContainsFunc(st.delivery.finished, func(f finished) bool { return f.calls == 0 })
