@@ -169,6 +169,7 @@ func share(networks []netip.Prefix) (v4, v6 float64) {
 	}
 	return v4, v6
 }
+
 // labels reads the files of labelled addresses.
 func labels(s section, key string) []Label {
 	sections := s.elements(key)

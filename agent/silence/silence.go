@@ -30,7 +30,7 @@ type File struct {
 
 // Status is how an input does.
 type Status struct {
-	Pattern string    `json:"pattern"` // or the name of an input that has one
+	Pattern string    `json:"pattern"`            // or the name of an input that has one
 	Last    time.Time `json:"last_line,omitzero"` // of any of its files; zero: there was none ever
 	Files   int       `json:"files"`              // that Status is about: of several that differ in their date alone the one with the last line counts
 	// Since is when the input fell silent as a whole, by its last line or else Input.Since; zero: it is not, or not known to be.
