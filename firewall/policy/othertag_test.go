@@ -1,0 +1,137 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"activedefense/firewall"
+)
+
+// two is a lab of two firewalls of a device group, each with a tag of its own: the other one is provisioned through Panorama, and Panorama's
+// administrator pushes the group to both, as every day.
+func two(t *testing.T, m managed) (own, other *panoramaLab) {
+	t.Helper()
+	own = newPanoramaLab(t, m)
+	other = own.as(sister, own.sister)
+	own.want.Names = firewall.NamesFor("ad-9")
+	if _, err := other.carryOut(false); err != nil {
+		t.Fatal(err)
+	}
+	if err := own.panorama.Push("branches"); err != nil {
+		t.Fatal(err)
+	}
+	if err := own.panorama.PushTemplate("all"); err != nil {
+		t.Fatal(err)
+	}
+	return own, other
+}
+
+// forOne is a rule that Panorama has for one firewall alone.
+func forOne(serial, rule string) string {
+	return strings.Replace(rule, "<action>", `<target><devices><entry name="`+serial+`"/></devices></target><action>`, 1)
+}
+
+// What Panorama has for the rules of a firewall with another tag, a firewall's own rules and profiles never name: it goes with those rules.
+func TestNothingOfOurOwnNamesWhatAnotherTagHasOnPanorama(t *testing.T) {
+	for name, c := range map[string]struct {
+		rules, mode string
+	}{
+		"rules of its own alone":             {forOne(sister, letIn("hq", "dmz")), firewall.ModeTag},
+		"rules of its own alone, by a list":  {forOne(sister, letIn("hq", "dmz")), firewall.ModeList},
+		"rules of its own, and on Panorama":  {letIn("hq", "dmz"), firewall.ModeTag},
+		"by a list, with rules on Panorama ": {letIn("hq", "dmz"), firewall.ModeList},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, other := two(t, managed{mode: c.mode, local: withoutCleanup(), branches: preRules(c.rules)})
+			if _, err := l.carryOut(false); err != nil {
+				t.Fatal(err)
+			}
+			if running := l.sim.Config().Running(); strings.Contains(running, "-panorama<") || !strings.Contains(running, "<member>ad-9-list</member>") != (c.rules != forOne(sister, letIn("hq", "dmz"))) {
+				t.Errorf("the firewall has\n%s", running)
+			}
+			if again := taken(l.whole().Steps, false); len(again) != 0 {
+				t.Errorf("left: %q", shorts(again))
+			}
+			decided := flows(l.sim)
+			other.takeAway(false)
+			if running := l.panorama.Config().Running(); strings.Contains(running, `"active-defense-panorama"`) || strings.Contains(running, `"active-defense-list-panorama"`) {
+				t.Errorf("Panorama has\n%s", running)
+			}
+			if err := l.panorama.Push("branches"); err != nil {
+				t.Fatal(err)
+			}
+			if again := taken(l.whole().Steps, false); len(again) != 0 || !slices.Equal(flows(l.sim), decided) {
+				t.Errorf("once the other firewall's are gone: %q; decided %v, before %v", shorts(again), flows(l.sim), decided)
+			}
+		})
+	}
+}
+
+// Where rules of a firewall's own name it, as earlier versions made them, verify says so and the plan mends them.
+func TestOwnRulesThatNameWhatAnotherTagHasOnPanorama(t *testing.T) {
+	for _, mode := range []string{firewall.ModeTag, firewall.ModeList} {
+		l, _ := two(t, managed{mode: mode, local: withoutCleanup(), branches: preRules(forOne(sister, letIn("hq", "dmz")))})
+		if _, err := l.carryOut(false); err != nil {
+			t.Fatal(err)
+		}
+		before := l.sim.Config().Running()
+		rule := map[string]string{firewall.ModeTag: "ad-9-block-list", firewall.ModeList: "ad-9-block"}[mode]
+		at := "/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']/rulebase"
+		for path, element := range map[string]string{
+			"/security/rules/entry[@name='" + rule + "']/source":                         "<source><member>active-defense-list-panorama</member></source>",
+			"/security/rules/entry[@name='" + rule + "']/log-setting":                    "<log-setting>active-defense-panorama</log-setting>",
+			"/default-security-rules/rules/entry[@name='intrazone-default']/log-setting": "<log-setting>active-defense-panorama</log-setting>",
+			"/default-security-rules/rules/entry[@name='interzone-default']/log-setting": "<log-setting>active-defense-panorama</log-setting>",
+		} {
+			if err := l.sim.Config().Edit("boss", "edit", at+path, element); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := l.sim.Config().Commit("boss"); err != nil {
+			t.Fatal(err)
+		}
+		checks := Verify(ReadFacts(t.Context(), l.device, l.want), l.want)
+		for check, told := range map[string]string{
+			CheckBlockRule: `"` + rule + `" names external dynamic list "active-defense-list-panorama"`,
+			CheckBlockLogs: `log forwarding profile "active-defense-panorama"`, CheckSensor: `log forwarding profile "active-defense-panorama"`,
+		} {
+			if c := result(checks, check); c.Result == ResultPass || !strings.Contains(c.Detail, told) || strings.Contains(c.Remedy, "Forwarding active-defense-panorama") {
+				t.Errorf("%s: %+v", mode, c)
+			}
+		}
+		if _, err := l.carryOut(false); err != nil {
+			t.Fatal(err)
+		}
+		if after := l.sim.Config().Running(); strings.Contains(after, "-panorama<") || strings.Count(after, "<entry") != strings.Count(before, "<entry") || len(taken(l.whole().Steps, false)) != 0 {
+			t.Errorf("%s: mended: %s\nleft: %q", mode, after, shorts(l.whole().Steps))
+		}
+	}
+}
+
+// What a rule of another virtual system's own names, as earlier versions made them, is not deleted on Panorama.
+func TestWhatAnotherVirtualSystemNamesStaysOnPanorama(t *testing.T) {
+	l := newPanoramaLab(t, managed{several: true, local: withoutCleanup(), branches: preRules(letIn("hq", "dmz"))})
+	l.changed("set", branchesGroup+"/devices/entry[@name='"+serial+"']/vsys", `<entry name="vsys2"/>`)
+	if err := l.panorama.Push("branches"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.carryOut(false); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.panorama.Push("branches"); err != nil {
+		t.Fatal(err)
+	}
+	rule := strings.Replace(strings.Replace(letIn("ad-2-block-list", "any"), "<source><member>any", "<source><member>active-defense-list-panorama", 1), "allow", "drop", 1)
+	if err := l.sim.Config().Edit("boss", "set", "/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys2']/rulebase/security/rules", rule); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.sim.Config().Commit("boss"); err != nil {
+		t.Fatal(err)
+	}
+	left := l.takeAway(false)
+	s := stepFor(t, left.Steps, `external dynamic list "active-defense-list-panorama"`)
+	if s.Action != ActionPerson || !strings.Contains(s.Detail, `security rule "ad-2-block-list" in virtual system "vsys2" still refers to it`) || !strings.Contains(l.panorama.Config().Running(), `"active-defense-list-panorama"`) {
+		t.Errorf("left: %v", left.Steps)
+	}
+}
