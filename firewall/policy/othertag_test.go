@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"activedefense/firewall"
+	"activedefense/firewall/panosim"
 )
 
 // two is a lab of two firewalls of a device group, each with a tag of its own: the other one is provisioned through Panorama, and Panorama's
@@ -133,5 +134,90 @@ func TestWhatAnotherVirtualSystemNamesStaysOnPanorama(t *testing.T) {
 	s := stepFor(t, left.Steps, `external dynamic list "active-defense-list-panorama"`)
 	if s.Action != ActionPerson || !strings.Contains(s.Detail, `security rule "ad-2-block-list" in virtual system "vsys2" still refers to it`) || !strings.Contains(l.panorama.Config().Running(), `"active-defense-list-panorama"`) {
 		t.Errorf("left: %v", left.Steps)
+	}
+}
+
+// twoTags is a firewall with two virtual systems, of which each has a tag of its own, provisioned one after the other.
+func twoTags(t *testing.T, shared, vsys string) *provisionLab {
+	t.Helper()
+	const zones = `<zone><entry name="untrust"/><entry name="dmz"/></zone>`
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+		o.VSys = []string{"vsys1", "vsys2"}
+		o.Config = `<config version="10.2.0"><shared>` + shared + `</shared><devices><entry name="localhost.localdomain"><vsys><entry name="vsys1">` + zones + vsys + `</entry><entry name="vsys2">` + zones + vsys + `</entry></vsys></entry></devices></config>`
+	})
+	for _, v := range []string{"1", "2"} {
+		l.at(v)
+		l.want.Adopt = true
+		l.apply(l.plan(), true)
+		l.commit()
+		l.want.Adopt = false
+	}
+	return l
+}
+
+// at has the lab look after a virtual system by its number, with the tag of that.
+func (l *provisionLab) at(number string) {
+	l.opts.VSys, l.want.Names = "vsys"+number, firewall.NamesFor("ad-"+number)
+	l.restart()
+}
+
+// What one virtual system made in Shared, and another with another tag lives on, stays, and is named; it goes once that is gone.
+func TestWhatAnotherTagLivesOnStays(t *testing.T) {
+	web := `<rulebase><security><rules>` + strings.Replace(letIn("web", "dmz"), "<action>", "<log-setting>to-siem</log-setting><log-end>yes</log-end><action>", 1) + `</rules></security></rulebase>`
+	for name, c := range map[string]struct{ shared, vsys, list string }{
+		"logins":                    {"", "", `system log settings "ad-1"`},
+		"somebody's log forwarding": {`<log-settings><syslog><entry name="siem"><server><entry name="s"><server>192.0.2.9</server></entry></server></entry></syslog>` + strings.TrimPrefix(toSIEM, "<log-settings>"), web, `log forwarding profile "to-siem"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := twoTags(t, c.shared, c.vsys)
+			before := l.fails()
+			for _, adopt := range []bool{false, true} {
+				l.at("1")
+				left := l.removal(adopt)
+				s := stepFor(t, left, c.list)
+				if s.Action != ActionPerson || !strings.Contains(s.Detail, `virtual system "vsys2"`) {
+					t.Errorf("adopt %v: %v", adopt, s)
+				}
+				l.apply(left, adopt)
+				l.commitRemoval()
+				for _, s := range l.removal(adopt) {
+					if s.Action != ActionPerson || !strings.Contains(s.Detail, "It stays") || strings.Contains(s.Detail, "--adopt") {
+						t.Errorf("adopt %v, left: %v", adopt, s)
+					}
+				}
+				l.at("2")
+				if left, after := l.plan(), l.fails(); len(left) != 0 || !slices.Equal(after, before) {
+					t.Errorf("adopt %v: the other one lacks %v, %q, before %q", adopt, left, after, before)
+				}
+			}
+			l.apply(l.removal(true), true)
+			l.commitRemoval()
+			l.at("1")
+			l.apply(l.removal(true), true)
+			l.commitRemoval()
+			if running := l.sim.Config().Running(); strings.Contains(running, `"ad-1`) || strings.Contains(running, `"ad-2`) {
+				t.Errorf("left of ours:\n%s", running)
+			}
+		})
+	}
+}
+
+// What one has of its own for that, the other does not keep.
+func TestWhatNoOtherTagLivesOnGoes(t *testing.T) {
+	l := twoTags(t, "", `<rulebase><security><rules>`+letIn("-block", "dmz")+`</rules></security></rulebase>`)
+	for _, kind := range []string{logGlobalProtect, logSystem} {
+		if err := l.sim.Config().Edit("boss", "set", loginListPath(kind), `<entry name="ad-2"><filter>All Logs</filter><send-syslog><member>ad-1</member></send-syslog></entry>`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.sim.Config().Commit("boss"); err != nil {
+		t.Fatal(err)
+	}
+	l.at("1")
+	if s := stepFor(t, l.removal(false), `system log settings "ad-1"`); s.Action != ActionDelete {
+		t.Errorf("%v", s)
+	}
+	if s := stepFor(t, l.removal(true), `system log settings "ad-2"`); s.Action != ActionPerson || !strings.Contains(s.Detail, `"vsys2"`) {
+		t.Errorf("the other one's own: %v", s)
 	}
 }
