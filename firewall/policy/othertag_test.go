@@ -221,3 +221,39 @@ func TestWhatNoOtherTagLivesOnGoes(t *testing.T) {
 		t.Errorf("the other one's own: %v", s)
 	}
 }
+
+// What a run made at a common parent of two device groups for one virtual system holds up no push to the other one, which has nothing that names it; what that
+// names does.
+func TestWhatAnotherVirtualSystemHasOfACommonParent(t *testing.T) {
+	vsys2 := `</entry><entry name="vsys2"><zone><entry name="untrust"/><entry name="dmz"/></zone><rulebase><security><rules>` + named(letIn("local", "dmz"), "source", "RU") + `</rules></security></rulebase></entry></vsys>`
+	l := newPanoramaLab(t, managed{several: true, local: strings.Replace(withoutCleanup(), "</entry></vsys>", vsys2, 1), hq: preRules(letIn("hq", "dmz"))})
+	l.changed("set", groupsOfPanorama, `<entry name="dept-b"><devices><entry name="`+serial+`"><vsys><entry name="vsys2"/></vsys></entry></devices></entry>`)
+	l.changed("set", "/config/readonly/devices/entry[@name='localhost.localdomain']/device-group", `<entry name="dept-b"><parent-dg>hq</parent-dg></entry>`)
+	if err := l.panorama.Push("dept-b"); err != nil {
+		t.Fatal(err)
+	}
+	l.at("1")
+	if _, err := l.carryOut(false); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(l.panorama.Config().Running(), `"ad-1-list-panorama"`) {
+		t.Fatal("nothing was made for the first one")
+	}
+	l.at("2")
+	const regions = groupsOfPanorama + "/entry[@name='hq']/region"
+	l.changed("set", regions, `<entry name="RU"><address><member>203.0.113.0/24</member></address></entry>`)
+	if err := l.panorama.Push("branches"); err != nil {
+		t.Fatal(err)
+	}
+	l.refused(`region "RU" of hq, which is new and has a name that is in use`)
+	l.changed("delete", regions+"/entry[@name='RU']", "")
+	if err := l.panorama.Push("branches"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.carryOut(false); err != nil {
+		t.Fatal(err)
+	}
+	if again := taken(l.whole().Steps, false); len(again) != 0 || len(l.sim.Traffic().Rules("vsys2")) == 0 || !strings.HasPrefix(l.sim.Traffic().Rules("vsys2")[0].Name, "ad-2-block") {
+		t.Errorf("left: %q, rules %v", shorts(again), l.sim.Traffic().Rules("vsys2"))
+	}
+}
