@@ -45,7 +45,7 @@ func (v *verifyCommand) verify(ctx context.Context) error {
 	if daemon.usable() {
 		return v.by(ctx, daemon.Client)
 	}
-	if err := whyBarred(v.app); err != nil {
+	if err := whyBarred(v.app, config.Options{}); err != nil {
 		return daemon.also(err)
 	}
 	cfg, _, err := v.loadWhole()
