@@ -103,13 +103,11 @@ func (a *API) serve(route *route, w http.ResponseWriter, r *http.Request) {
 	c := &call{w: &patient{ResponseWriter: w, control: http.NewResponseController(w)}, r: r}
 	err := a.admit(route, c)
 	if err == nil {
-		places := a.places(route, c.caller)
-		select {
-		case places <- struct{}{}:
-			defer func() { <-places }()
+		if leave := a.seats[seat{c.caller.Local, c.caller.Role == Operator}].take(route, c); leave != nil {
+			defer leave()
 			err = inTurn(a, route, c)
-		default:
-			err = crowded(a, "%d requests are being answered", cap(places))
+		} else {
+			err = crowded(a, "%d requests are being answered", mostBusy)
 		}
 	}
 	if err != nil {
