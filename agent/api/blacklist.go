@@ -42,7 +42,7 @@ func (a *API) listBlacklist(c *call) error {
 	if err != nil {
 		return err
 	}
-	st, err := a.reading()
+	st, err := a.reading(c)
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func (a *API) showAddress(c *call) error {
 	if err != nil {
 		return err
 	}
-	st, err := a.reading()
+	st, err := a.reading(c)
 	if err != nil {
 		return err
 	}

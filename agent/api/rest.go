@@ -53,7 +53,7 @@ func listHistory(a *API, c *call) error {
 	if err != nil {
 		return err
 	}
-	st, err := a.reading()
+	st, err := a.reading(c)
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func makeReport(a *API, c *call) error {
 	if !since.Before(now) || now.Sub(since) > mostReport {
 		return Usagef("since %q: a report is of the past, and of at most ten years", text)
 	}
-	st, err := a.reading()
+	st, err := a.reading(c)
 	if err != nil {
 		return err
 	}

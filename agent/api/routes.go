@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -71,6 +72,7 @@ type call struct {
 	caller Caller
 	query  url.Values
 	body   []byte
+	ended  []func() // what is done when it is answered, the last first
 }
 
 // ServeHTTP answers what is below Prefix. Who asks is in the request's context, or is asked for a token.
@@ -226,6 +228,11 @@ func (a *API) answer(route *route, c *call) (err error) {
 	}
 	// What follows may last: the bounds for reading are over, and each write has its own.
 	_ = http.NewResponseController(c.w).SetReadDeadline(time.Time{})
+	defer func() {
+		for _, end := range slices.Backward(c.ended) {
+			end()
+		}
+	}()
 	return route.handle(a, c)
 }
 
@@ -264,8 +271,48 @@ func (c *call) ask(v any) error {
 // address is that of the path.
 func (c *call) address() (netip.Prefix, error) { return ParsePrefix(c.r.PathValue("address")) }
 
-// reading is the store, for what changes nothing.
-func (a *API) reading() (*store.Store, error) {
+// WarningHeader names what is wrong with what an answer is made of, where something is.
+const WarningHeader = "Activedefense-Warning"
+
+// reading is the store, for what changes nothing. Where the agent refuses its database it is the one that is there now, as it is, and the
+// answer says so.
+func (a *API) reading(c *call) (*store.Store, error) {
+	why := refusal(a)
+	if why == nil {
+		return a.using()
+	}
+	ctx, cancel := context.WithTimeout(c.r.Context(), readPatience)
+	c.ended = append(c.ended, cancel)
+	st, err := a.opts.Open(ctx)
+	switch {
+	case err != nil:
+	case st == nil:
+		err = errors.New("there is none")
+	default:
+		c.ended = append(c.ended, func() { st.Close() })
+		err = store.Older(st)
+	}
+	if err != nil {
+		return nil, faultf(http.StatusServiceUnavailable, "%w; and what is there now cannot be read: %w", why, err)
+	}
+	c.w.Header().Set(WarningHeader, harmless(why.Error()))
+	return st, nil
+}
+
+// refusal is why the agent refuses its database, and what to do; nil: it does not.
+func refusal(a *API) error {
+	if a.opts.Refused == nil {
+		return nil
+	}
+	why := a.opts.Refused()
+	if why == nil {
+		return nil
+	}
+	return fmt.Errorf("the daemon refuses this database, and what it blocks, serves and enforces is what it knew before: %w; put the database back as it was, or go on with this one: activedefense store accept", why)
+}
+
+// using is the store that the agent uses.
+func (a *API) using() (*store.Store, error) {
 	st, err := a.opts.Store()
 	if err != nil {
 		return nil, faultf(http.StatusServiceUnavailable, "%w", err)
@@ -275,12 +322,10 @@ func (a *API) reading() (*store.Store, error) {
 
 // changing is the store, for what changes what it holds.
 func (a *API) changing() (*store.Store, error) {
-	if a.opts.Refused != nil {
-		if why := a.opts.Refused(); why != nil {
-			return nil, faultf(http.StatusConflict, "nothing was changed: the daemon refuses this database: %w; put the database back as it was, or go on with this one: activedefense store accept", why)
-		}
+	if why := refusal(a); why != nil {
+		return nil, faultf(http.StatusConflict, "nothing was changed: %w", why)
 	}
-	return a.reading()
+	return a.using()
 }
 
 // blocking is the store, and what may never be blocked, for what blocks.

@@ -35,7 +35,8 @@ type app struct {
 	defaultConfig string // read when configPath is empty, if it is there; "": nothing is
 	serviceSocket string // where the daemon is as a service
 	json          bool
-	started       bool // the command line was understood
+	started       bool   // the command line was understood
+	warned        string // the last warning that a daemon had said
 
 	stdin          io.Reader
 	stdout, stderr io.Writer

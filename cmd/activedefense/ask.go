@@ -55,6 +55,7 @@ func (a *app) answering(ctx context.Context, socket string, sure bool) (*running
 	asking, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	r := &running{Client: api.Dial(socket)}
+	r.Warn = a.warn
 	var s agent.Status
 	err := r.Get(asking, "status", nil, &s)
 	if f, ok := errors.AsType[*api.Fault](err); ok && f.Status == http.StatusForbidden {
@@ -69,8 +70,11 @@ func (a *app) answering(ctx context.Context, socket string, sure bool) (*running
 
 // usable tells whether the daemon can answer for the database: it has reached it, and takes it for what it was.
 func (r *running) usable() bool {
-	return r != nil && r.status.Store.Refused == "" && r.status.Blacklist != nil
+	return r != nil && !r.refuses() && r.status.Blacklist != nil
 }
+
+// refuses tells whether a daemon refuses its database: then it changes nothing and says why, and reads what is there.
+func (r *running) refuses() bool { return r != nil && r.status.Store.Refused != "" }
 
 // also says beside a fault of this command why the daemon that runs could not answer it, which is all there is to say to one who needs it.
 func (r *running) also(err error) error {
@@ -98,6 +102,9 @@ func (a *app) ask(ctx context.Context, to use, load func() (*config.Config, erro
 		return daemon.Client, func() {}, nil
 	}
 	if err := whyBarred(a, config.Options{WithoutFiles: true}); err != nil {
+		if daemon.refuses() {
+			return daemon.Client, func() {}, nil
+		}
 		return nil, nil, daemon.also(err)
 	}
 	cfg, err := load()
@@ -155,6 +162,14 @@ func (a *app) instead(ctx context.Context, o config.Options) (*running, error) {
 // here asks the API in this process, as who is at the keyboard.
 func here(served *api.API) *api.Client {
 	return served.Here(api.Caller{Name: operator(), Role: api.Operator})
+}
+
+// warn says what is wrong with what is printed, once.
+func (a *app) warn(text string) {
+	if a.warned != text {
+		a.warned = text
+		fmt.Fprintln(a.stderr, "warning: "+a.advice(display.Harmless(text)))
+	}
 }
 
 // needing loads these parts of the configuration.

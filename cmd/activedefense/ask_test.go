@@ -134,8 +134,8 @@ func TestMembersOfTheGroupsAreToldWhyTheDaemonDoesNotAnswer(t *testing.T) {
 	}
 	w, socket := quietWorld(t, "")
 	expect(w, socket, "systemctl status activedefense; without one this needs "+w.config, commands...)
-	serveStatus(t, socket, config.Admin{Operators: []string{"64001"}}, agent.Status{Store: agent.StoreStatus{Refused: "it was at version 5"}})
-	expect(w, socket, "cannot answer: it refuses its database: it was at version 5;", commands[:len(commands)-3]...)
+	serveStatus(t, socket, config.Admin{Operators: []string{"64001"}}, agent.Status{})
+	expect(w, socket, "cannot answer: it has not reached its database yet;", commands[:len(commands)-3]...)
 
 	w, socket = quietWorld(t, "") // one whose configuration all may read, and not the keys
 	key := filepath.Join(w.dir, "fw.key")
