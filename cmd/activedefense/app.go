@@ -179,7 +179,7 @@ func (a *app) unlessRefused(ctx context.Context, cfg *config.Config, to use, st 
 	}
 	why := state.Refused(ctx, cfg.StateDir, st)
 	switch {
-	case errors.Is(why, state.ErrBehind):
+	case errors.Is(why, state.ErrBehind), errors.Is(why, state.ErrUnknown):
 		return a.refusedStore(to, st, "the daemon, which does not answer, refuses this database: "+why.Error())
 	case why != nil:
 		return nil, errors.Join(why, st.Close())
