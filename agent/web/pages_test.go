@@ -69,6 +69,8 @@ func TestAnOperatorDoesWhatTheCommandsDo(t *testing.T) {
 		step{"/ui/address/203.0.113.2", nil, 200, "Why held it is a partner"},
 		step{"/ui/accept", []string{"address", "203.0.113.2"}, 200, "203.0.113.2 is blocked"},
 		step{"/ui/accept", []string{"address", "203.0.113.2"}, 409, "203.0.113.2 is blocked"},
+		step{"/ui/address/203.0.113.2", nil, 200, "by detector, accepted by anna"},
+		step{"/ui/blocked?q=203.0.113.2", nil, 200, "detector, accepted by anna LAB-FW-01"},
 		step{"/ui/block", []string{"address", "203.0.113.9", "reason", ""}, 400, "reason is missing"},
 		step{"/ui/block", []string{"address", "203.0.113.9", "reason", "seen elsewhere", "for", "soon"}, 400, `for "soon"`},
 		step{"/ui/block", []string{"address", " 203.0.113.9 ", "reason", "seen elsewhere", "for", "24h"}, 200, "by anna"},
