@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"errors"
+	"math"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -57,8 +58,20 @@ func listHistory(a *API, c *call) error {
 	if err != nil {
 		return err
 	}
+	offset, err := numberOf(c.query, "offset", "changes to pass over", 0)
+	if err != nil {
+		return err
+	}
+	filter := store.AuditFilter{Address: address, Since: since}
+	if limit > 0 {
+		filter.Limit = limit + min(offset, math.MaxInt-limit)
+	}
 	out := c.newList("changes")
-	err = st.Audits(c.r.Context(), store.AuditFilter{Address: address, Since: since, Limit: limit}, func(x *store.Noted) error {
+	err = st.Audits(c.r.Context(), filter, func(x *store.Noted) error {
+		if offset > 0 {
+			offset--
+			return nil
+		}
 		return out.add(Change{x.Time.UTC().Format(time.RFC3339Nano), x.Action, cmp.Or(x.Subject, detect.AddressText(x.Address)), x.By, x.Reason})
 	})
 	return out.end(struct{}{}, err)

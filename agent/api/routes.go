@@ -45,7 +45,7 @@ var routes = []route{
 	{method: "POST", path: "allow", role: Operator, handle: (*API).allow},
 	{method: "DELETE", path: "allow/{entry}", role: Operator, params: "reason", handle: (*API).disallow},
 	{method: "GET", path: "records", role: Viewer, params: recordParams, handle: (*API).searchRecords, reads: true},
-	{method: "GET", path: "history", role: Viewer, params: "address since limit", handle: listHistory, reads: true},
+	{method: "GET", path: "history", role: Viewer, params: "address since limit offset", handle: listHistory, reads: true},
 	{method: "GET", path: "report", role: Viewer, params: "since format", handle: makeReport, reads: true},
 	{method: "GET", path: "explain", role: Viewer, params: "line", handle: explainLine},
 	{method: "GET", path: "status", role: Viewer, handle: (*API).status},

@@ -129,6 +129,12 @@ func TestTheListIsSearchedAndPaged(t *testing.T) {
 			t.Errorf("%s has %d entries instead of %d", path, got, want)
 		}
 	}
+	for path, want := range map[string]int{"/ui/history": pageSize, "/ui/history?page=2": 21, "/ui/history?page=3": 0, "/ui/history?address=203.0.113.7": 1} {
+		if _, text := v.get(path); strings.Count(text, `<td data-label="Of"`) != want {
+			t.Errorf("%s has not %d changes: %s", path, want, plain(text))
+		}
+	}
+	v.do(step{"/ui/history?page=2", nil, 200, "203.0.113.0 detector"}, step{"/ui/history?page=2", nil, 200, "Newer Page 2"}, step{"/ui/history?page=3", nil, 200, "There are no older changes"})
 	if _, text := v.get("/ui/blocked?q=203.0&state=all"); !strings.Contains(text, `href="/ui/blocked?page=2&amp;q=203.0&amp;state=all" rel="next"`) {
 		t.Error("the next page forgets the search")
 	}
