@@ -61,6 +61,7 @@ var routes = []route{
 	{"GET", "/ui/history", api.Viewer, (*Pages).history},
 	{"POST", "/ui/release", api.Operator, (*Pages).release},
 	{"POST", "/ui/accept", api.Operator, (*Pages).accept},
+	{"POST", "/ui/many", api.Operator, (*Pages).decideMany},
 	{"POST", "/ui/block", api.Operator, (*Pages).block},
 	{"POST", "/ui/allow", api.Operator, (*Pages).allow},
 	{"POST", "/ui/disallow", api.Operator, (*Pages).disallow},
