@@ -50,7 +50,7 @@ const (
 )
 
 // String gives "tcp", "udp", "icmp" or "other"; "" for what is not known.
-func (p Protocol) String() string { return word(p, "", "tcp", "udp", "icmp", "other") }
+func (p Protocol) String() string { return word(p, protocols[:]) }
 
 // Outcome is what became of what a record tells of.
 type Outcome uint8
@@ -64,7 +64,7 @@ const (
 )
 
 // String gives "refused", "answered" or "late-answer"; "" for what was not judged.
-func (o Outcome) String() string { return word(o, "", "refused", "answered", "late-answer") }
+func (o Outcome) String() string { return word(o, outcomes[:]) }
 
 // Grade says whether a record, or the evidence of a block, could have been made by packets from a forged source.
 type Grade uint8
@@ -77,10 +77,17 @@ const (
 )
 
 // String gives "forgeable" or "proven"; "" for what was not judged.
-func (g Grade) String() string { return word(g, "", "forgeable", "proven") }
+func (g Grade) String() string { return word(g, grades[:]) }
+
+// The words of the small numbers, each at its own.
+var (
+	protocols = [...]string{"", "tcp", "udp", "icmp", "other"}
+	outcomes  = [...]string{"", "refused", "answered", "late-answer"}
+	grades    = [...]string{"", "forgeable", "proven"}
+)
 
 // word gives that of a small number; "" for one that a later version may have written.
-func word[T ~uint8](n T, words ...string) string {
+func word[T ~uint8](n T, words []string) string {
 	if int(n) < len(words) {
 		return words[n]
 	}
