@@ -54,7 +54,7 @@ var allowed = map[string][]string{
 	"firewall/capacity": {"firewall/xmlapi"},
 	"firewall/ours":     {"firewall", "firewall/xmlapi"},
 	"firewall/policy":   {"firewall", "firewall/capacity", "firewall/decision", "firewall/ours", "firewall/policy/byhand", "firewall/policy/panorama", "firewall/xmlapi"},
-	"store":             {"migrations"},
+	"store":             {"migrations", "store/block"},
 	"store/transfer":    {"store"},
 
 	"firewall/policy/byhand":   {"firewall/xmlapi"},
