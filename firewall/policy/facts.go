@@ -122,6 +122,7 @@ type Facts struct {
 	local                  []*xmlapi.Node     // the virtual systems of the firewall and what is shared, candidate and running; only of a plan that may change Panorama
 	systems                []systemFacts      // the other virtual systems; the same
 	elsewhere              []systemFacts      // the other virtual systems, to see who sees what is shared; only of a removal
+	emptied                bool               // no address bears our tag any more, as after a removal
 	asPushed               scopes             // what Panorama pushed, before any step; only of a plan
 	seen                   panorama.View      // the same, with where it is from
 	// standing is what of our names, and of overrides of the default rules, Panorama has in its candidate configuration where it pushes

@@ -984,7 +984,7 @@ func (f *Facts) applied(steps []Step) (*Facts, error) {
 
 // differences gives what would be decided otherwise after the steps than now.
 func differences(now, after *Facts, want Expectation) []decision.Difference {
-	return decision.Compare(now.policy().decisions(want), after.policy().decisions(want))
+	return decision.Compare(now.policy().decisions(want, false), after.policy().decisions(want, after.emptied))
 }
 
 // planned gives the steps that are missing, with those that show only once the first ones are taken: a rule whose logs

@@ -190,6 +190,7 @@ func (f *Facts) without(steps []Step, adopt bool) (*Facts, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
 	}
+	after.emptied = true // the registered addresses go with it
 	return after, nil
 }
 
