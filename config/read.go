@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -50,24 +51,10 @@ func (s section) filled(key, right string) string {
 }
 
 // oneOf reads a text that is one of a few.
-func (s section) oneOf(key string, choices []choice) string {
+func (s section) oneOf(key string, choices []string) string {
 	v := s.text(key)
-	var now []string
-	later := false
-	for _, c := range choices {
-		switch {
-		case c.later:
-			later = later || c.name == v
-		case c.name == v:
-			return v
-		default:
-			now = append(now, c.name)
-		}
-	}
-	if later {
-		s.fault(key, "%q is not available in this version; use %s", v, strings.Join(now, " or "))
-	} else {
-		s.fault(key, "%q is not one of %s", clip(v), strings.Join(now, ", "))
+	if !slices.Contains(choices, v) {
+		s.fault(key, "%q is not one of %s", clip(v), strings.Join(choices, ", "))
 	}
 	return v
 }

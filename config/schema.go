@@ -176,25 +176,20 @@ var schema = []field{
 	{"notify.syslog.events", list, []string{}},
 }
 
-// choice is one value of a key that takes one of a few.
-type choice struct {
-	name  string
-	later bool // part of the contract, but this version cannot do it: refused until this is lifted
-}
-
+// The values of the keys that take one of a few.
 var (
-	levels     = []choice{{name: "trace"}, {name: "debug"}, {name: "info"}, {name: "warn"}, {name: "error"}}
-	logFormats = []choice{{name: "auto"}, {name: "json"}, {name: "console"}, {name: "journal"}}
-	formats    = []choice{{name: "auto"}, {name: "kv"}, {name: "csv"}, {name: "cef", later: true}, {name: "leef", later: true}}
-	starts     = []choice{{name: "beginning"}, {name: "end"}}
-	severities = []choice{{name: "off"}, {name: "critical"}, {name: "high"}}
-	outcomes   = []choice{{name: "refused"}, {name: "all"}}
-	ruleModes  = []choice{{name: "block"}, {name: "observe"}, {name: "off"}}
-	labelModes = []choice{{name: "label"}, {name: "never"}, {name: "block"}}
-	modes      = []choice{{name: "dynamic-tag"}, {name: "address-group"}, {name: "edl"}}
-	sensors    = []choice{{name: "log"}, {name: "drop"}}
-	mailTLS    = []choice{{name: "starttls"}, {name: "tls"}}
-	panoramas  = []choice{{name: "plan"}, {name: "apply"}}
+	levels     = []string{"trace", "debug", "info", "warn", "error"}
+	logFormats = []string{"auto", "json", "console", "journal"}
+	formats    = []string{"auto", "kv", "csv", "cef", "leef"}
+	starts     = []string{"beginning", "end"}
+	severities = []string{"off", "critical", "high"}
+	outcomes   = []string{"refused", "all"}
+	ruleModes  = []string{"block", "observe", "off"}
+	labelModes = []string{"label", "never", "block"}
+	modes      = []string{"dynamic-tag", "address-group", "edl"}
+	sensors    = []string{"log", "drop"}
+	mailTLS    = []string{"starttls", "tls"}
+	panoramas  = []string{"plan", "apply"}
 )
 
 // Bounds of numbers and durations. A zero upper bound means none.
