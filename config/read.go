@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -51,11 +50,16 @@ func (s section) filled(key, right string) string {
 }
 
 // oneOf reads a text that is one of a few.
-func (s section) oneOf(key string, choices []string) string {
+func (s section) oneOf(key string, choices []choice) string {
 	v := s.text(key)
-	if !slices.Contains(choices, v) {
-		s.fault(key, "%q is not one of %s", clip(v), strings.Join(choices, ", "))
+	var names []string
+	for _, c := range choices {
+		if c.name == v {
+			return v
+		}
+		names = append(names, c.name)
 	}
+	s.fault(key, "%q is not one of %s", clip(v), strings.Join(names, ", "))
 	return v
 }
 

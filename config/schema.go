@@ -20,6 +20,7 @@ const (
 	date                 // a day, such as 2027-01-31
 	headers              // names and values, kept as a list of "Name: value"; no fault quotes a value
 	elements             // a list of sections
+	patterns             // the name of a set of patterns, or a list of names and patterns
 )
 
 // field is one key of the configuration. In path, [] stands for any element of a list. preset is the
@@ -50,6 +51,7 @@ var schema = []field{
 	{"inputs[].device", text, ""},
 	{"inputs[].max_files", integer, 10000},
 	{"inputs[].silent_after", duration, "15m"},
+	{"inputs[].patterns", patterns, []any{}},
 	{"networks.own", list, []string{}},
 	{"networks.ask_firewalls", boolean, true},
 	{"networks.proxies", list, []string{}},
@@ -176,20 +178,24 @@ var schema = []field{
 	{"notify.syslog.events", list, []string{}},
 }
 
-// The values of the keys that take one of a few.
+// choice is one value of a key that takes one of a few.
+type choice struct {
+	name string
+}
+
 var (
-	levels     = []string{"trace", "debug", "info", "warn", "error"}
-	logFormats = []string{"auto", "json", "console", "journal"}
-	formats    = []string{"auto", "kv", "csv", "cef", "leef"}
-	starts     = []string{"beginning", "end"}
-	severities = []string{"off", "critical", "high"}
-	outcomes   = []string{"refused", "all"}
-	ruleModes  = []string{"block", "observe", "off"}
-	labelModes = []string{"label", "never", "block"}
-	modes      = []string{"dynamic-tag", "address-group", "edl"}
-	sensors    = []string{"log", "drop"}
-	mailTLS    = []string{"starttls", "tls"}
-	panoramas  = []string{"plan", "apply"}
+	levels     = []choice{{name: "trace"}, {name: "debug"}, {name: "info"}, {name: "warn"}, {name: "error"}}
+	logFormats = []choice{{name: "auto"}, {name: "json"}, {name: "console"}, {name: "journal"}}
+	formats    = []choice{{name: "auto"}, {name: "kv"}, {name: "csv"}, {name: "cef"}, {name: "leef"}, {name: "pattern"}}
+	starts     = []choice{{name: "beginning"}, {name: "end"}}
+	severities = []choice{{name: "off"}, {name: "critical"}, {name: "high"}}
+	outcomes   = []choice{{name: "refused"}, {name: "all"}}
+	ruleModes  = []choice{{name: "block"}, {name: "observe"}, {name: "off"}}
+	labelModes = []choice{{name: "label"}, {name: "never"}, {name: "block"}}
+	modes      = []choice{{name: "dynamic-tag"}, {name: "address-group"}, {name: "edl"}}
+	sensors    = []choice{{name: "log"}, {name: "drop"}}
+	mailTLS    = []choice{{name: "starttls"}, {name: "tls"}}
+	panoramas  = []choice{{name: "plan"}, {name: "apply"}}
 )
 
 // Bounds of numbers and durations. A zero upper bound means none.
