@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"activedefense/detect/pattern"
 )
 
 // DefaultPath is where commands look for the configuration when they are given none. Load does not
@@ -52,7 +54,8 @@ type Log struct {
 type Input struct {
 	Path     string         // a glob as path/filepath.Match knows it, cleaned; empty: it listens
 	Listen   Listener       // where there is no Path
-	Format   string         // auto, kv or csv
+	Format   string         // auto, kv, csv or pattern
+	Patterns *pattern.Set   // those of format pattern; nil with any other
 	Timezone string         // as configured: Local or an IANA name
 	Location *time.Location // what Timezone stands for; never nil
 	MaxFiles int            // followed at once, those with news first; 1 to 1000000

@@ -13,7 +13,7 @@ import (
 
 // inState is a detector's block of the address that the tests use, by a rule and with a line that name the state.
 func inState(state State, at time.Time) Block {
-	b := block("203.0.113.9", at)
+	b := blockOf("203.0.113.9", at)
 	b.State, b.Rule, b.Reason, b.Grade = state, "rule-"+state.String(), "reason of "+state.String(), Grade(state)
 	b.Evidence = []Evidence{{at, "LAB-FW-01", "line of " + state.String()}}
 	if state == Held {
@@ -168,13 +168,13 @@ func TestAccept(t *testing.T) {
 		ctx, at := context.Background(), noon()
 		held := []string{"203.0.113.1", "203.0.113.2", "203.0.113.3", "2001:db8:1::/64"}
 		for _, address := range held {
-			b := block(address, at)
+			b := blockOf(address, at)
 			b.State, b.Hold = Held, "too many forgeable verdicts"
 			commit(t, s, &Batch{Blocks: []Block{b}})
 		}
-		observed := block("203.0.113.50", at)
+		observed := blockOf("203.0.113.50", at)
 		observed.State = Observed
-		commit(t, s, &Batch{Blocks: []Block{observed, block("203.0.113.60", at)}})
+		commit(t, s, &Batch{Blocks: []Block{observed, blockOf("203.0.113.60", at)}})
 		before, err := s.Version(ctx)
 		must(t, err)
 
@@ -190,16 +190,27 @@ func TestAccept(t *testing.T) {
 		list, err := s.Accept(ctx, []netip.Prefix{prefix("203.0.113.2"), prefix("203.0.113.50"), prefix("2001:db8:1::5/64")}, "anna", at.Add(time.Hour))
 		must(t, err)
 		equal(t, "accepted", prefixes(list), []netip.Prefix{prefix("203.0.113.2"), prefix("2001:db8:1::/64")})
+		equal(t, "by", list[0].AcceptedBy, "anna")
 		changed, _ := changes(t, s, before)
 		equal(t, "changed", prefixes(changed), prefixes(list))
 		for _, e := range changed {
-			equal(t, "state, since when, and why it was held", []any{e.State, e.BlockedAt, e.Hold, e.Grade}, []any{Blocked, at.Add(time.Hour), "too many forgeable verdicts", Forgeable})
+			equal(t, "state, since when, why it was held, and who decided", []any{e.State, e.BlockedAt, e.Hold, e.Grade, e.By, e.AcceptedBy}, []any{Blocked, at.Add(time.Hour), "too many forgeable verdicts", Forgeable, ByDetector, "anna"})
 		}
 		equal(t, "audit", auditOf(t, s, prefix("203.0.113.2")), []string{"hold by detector", "accept by anna"})
 
+		of := func(address string) []any {
+			e := allEntries(t, s, EntryFilter{Address: prefix(address)})[0]
+			return []any{e.State, e.AcceptedBy}
+		}
+		equal(t, "nobody has decided about what is held", of("203.0.113.1"), []any{Held, ""})
+		proven := blockOf("203.0.113.1", at.Add(90*time.Minute)) // which decides by itself
+		proven.Grade = Proven
+		commit(t, s, &Batch{Blocks: []Block{proven}})
+		equal(t, "the detector has", of("203.0.113.1"), []any{Blocked, ""})
+
 		list, err = s.AcceptAll(ctx, "bert", at.Add(2*time.Hour))
 		must(t, err)
-		equal(t, "the rest", prefixes(list), []netip.Prefix{prefix("203.0.113.1"), prefix("203.0.113.3")})
+		equal(t, "the rest", prefixes(list), []netip.Prefix{prefix("203.0.113.3")})
 		equal(t, "still held", allEntries(t, s, EntryFilter{States: []State{Held}}), []Entry(nil))
 		if _, err := s.Accept(ctx, []netip.Prefix{{}}, "anna", at); err == nil {
 			t.Error("an invalid address was accepted")
@@ -212,7 +223,7 @@ func TestAcceptedSince(t *testing.T) {
 		s := db.open("one")
 		ctx, at := context.Background(), noon()
 		for i, address := range []string{"203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4"} {
-			b := block(address, at)
+			b := blockOf(address, at)
 			b.State = Held
 			commit(t, s, &Batch{Blocks: []Block{b}})
 			_, err := s.Accept(ctx, []netip.Prefix{b.Address}, "anna", at.Add(time.Duration(i)*time.Hour))
@@ -241,7 +252,7 @@ func TestForgeableTimes(t *testing.T) {
 			func(b *Block) { b.Grade = Proven }, func(b *Block) { b.State = Held }, func(b *Block) { b.By = ByOperator }, func(b *Block) { b.Hold = "why" },
 			func(*Block) {},
 		} {
-			b := block(fmt.Sprintf("203.0.113.%d", i), at.Add(-time.Duration(i)*time.Hour))
+			b := blockOf(fmt.Sprintf("203.0.113.%d", i), at.Add(-time.Duration(i)*time.Hour))
 			change(&b)
 			commit(t, s, &Batch{Blocks: []Block{b}})
 		}
@@ -293,11 +304,11 @@ func TestMembersOfANetwork(t *testing.T) {
 		s := db.open("one")
 		ctx, at := context.Background(), noon()
 		member := func(i int) netip.Addr { return addr(fmt.Sprintf("2001:db8:1::%x", i)) }
-		b := block("2001:db8:1::/64", at)
+		b := blockOf("2001:db8:1::/64", at)
 		b.Members = []netip.Addr{member(2), member(1)}
-		other := block("2001:db8:2::/64", at)
+		other := blockOf("2001:db8:2::/64", at)
 		other.Members = []netip.Addr{addr("2001:db8:2::1")}
-		single := block("203.0.113.9", at)
+		single := blockOf("203.0.113.9", at)
 		single.Members = []netip.Addr{addr("203.0.113.9")}
 		commit(t, s, &Batch{Blocks: []Block{b, other, single}})
 		equal(t, "of the block", membersInForce(t, s), map[netip.Prefix][]netip.Addr{b.Address: b.Members, other.Address: other.Members, single.Address: nil})
@@ -363,7 +374,7 @@ func TestMembersGoWithTheEvidence(t *testing.T) {
 		s := db.open("one")
 		ctx, at := context.Background(), noon()
 		for _, network := range []string{"2001:db8:1::/64", "2001:db8:2::/64"} {
-			b := block(network, at)
+			b := blockOf(network, at)
 			b.Members = []netip.Addr{prefix(network).Addr().Next()}
 			commit(t, s, &Batch{Blocks: []Block{b}})
 		}
