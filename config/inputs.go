@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -48,10 +49,13 @@ func (s section) inputs(key string) []Input {
 	return inputs
 }
 
-// InputOf gives the input to which a file belongs, whose path is absolute; an input's own path belongs to it.
+// Name is what the input is called: its path, or the URL at which it listens.
+func (in *Input) Name() string { return cmp.Or(in.Path, in.Listen.URL) }
+
+// InputOf gives the input to which a file belongs, whose path is absolute; an input's own name belongs to it.
 func (c *Config) InputOf(path string) (in Input, ok bool) {
 	for _, in := range c.Inputs {
-		if matches(in.Path, path) || in.Path == path {
+		if matches(in.Path, path) || in.Name() == path {
 			return in, true
 		}
 	}

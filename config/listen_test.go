@@ -12,6 +12,9 @@ func TestAnInputThatListens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if in, ok := c.InputOf("udp://:5514"); !ok || in.Name() != "udp://:5514" {
+		t.Errorf("%+v", in)
+	}
 	u, tcp := c.Inputs[1].Listen, c.Inputs[2].Listen
 	if c.Inputs[0].Listen.On() || !u.On() || u.Network != "udp" || u.Address != ":5514" || u.SpoolSize != 1<<30 || len(u.Allow) != 2 || u.Allow[1] != netip.MustParsePrefix("198.51.100.0/24") {
 		t.Errorf("%+v", u)
