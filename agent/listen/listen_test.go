@@ -184,6 +184,7 @@ func TestAFullSpool(t *testing.T) {
 	if s := k.server.Status()[0]; s.Messages != sent || s.Dropped != 0 {
 		t.Errorf("%+v", s)
 	}
+	k.setAhead(fullOver)
 	k.eventually("it is over", func() bool { return k.server.Status()[0].FullSince == nil })
 }
 
