@@ -237,12 +237,17 @@ func TestNoStrangerNamesTheSource(t *testing.T) {
 			slices.Sort(ends)
 			for i, from := range ends {
 				for _, to := range ends[i+1:] {
-					if part := text[from:to]; strings.Contains(part, faked) {
+					part := text[from:to]
+					if at := strings.Index(part, faked); at >= 0 && (to == len(text) || len(part) < at+len(faked)+30) {
 						parts[set] = append(parts[set], part)
 					}
 				}
 			}
 		}
+	}
+	for set := range parts {
+		slices.Sort(parts[set])
+		parts[set] = slices.Compact(parts[set])
 	}
 	for i := range slots {
 		s := &slots[i]
