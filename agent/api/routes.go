@@ -47,7 +47,7 @@ var routes = []route{
 	{method: "GET", path: "records", role: Viewer, params: recordParams, handle: (*API).searchRecords, reads: true},
 	{method: "GET", path: "history", role: Viewer, params: "address since limit offset", handle: listHistory, reads: true},
 	{method: "GET", path: "report", role: Viewer, params: "since format", handle: makeReport, reads: true},
-	{method: "GET", path: "explain", role: Viewer, params: "line", handle: explainLine},
+	{method: "GET", path: "explain", role: Viewer, params: "input line", handle: explainLine},
 	{method: "GET", path: "status", role: Viewer, handle: (*API).status},
 	{method: "GET", path: "activity", role: Viewer, handle: activity},
 	{method: "GET", path: "settings", role: Viewer, handle: settings},
