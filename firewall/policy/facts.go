@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"activedefense/firewall"
@@ -77,7 +78,33 @@ type Formats struct {
 	// proven from the forgeable; "": there is none.
 	Shorter string
 	Default bool // the default format (CSV) is read as well
-	Logins  bool // the logs that hold logins are read: GlobalProtect, and of the system log those of authentication
+	// CEF and LEEF: custom formats in these are read as well. We write none: they are others', whose receivers need them as they are.
+	CEF, LEEF bool
+	Logins    bool // the logs that hold logins are read: GlobalProtect, and of the system log those of authentication
+}
+
+// also gives the name of a custom format that is read though it is not ours, "" if it is none.
+func (f Formats) also(have string) string {
+	switch {
+	case f.CEF && strings.HasPrefix(have, "CEF:"):
+		return "CEF"
+	case f.LEEF && strings.HasPrefix(have, "LEEF:"):
+		return "LEEF"
+	}
+	return ""
+}
+
+// others names the formats that are read though they are not ours.
+func (f Formats) others() string {
+	switch {
+	case f.CEF && f.LEEF:
+		return "CEF or LEEF"
+	case f.CEF:
+		return "CEF"
+	case f.LEEF:
+		return "LEEF"
+	}
+	return ""
 }
 
 // of gives the format of one type of log.
