@@ -75,7 +75,7 @@ func TestPatternsOfAnInput(t *testing.T) {
 
 func TestThePatternsOfTheExampleAreRight(t *testing.T) {
 	head, below, found := strings.Cut(string(Example), "\n#  - path: /var/log/auth.log\n")
-	block, _, end := strings.Cut(below, "\n\n")
+	block, _, end := strings.Cut(below, "\n# An input that listens")
 	if !found || !end {
 		t.Fatal("the example has no input with patterns")
 	}
