@@ -230,8 +230,16 @@ func (s patternReader) patterns(format string) *pattern.Set {
 		}
 		s.fault(keys[f.Pattern]+f.Key, "%s", f.Text)
 	}
-	if !sound {
+	if !sound || compiled == nil {
 		return nil
+	}
+	for i := range compiled.Len() {
+		if compiled.Loose(i) {
+			s.l.warn(s.at+keys[i]+"regexp", "is anchored at neither end of the line, so that a stranger's text (a user name, a URL) may be all that it sees and name another source; let it end in $ behind the last thing that a stranger writes, or begin with ^ and have src ahead of it")
+		}
+		if compiled.Slow(i) {
+			s.l.warn(s.at+keys[i]+"regexp", "has no fixed text of two letters or more that is in every line that it takes, so that it is tried on every line; activedefense patterns test FILE says what that costs")
+		}
 	}
 	return compiled
 }

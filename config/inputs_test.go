@@ -73,6 +73,22 @@ func TestPatternsOfAnInput(t *testing.T) {
 	}
 }
 
+// What is legal and unwise about a pattern is told, of a ready-made set nothing.
+func TestPatternsAreWarnedOf(t *testing.T) {
+	for regexps, want := range map[string]string{
+		`{event: a, regexp: 'from (?P<src>\S+)'}`:                                            "inputs[0].patterns[0].regexp: is anchored at neither end",
+		`{event: a, regexp: '^(?P<src>\S+)'}`:                                                "inputs[0].patterns[0].regexp: has no fixed text",
+		`sshd, {event: a, regexp: '(?:^a|b) from (?P<src>\S+)'}`:                             "inputs[0].patterns[1].regexp: is anchored at neither end",
+		`sshd, {event: a, regexp: '(?:^a|^b) from (?P<src>\S+)'}`:                            "",
+		`apache-access, dovecot, haproxy, nginx-access, openvpn, postfix-sasl, sshd, vsftpd`: "",
+	} {
+		_, warnings, err := loadBytes([]byte("never_block: [192.0.2.1]\nnetworks: {own: [198.51.100.0/24]}\ninputs: [{path: /a.log, format: pattern, patterns: [" + regexps + "]}]"))
+		if got := fmt.Sprint(warnings); err != nil || want == "" && len(warnings) > 0 || want != "" && (len(warnings) != 1 || !strings.HasPrefix(got, "["+want)) {
+			t.Errorf("%s: %s, %v", regexps, got, err)
+		}
+	}
+}
+
 func TestThePatternsOfTheExampleAreRight(t *testing.T) {
 	head, below, found := strings.Cut(string(Example), "\n#  - path: /var/log/auth.log\n")
 	block, _, end := strings.Cut(below, "\n# An input that listens")
