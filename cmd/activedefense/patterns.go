@@ -131,7 +131,7 @@ const (
 	shownOfPattern = 3
 	shownOfNone    = 10
 	shownOfLine    = 300
-	timedBytes     = 4 << 20
+	timedBytes     = 4 << 20 // of a few patterns; of a thousand a tenth
 )
 
 // tried is what a pattern took of a file; with Pattern 0, what none did.
@@ -213,7 +213,7 @@ func (p *patternsCommand) try(ctx context.Context, in *config.Input, parser *pat
 		} else {
 			none.take(text, err, shownOfNone)
 		}
-		if lines++; size < timedBytes {
+		if lines++; size < timedBytes/(1+in.Patterns.Len()/100) {
 			timed, size = append(timed, slices.Clone(text)), size+len(text)
 		}
 		return ctx.Err()

@@ -148,7 +148,7 @@ func parse(text string) (tree *syntax.Regexp, size int, why string) {
 		return nil, 0, notRegexp(err)
 	}
 	if size = sizeOf(tree); size > maxSize {
-		return nil, 0, fmt.Sprintf("is too large (%d instructions); use one with at most %d, by shorter repetitions such as {1,10}, or * and +", size, maxSize)
+		return nil, 0, fmt.Sprintf("is too large: its program has more than %d instructions; use shorter repetitions such as {1,10}, or * and +", maxSize)
 	}
 	return tree, size, ""
 }
