@@ -18,7 +18,7 @@ func TestFormatsAreThoseThatInputsRead(t *testing.T) {
 		inputs []string
 		want   policy.Formats
 	}{
-		{[]string{"kv"}, keys}, {[]string{"auto"}, both}, {[]string{"kv", "csv"}, both}, {[]string{"csv"}, policy.Formats{Default: true, Logins: true}},
+		{[]string{"kv"}, keys}, {[]string{"auto"}, both}, {[]string{"kv", "csv"}, both}, {[]string{"csv"}, policy.Formats{Default: true, Logins: true}}, {[]string{"pattern", "csv"}, policy.Formats{Default: true, Logins: true}},
 	} {
 		var inputs []config.Input
 		for _, f := range c.inputs {

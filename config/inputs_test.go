@@ -67,6 +67,18 @@ func TestPatternsOfAnInput(t *testing.T) {
 	if got := fmt.Sprint(shown["inputs[0].patterns"], shown["inputs[1].patterns"], shown["inputs[2].patterns"]); got != `[] [sshd] [sshd app-refused: refused (?P<src>\S+) at (?P<time>\S+)$]` {
 		t.Errorf("shown as %s", got)
 	}
+	for path, want := range map[string]string{"/b.log": "/b.log", "/d.log": ""} {
+		if in, ok := c.InputOf(path); ok != (want != "") || ok && in.Path != want {
+			t.Errorf("%s belongs to %q", path, in.Path)
+		}
+	}
+	if first := c.FirstInput(); first.Path != "/a.log" {
+		t.Errorf("the first is %s", first.Path)
+	}
+	c.Inputs[0], c.Inputs[1] = c.Inputs[1], c.Inputs[0]
+	if first := c.FirstInput(); first.Path != "/a.log" {
+		t.Errorf("with patterns first it is %s", first.Path)
+	}
 	c, _, err = loadBytes([]byte("inputs: [{path: /a.log, format: pattern}]"), "ACTIVEDEFENSE_INPUTS__0__PATTERNS=sshd, sshd")
 	if err != nil || c.Inputs[0].Patterns.Len() != 2*one.Len() {
 		t.Errorf("by a variable: %v", err)
