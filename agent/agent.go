@@ -94,8 +94,9 @@ type Agent struct {
 	relist    loop.Wakeup                      // what label files list may have changed, or what may be blocked
 	leftOut   atomic.Pointer[[]labels.Trouble] // of what they list, and is not blocked; nil before that was looked at
 	own       *own.Addresses
-	taking    sync.Mutex // held while what is known is read from the database
-	renewing  sync.Mutex // held while what is known is put together, so that the latest stays
+	taking    sync.Mutex      // held while what is known is read from the database
+	allowed   store.AllowList // as it was read last
+	renewing  sync.Mutex      // held while what is known is put together, so that the latest stays
 	guard     atomic.Pointer[detect.Guard]
 	known     atomic.Pointer[own.Known]     // the guard among it
 	store     atomic.Pointer[store.Store]   // nil until it was reached

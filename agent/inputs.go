@@ -84,11 +84,13 @@ func formats(inputs []config.Input) policy.Formats {
 		if in.Format == "pattern" {
 			continue // no firewall sends to it
 		}
-		if in.Format != "csv" {
+		if in.Format == "auto" || in.Format == "kv" {
 			f.Traffic, f.Threat, f.Shorter = panos.TrafficFormat, panos.ThreatFormat, panos.CustomFormat
 			f.GlobalProtect, f.System = panos.GlobalProtectFormat, panos.SystemFormat
 		}
-		f.Default = f.Default || in.Format != "kv"
+		f.Default = f.Default || in.Format == "auto" || in.Format == "csv"
+		f.CEF = f.CEF || in.Format == "auto" || in.Format == "cef"
+		f.LEEF = f.LEEF || in.Format == "auto" || in.Format == "leef"
 	}
 	return f
 }

@@ -186,14 +186,13 @@ var schema = []field{
 
 // choice is one value of a key that takes one of a few.
 type choice struct {
-	name  string
-	later bool // part of the contract, but this version cannot do it: refused until this is lifted
+	name string
 }
 
 var (
 	levels     = []choice{{name: "trace"}, {name: "debug"}, {name: "info"}, {name: "warn"}, {name: "error"}}
 	logFormats = []choice{{name: "auto"}, {name: "json"}, {name: "console"}, {name: "journal"}}
-	formats    = []choice{{name: "auto"}, {name: "kv"}, {name: "csv"}, {name: "cef", later: true}, {name: "leef", later: true}, {name: "pattern"}}
+	formats    = []choice{{name: "auto"}, {name: "kv"}, {name: "csv"}, {name: "cef"}, {name: "leef"}, {name: "pattern"}}
 	starts     = []choice{{name: "beginning"}, {name: "end"}}
 	severities = []choice{{name: "off"}, {name: "critical"}, {name: "high"}}
 	outcomes   = []choice{{name: "refused"}, {name: "all"}}

@@ -47,6 +47,19 @@ type InputStatus struct {
 	Clock      string     `json:"clock,omitempty"` // what is wrong with the times of the file
 }
 
+// Rank orders files, the first first: those in trouble, those that are silent, those that are behind, and the others.
+func (in *InputStatus) Rank() int {
+	switch {
+	case in.Error != "" || in.Clock != "":
+		return 0
+	case in.Silent != nil:
+		return 1
+	case in.Behind > 0:
+		return 2
+	}
+	return 3
+}
+
 // FileSums are sums over all files that are followed, or were lately, shown or not.
 type FileSums struct {
 	Files     int    `json:"files"`

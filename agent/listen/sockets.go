@@ -10,12 +10,18 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// receiveBuffer is what the kernel is asked to hold of a UDP socket for us; without CAP_NET_ADMIN net.core.rmem_max bounds it.
-const receiveBuffer = 16 << 20
+const (
+	// datagramBuffer is what the kernel is asked to hold of a UDP socket for us; without CAP_NET_ADMIN net.core.rmem_max bounds it.
+	datagramBuffer = 16 << 20
+	// streamBuffer is what it is to hold of a connection: what is in there is lost when this process is killed, and there may be a thousand. By itself it
+	// would take up to 6 MB of each.
+	streamBuffer = 256 << 10
+)
 
 // Sockets outlive the servers that listen on them: while a configuration is taken over for another, the kernel goes on holding what comes, and
 // connections stay open. It is safe for concurrent use. The zero value is none; see NewSockets.
@@ -103,7 +109,11 @@ func (s *Sockets) listener(in *Input) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return net.FileListener(f)
+	l, err := net.FileListener(f)
+	if tcp, ok := l.(*net.TCPListener); ok {
+		buffer(tcp, unix.SO_RCVBUF, streamBuffer) // connections inherit it
+	}
+	return l, err
 }
 
 // packets gives a UDP socket on the address of an input, opened if it was not before.
@@ -127,7 +137,9 @@ func (s *Sockets) packets(in *Input) (*net.UDPConn, error) {
 	if !ok {
 		return nil, errors.Join(errors.New("no UDP socket"), c.Close())
 	}
-	enlarge(udp)
+	if !buffer(udp, unix.SO_RCVBUFFORCE, datagramBuffer) {
+		buffer(udp, unix.SO_RCVBUF, datagramBuffer)
+	}
 	return udp, nil
 }
 
@@ -189,15 +201,12 @@ func serves(f *os.File, in *Input) bool {
 	return host == "" && has.Addr().IsUnspecified() || err == nil && (wanted.Unmap() == has.Addr() || wanted.IsUnspecified() && has.Addr().IsUnspecified())
 }
 
-// enlarge asks for a larger buffer, with or without the privilege to pass over the system's bound.
-func enlarge(c *net.UDPConn) {
+// buffer asks for a size of a socket's buffer. Another one than asked for is no fault.
+func buffer(c syscall.Conn, option, size int) (done bool) {
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return
+		return false
 	}
-	_ = raw.Control(func(fd uintptr) { // a smaller one than asked for is no fault
-		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
-			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
-		}
-	})
+	err = raw.Control(func(fd uintptr) { done = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, option, size) == nil })
+	return done && err == nil
 }

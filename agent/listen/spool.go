@@ -417,7 +417,7 @@ func (s *spool) keepOnce(ctx context.Context, positions func(context.Context) ([
 	pressed := s.used.Load() > s.room.Load()/2
 	err := s.sealDue(now, pressed)
 	s.mu.Lock()
-	due := slices.ContainsFunc(s.sealed, func(f sealed) bool { return pressed || now.Sub(f.at) >= keepFor || now.Before(f.at) })
+	due := slices.ContainsFunc(s.sealed, func(f sealed) bool { return pressed || f.old(now) })
 	s.mu.Unlock()
 	if due && positions != nil {
 		known, e := positions(ctx)
@@ -491,7 +491,7 @@ func (s *spool) remove(positions []Position, now time.Time, pressed bool) error 
 	defer s.mu.Unlock()
 	var errs []error
 	s.sealed = slices.DeleteFunc(s.sealed, func(f sealed) bool {
-		if age := now.Sub(f.at); !pressed && age >= 0 && age < keepFor {
+		if !pressed && !f.old(now) {
 			return false
 		}
 		at := inode{f.stat.Dev, f.stat.Ino}
@@ -506,6 +506,12 @@ func (s *spool) remove(positions []Position, now time.Time, pressed bool) error 
 		return true
 	})
 	return errors.Join(errs...)
+}
+
+// old tells whether it need not be kept for what a verdict rests on; also where the clock was set back.
+func (f sealed) old(now time.Time) bool {
+	age := now.Sub(f.at)
+	return age >= keepFor || age < -time.Hour
 }
 
 // readBy tells whether a position is that of all of the file. An inode may have served another file before, so its first bytes decide.
