@@ -13,7 +13,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-func newCodec(t testing.TB) (*Encoder, *Decoder) {
+func newCoders(t testing.TB) (*Encoder, *Decoder) {
 	e, err := NewEncoder()
 	must(t, err)
 	d, err := NewDecoder()
@@ -54,7 +54,7 @@ func drawRecord(t *rapid.T) (r Record) {
 
 // Whatever records are, a block gives them as they were, with the ids and the agent that it is read with, and in room that was used before.
 func TestABlockGivesWhatItWasMadeOf(t *testing.T) {
-	e, d := newCodec(t)
+	e, d := newCoders(t)
 	var c Columns
 	rapid.Check(t, func(rt *rapid.T) {
 		list := rapid.SliceOfN(rapid.Custom(drawRecord), 1, 30).Draw(rt, "records")
@@ -95,7 +95,7 @@ func TestABlockGivesWhatItWasMadeOf(t *testing.T) {
 
 // What the store would change is changed here: times, addresses and texts have one form.
 func TestABlockKeepsTheStoredForm(t *testing.T) {
-	e, d := newCodec(t)
+	e, d := newCoders(t)
 	east := time.FixedZone("", 7200)
 	data, _, err := e.Encode(nil, []Record{{Time: time.Date(-5, 1, 1, 0, 0, 0, 0, time.UTC), Src: netip.MustParseAddr("::ffff:192.0.2.1"), Dst: netip.MustParseAddr("fe80::1%eth0"), SrcUser: "a\x00\xff\xfeb", Path: "/a.log"},
 		{Time: time.Date(2026, 11, 30, 14, 0, 0, 1999, east), SrcUser: "a\x00\xffb"}})
@@ -109,7 +109,7 @@ func TestABlockKeepsTheStoredForm(t *testing.T) {
 }
 
 func TestABlockTakesSoMany(t *testing.T) {
-	e, _ := newCodec(t)
+	e, _ := newCoders(t)
 	for _, n := range []int{0, MaxRecords + 1} {
 		if _, _, err := e.Encode(nil, make([]Record, n)); err == nil || !strings.Contains(err.Error(), fmt.Sprint(n)) {
 			t.Errorf("%d records: %v", n, err)
@@ -119,7 +119,7 @@ func TestABlockTakesSoMany(t *testing.T) {
 
 // Every damage is told: any byte another, any end missing, bytes too many, a version to come.
 func TestADamagedBlockIsToldSo(t *testing.T) {
-	e, d := newCodec(t)
+	e, d := newCoders(t)
 	data, _, err := e.Encode(nil, odd(20, 1))
 	must(t, err)
 	var c Columns
@@ -147,7 +147,7 @@ func TestADamagedBlockIsToldSo(t *testing.T) {
 
 // FuzzDecode is a block whose checksum is right and whose contents are not what we write.
 func FuzzDecode(f *testing.F) {
-	e, d := newCodec(f)
+	e, d := newCoders(f)
 	for _, list := range [][]Record{odd(1, 1), odd(20, 2), scans(1).some(3), {{}}} {
 		_, _, err := e.Encode(nil, list)
 		must(f, err)
@@ -171,7 +171,7 @@ func FuzzDecode(f *testing.F) {
 
 // What was allocated once is enough for batches to come.
 func TestEncodingAllocatesNothing(t *testing.T) {
-	e, _ := newCodec(t)
+	e, _ := newCoders(t)
 	list := sessions(1).some(5000)
 	room := make([]byte, 0, 1<<20)
 	for range 3 {
@@ -187,7 +187,7 @@ func BenchmarkEncode(b *testing.B) {
 	for name, of := range map[string]func(uint64) generator{"scans": scans, "sessions": sessions} {
 		for _, n := range []int{100, 10_000} {
 			b.Run(fmt.Sprintf("%s-%d", name, n), func(b *testing.B) {
-				e, d := newCodec(b)
+				e, d := newCoders(b)
 				g := of(1)
 				batches := make([][]Record, 20)
 				for i := range batches {
