@@ -19,7 +19,7 @@ func dayFile(folder string) func(time.Time) string {
 // Every record of the blocks is in the file of its day, once, and nowhere else; before 1970 too.
 func TestSealedByDay(t *testing.T) {
 	var all []Record
-	for i, hours := range []int{-60, -36, -13, -12, 0, 11, 12, 13, 36, -500_000, -24} {
+	for i, hours := range []int{-60, -36, -13, -12, 0, 11, 12, 13, 36, -500_000, -24, 0, -500_004} {
 		for range 30 {
 			all = append(all, Record{ID: int64(len(all)) + 1, Agent: 1, Time: noon().Add(time.Duration(hours)*time.Hour - time.Microsecond*time.Duration(i%2))})
 		}
