@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,6 +33,45 @@ func TestMergedFilesHaveWhatTheyHad(t *testing.T) {
 	for _, f := range files {
 		if _, err := f.all(); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// Groups that are mostly full become the groups of one file as they are, whatever their columns are kept as, and what they have is found as before; also with another file
+// that was joined.
+func TestFullGroupsAreJoined(t *testing.T) {
+	folder := t.TempDir()
+	lists := [][]Record{sessions(1).some(2000), scans(2).some(1300), odd(1900, 4)}
+	var files []*File
+	for i, list := range lists {
+		for k := range list {
+			list[k].Agent = int64(i) // so that ids differ
+		}
+		files = append(files, written(t, filepath.Join(folder, fmt.Sprint(i)), 1000, 100, list))
+	}
+	if canJoin([]*File{files[0], written(t, filepath.Join(folder, "small"), 50, 100, odd(500, 1))}, 500) || canJoin([]*File{files[0], written(t, filepath.Join(folder, "other"), 1000, 99, lists[0])}, 500) {
+		t.Error("groups are joined that are small, or of other pages")
+	}
+	joined := files[0]
+	for i, f := range files[1:] {
+		path := filepath.Join(folder, fmt.Sprint("joined ", i))
+		info, err := merge(t.Context(), path, []*File{joined, f}, 500)
+		must(t, err)
+		joined, err = Open(path, info)
+		must(t, err)
+		defer joined.Close()
+	}
+	if len(joined.groups) != 6 {
+		t.Errorf("%d groups", len(joined.groups))
+	}
+	for _, f := range []Filter{{}, {Src: []netip.Prefix{netip.PrefixFrom(lists[0][77].Src, 32)}}, {Src: []netip.Prefix{netip.PrefixFrom(lists[1][77].Src, 32)}}, {DstPort: []PortRange{{443, 443}}, Action: []string{"allow"}}} {
+		var got, want []Record
+		must(t, Search(t.Context(), Sources{Files: []*File{joined}}, f, 0, func(r *Record) error { got = append(got, *r); return nil }))
+		must(t, Search(t.Context(), Sources{Files: files}, f, 0, func(r *Record) error { want = append(want, *r); return nil }))
+		slices.SortStableFunc(got, func(a, b Record) int { return cmp64(a.Agent, b.Agent) })
+		slices.SortStableFunc(want, func(a, b Record) int { return cmp64(a.Agent, b.Agent) })
+		if len(got) == 0 || !slices.Equal(got, want) {
+			t.Errorf("%d records, want %d", len(got), len(want))
 		}
 	}
 }
