@@ -52,23 +52,14 @@ func (s section) filled(key, right string) string {
 // oneOf reads a text that is one of a few.
 func (s section) oneOf(key string, choices []choice) string {
 	v := s.text(key)
-	var now []string
-	later := false
+	var names []string
 	for _, c := range choices {
-		switch {
-		case c.later:
-			later = later || c.name == v
-		case c.name == v:
+		if c.name == v {
 			return v
-		default:
-			now = append(now, c.name)
 		}
+		names = append(names, c.name)
 	}
-	if later {
-		s.fault(key, "%q is not available in this version; use %s", v, strings.Join(now, " or "))
-	} else {
-		s.fault(key, "%q is not one of %s", clip(v), strings.Join(now, ", "))
-	}
+	s.fault(key, "%q is not one of %s", clip(v), strings.Join(names, ", "))
 	return v
 }
 

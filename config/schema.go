@@ -20,6 +20,7 @@ const (
 	date                 // a day, such as 2027-01-31
 	headers              // names and values, kept as a list of "Name: value"; no fault quotes a value
 	elements             // a list of sections
+	patterns             // the name of a set of patterns, or a list of names and patterns
 )
 
 // field is one key of the configuration. In path, [] stands for any element of a list. preset is the
@@ -50,6 +51,13 @@ var schema = []field{
 	{"inputs[].device", text, ""},
 	{"inputs[].max_files", integer, 10000},
 	{"inputs[].silent_after", duration, "15m"},
+	{"inputs[].patterns", patterns, []any{}},
+	{"inputs[].listen", text, nil},
+	{"inputs[].tls.cert_file", text, nil},
+	{"inputs[].tls.key_file", text, nil},
+	{"inputs[].tls.client_ca_file", text, nil},
+	{"inputs[].allow", list, nil},
+	{"inputs[].spool_size", size, "4GB"},
 	{"networks.own", list, []string{}},
 	{"networks.ask_firewalls", boolean, true},
 	{"networks.proxies", list, []string{}},
@@ -178,14 +186,13 @@ var schema = []field{
 
 // choice is one value of a key that takes one of a few.
 type choice struct {
-	name  string
-	later bool // part of the contract, but this version cannot do it: refused until this is lifted
+	name string
 }
 
 var (
 	levels     = []choice{{name: "trace"}, {name: "debug"}, {name: "info"}, {name: "warn"}, {name: "error"}}
 	logFormats = []choice{{name: "auto"}, {name: "json"}, {name: "console"}, {name: "journal"}}
-	formats    = []choice{{name: "auto"}, {name: "kv"}, {name: "csv"}, {name: "cef", later: true}, {name: "leef", later: true}}
+	formats    = []choice{{name: "auto"}, {name: "kv"}, {name: "csv"}, {name: "cef"}, {name: "leef"}, {name: "pattern"}}
 	starts     = []choice{{name: "beginning"}, {name: "end"}}
 	severities = []choice{{name: "off"}, {name: "critical"}, {name: "high"}}
 	outcomes   = []choice{{name: "refused"}, {name: "all"}}
@@ -219,6 +226,7 @@ const (
 	maxWindow     = 24 * time.Hour
 	minKeep       = day
 	minSize       = 100_000_000
+	minSpool      = 1_000_000
 	maxSize       = 1e18
 	minRelease    = time.Minute
 	minTimeout    = time.Second

@@ -123,7 +123,7 @@ func (e *Engine) opened(ev *Event, p *party, became Session) {
 
 // watch counts a record that is held against a source which may be blocked.
 func (e *Engine) watch(ev *Event, w *watched, r *Result) {
-	elsewhere := e.elsewhere(w.dst)
+	elsewhere := ev.Type != TypeLog && e.elsewhere(w.dst) // what our own programs log was to ours
 	r.Session = e.became(ev)
 	e.tally(ev, r.Session, false, elsewhere)
 	if elsewhere {

@@ -27,6 +27,9 @@ var outcomes = [...]store.Outcome{
 
 // recordOf gives the record of one line, of which detection said r. What a session carried and its translated addresses are not kept.
 func recordOf(ev *detect.Event, r detect.Result, at Place) store.Record {
+	if ev.Type == detect.TypeLog { // its grade is its pattern's word, whether a rule counts it or not, and a restart has it from here
+		r.Grade = detect.GradeOf(ev)
+	}
 	return store.Record{
 		Time: ev.Time, Device: ev.Device,
 		Src: ev.Src, Dst: ev.Dst, SrcPort: ev.SrcPort, DstPort: ev.DstPort,
@@ -53,6 +56,7 @@ func EventOf(r *store.Record) detect.Event {
 			ev.Type = typ
 		}
 	}
+	ev.Proven = ev.Type == detect.TypeLog && r.Grade == store.Proven
 	for _, d := range []detect.Direction{detect.ClientToServer, detect.ServerToClient} {
 		if r.Direction == d.String() {
 			ev.Direction = d

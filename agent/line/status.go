@@ -47,6 +47,19 @@ type InputStatus struct {
 	Clock      string     `json:"clock,omitempty"` // what is wrong with the times of the file
 }
 
+// Rank orders files, the first first: those in trouble, those that are silent, those that are behind, and the others.
+func (in *InputStatus) Rank() int {
+	switch {
+	case in.Error != "" || in.Clock != "":
+		return 0
+	case in.Silent != nil:
+		return 1
+	case in.Behind > 0:
+		return 2
+	}
+	return 3
+}
+
 // FileSums are sums over all files that are followed, or were lately, shown or not.
 type FileSums struct {
 	Files     int    `json:"files"`
@@ -264,10 +277,10 @@ func (s *Stats) silences(files map[int][]silence.File, now time.Time, rows []row
 			silent[q.Path] = q.Since
 		}
 		if !st.Since.IsZero() && st.Last.IsZero() {
-			silent[in.Pattern] = st.Since
+			silent[st.Pattern] = st.Since
 		}
 		if len(files[i]) == 0 {
-			none := &inputStats{path: in.Pattern}
+			none := &inputStats{path: st.Pattern}
 			none.heard(st.Last, now)
 			rows = append(rows, row{in: none, err: errNoFile, silent: st.Since})
 		}

@@ -144,6 +144,10 @@ func (p *provisioner) formats(s syslogProfile) {
 		}
 		want := p.want.Formats.of(kind)
 		object := "syslog server profile"
+		if want == "" && !p.want.Formats.Default {
+			p.person(object, found+": "+strings.Join(f.remedies, " "))
+			continue
+		}
 		if s.scope.pushed {
 			at := p.f.place.TemplatePath() + "/shared/log-settings/syslog" + xmlapi.EntryNamed(s.name) + "/format"
 			change := xmlapi.Set(at, xmlapi.Leaf(kind, want))
@@ -179,6 +183,8 @@ func (p *provisioner) forwarding() string {
 		if l.name == n.Logs+panoramaNames && l.scope.pushed { // rules of Panorama alone name it
 			p.matchList(l, logTraffic)
 			p.matchList(l, logThreat)
+		} else if forPanorama(p.verifier, logProfiles, l.name) { // and it is for them alone
+			continue
 		} else if slices.ContainsFunc(l.lists, func(m matchList) bool { return sendsTo(m, known) }) {
 			ours = append(ours, l)
 		}
