@@ -163,7 +163,7 @@ func inputNamed(cfg *config.Config, path string) (config.Input, error) {
 		for _, in := range cfg.Inputs {
 			paths = append(paths, in.Name())
 		}
-		return in, Usagef("%s belongs to no input of the configuration; those have the paths %s", path, strings.Join(paths, ", "))
+		return in, Usagef("%s belongs to no input of the configuration; those are %s", path, strings.Join(paths, ", "))
 	}
 	return in, nil
 }
