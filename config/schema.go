@@ -52,6 +52,12 @@ var schema = []field{
 	{"inputs[].max_files", integer, 10000},
 	{"inputs[].silent_after", duration, "15m"},
 	{"inputs[].patterns", patterns, []any{}},
+	{"inputs[].listen", text, nil},
+	{"inputs[].tls.cert_file", text, nil},
+	{"inputs[].tls.key_file", text, nil},
+	{"inputs[].tls.client_ca_file", text, nil},
+	{"inputs[].allow", list, nil},
+	{"inputs[].spool_size", size, "4GB"},
 	{"networks.own", list, []string{}},
 	{"networks.ask_firewalls", boolean, true},
 	{"networks.proxies", list, []string{}},
@@ -220,6 +226,7 @@ const (
 	maxWindow     = 24 * time.Hour
 	minKeep       = day
 	minSize       = 100_000_000
+	minSpool      = 1_000_000
 	maxSize       = 1e18
 	minRelease    = time.Minute
 	minTimeout    = time.Second

@@ -17,7 +17,7 @@ const sightingColumns = "id, time, src, dst, src_port, dst_port, repeat, file, f
 	"device, type, subtype, direction, severity, action, rule, threat_name, threat_id, application, from_zone, session_end_reason, src_user"
 
 // sightingTexts are the texts among them.
-func (r *Record) sightingTexts() [13]*string {
+func sightingTexts(r *Record) [13]*string {
 	return [...]*string{&r.Device, &r.Type, &r.Subtype, &r.Direction, &r.Severity, &r.Action, &r.Rule, &r.ThreatName, &r.ThreatID,
 		&r.Application, &r.FromZone, &r.SessionEndReason, &r.SrcUser}
 }
