@@ -35,7 +35,7 @@ func (p *pass) run(ctx context.Context) (more bool, err error) {
 	if p.limit > 0 {
 		most = min(most, p.limit)
 	}
-	err = p.each(ctx, func(i int) error {
+	err = p.each(ctx, func(ctx context.Context, i int) error {
 		return p.look(ctx, i, p.before, func(sel *selection) (err error) {
 			p.found[i], err = p.take(sel, i, most)
 			return err

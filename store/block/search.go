@@ -64,7 +64,7 @@ func Count(ctx context.Context, from Sources, f Filter) (int64, error) {
 	s := newSearch(from, &f)
 	defer s.close()
 	var total atomic.Int64
-	err := s.each(ctx, func(i int) error {
+	err := s.each(ctx, func(ctx context.Context, i int) error {
 		return s.look(ctx, i, key{latest, latest}, func(sel *selection) error {
 			n, err := sel.count()
 			total.Add(n)
@@ -217,7 +217,7 @@ func (s *search) passOver(ctx context.Context, i int, err error) error {
 
 // each has all cores call read for the pieces, in their order, and calls then for each in its order when it was read, until that says that it is enough. No more
 // than a few are read ahead.
-func (s *search) each(ctx context.Context, read func(i int) error, then func(i int) (more bool, err error)) error {
+func (s *search) each(ctx context.Context, read func(ctx context.Context, i int) error, then func(i int) (more bool, err error)) error {
 	ctx, stop := context.WithCancel(ctx)
 	var workers sync.WaitGroup
 	defer workers.Wait()
@@ -241,7 +241,7 @@ func (s *search) each(ctx context.Context, read func(i int) error, then func(i i
 				if i >= len(done) || ctx.Err() != nil {
 					return
 				}
-				done[i] <- read(i)
+				done[i] <- read(ctx, i)
 			}
 		})
 	}

@@ -249,6 +249,11 @@ func TestASearchReadsWhatItNeeds(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 	read("cancelled", 20)
+	hangs := from.Blocks[97] // what is newest is in the two after it
+	from.Blocks[97].Load = func(ctx context.Context) ([]byte, error) { loads <- 0; <-ctx.Done(); return nil, ctx.Err() }
+	must(t, Search(t.Context(), from, Filter{}, 10, func(*Record) error { return nil }))
+	read("one that hangs", 20)
+	from.Blocks[97] = hangs
 	must(t, Search(t.Context(), from, Filter{Since: noon().Add(50 * time.Second), Until: noon().Add(52 * time.Second)}, 0, func(*Record) error { return nil }))
 	read("two seconds", 6) // each for its places and for its records
 }
