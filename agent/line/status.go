@@ -33,7 +33,7 @@ type InputStatus struct {
 	Path       string     `json:"path"`
 	Lines      uint64     `json:"lines"`
 	Records    uint64     `json:"records"`
-	Ignored    uint64     `json:"ignored"` // other log types, empty lines
+	Ignored    uint64     `json:"ignored"` // other log types, empty lines, what no pattern takes
 	Bad        uint64     `json:"bad"`     // could not be parsed
 	Cut        uint64     `json:"cut"`     // longer than 64 KiB, or logins without a client because the firewall cut their text off
 	Behind     int64      `json:"behind_bytes"`
