@@ -48,7 +48,7 @@ func TestAListEndsWhenNobodyReadsOn(t *testing.T) {
 			t.Errorf("%q: %v", c.At, f)
 		}
 	}
-	if n := len(s.api.seats[seat{true, true}].busy); n != 0 {
+	if n := len(s.api.seats[seat{true, true, false}].busy); n != 0 {
 		t.Errorf("%d are still being answered", n)
 	}
 }
@@ -156,7 +156,7 @@ func TestAPagerThatRestsHoldsNobodyUp(t *testing.T) {
 	if _, err := s.store.Commit(t.Context(), &b); err != nil {
 		t.Fatal(err)
 	}
-	busy, n := s.api.seats[seat{true, true}].busy, 0
+	busy, n := s.api.seats[seat{true, true, false}].busy, 0
 	err := Each(t.Context(), Dial(s.socket), "records", url.Values{"limit": {"0"}}, "records", &Searched{}, func(*Record) error {
 		n++
 		for deadline := time.Now().Add(20 * time.Second); n == 1 && len(busy) > 0; runtime.Gosched() {
