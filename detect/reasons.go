@@ -28,7 +28,7 @@ func (k *known) notAgainst(ev *Event, p *party) string {
 		return "the source is ours"
 	case !canBeSource(p.addr):
 		return becausePrivate
-	case !isLogin(ev) && k.elsewhere(p.dst):
+	case !isLogin(ev) && ev.Type != TypeLog && k.elsewhere(p.dst):
 		return "the destination is not known to be ours; if it is, name its network in networks.own (activedefense status --all lists what is taken as ours)"
 	}
 	return ""
