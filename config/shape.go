@@ -125,6 +125,8 @@ func (l *loader) shapeValue(at string, f field, value any) (any, bool) {
 		return l.shapeValues(at, value)
 	case headers:
 		return l.shapeHeaders(at, value)
+	case conditions:
+		return l.shapeConditions(at, value, false)
 	case date:
 		switch d := value.(type) {
 		case string:

@@ -234,7 +234,7 @@ func (t *postgresRecords) sightings(ctx context.Context, agent int64, in []Inter
 	var r Record
 	var texts interned
 	to := []any{&r.ID, &r.Time, intoAddr{&r.Src}, intoAddr{&r.Dst}, &r.SrcPort, &r.DstPort, &r.Repeat, &r.File, &r.Offset,
-		(*uint8)(&r.Protocol), (*uint8)(&r.Outcome)}
+		(*uint8)(&r.Protocol), (*uint8)(&r.Outcome), (*uint8)(&r.Grade)}
 	for _, text := range r.sightingTexts() {
 		to = append(to, intoText{text, &texts})
 	}

@@ -198,7 +198,7 @@ func (t *sqliteRecords) sightings(ctx context.Context, agent int64, in []Interva
 	var r Record
 	var micros int64
 	var src, dst sql.RawBytes
-	to := []any{&r.ID, &micros, &src, &dst, &r.SrcPort, &r.DstPort, &r.Repeat, &r.File, &r.Offset, (*uint8)(&r.Protocol), (*uint8)(&r.Outcome)}
+	to := []any{&r.ID, &micros, &src, &dst, &r.SrcPort, &r.DstPort, &r.Repeat, &r.File, &r.Offset, (*uint8)(&r.Protocol), (*uint8)(&r.Outcome), (*uint8)(&r.Grade)}
 	known, texts := new(interned), r.sightingTexts()
 	raw := make([]sql.RawBytes, len(texts))
 	for i := range raw {
