@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -49,6 +50,9 @@ func openAPI(a, after *Agent, runtimeDir string) (err error) {
 		Store: func() (*store.Store, error) {
 			if st := a.store.Load(); st != nil && a.feed.Load() != nil {
 				return st, nil
+			}
+			if lost := a.health.LostError(); lost != nil {
+				return nil, fmt.Errorf("the daemon refuses its database: %w", lost)
 			}
 			return nil, errors.New("the daemon has not reached its database yet; activedefense status says why")
 		},

@@ -11,6 +11,7 @@ import (
 	"activedefense/agent/line"
 	"activedefense/config"
 	"activedefense/detect/panos"
+	"activedefense/detect/pattern"
 	"activedefense/firewall/policy"
 )
 
@@ -26,14 +27,18 @@ func Inputs(cfg *config.Config) []line.Input {
 func inputOf(in config.Input) line.Input {
 	// The configuration was validated, so the name of the format is known.
 	format, _ := panos.ParseFormat(in.Format)
+	newParser := func() line.Parser { return panos.New(panos.Options{Format: format, Location: in.Location}) }
+	if in.Patterns != nil {
+		newParser = func() line.Parser { return pattern.New(in.Patterns, pattern.Options{Location: in.Location}) }
+	}
 	return line.Input{
 		Pattern: in.Path, MaxFiles: in.MaxFiles, FromEnd: in.FromEnd, SilentAfter: in.SilentAfter, Location: in.Location, Device: in.Device,
-		NewParser: func() line.Parser { return panos.New(panos.Options{Format: format, Location: in.Location}) },
+		NewParser: newParser,
 	}
 }
 
 // Replay runs detection over old files as the configuration has it done. Inputs and rules are those of the configuration: a file
-// is read as the input whose pattern it matches, else as the first one, as standard input is. What opts says of them is not
+// is read as the input whose path it matches, else as the first one of the firewalls' logs, as standard input is. What opts says of them is not
 // regarded; the guard, and what is ours, it gives.
 func Replay(ctx context.Context, cfg *config.Config, opts line.ReplayOptions) (line.ReplaySummary, error) {
 	opts.Settings, opts.Surge, opts.Neighbours = Settings(cfg), surge(cfg), cfg.Blacklist.Neighbourhood.Sources
@@ -46,16 +51,11 @@ func Replay(ctx context.Context, cfg *config.Config, opts line.ReplayOptions) (l
 func inputFor(cfg *config.Config, path string) line.Input {
 	abs, err := filepath.Abs(path)
 	if err == nil && path != line.Stdin {
-		for _, in := range cfg.Inputs {
-			if ok, _ := filepath.Match(in.Path, abs); ok {
-				return inputOf(in)
-			}
+		if in, ok := cfg.InputOf(abs); ok {
+			return inputOf(in)
 		}
 	}
-	if len(cfg.Inputs) > 0 {
-		return inputOf(cfg.Inputs[0])
-	}
-	return inputOf(config.Input{Format: "auto"})
+	return inputOf(cfg.FirstInput())
 }
 
 // Expected is what firewalls shall send to an agent with this configuration, and fetch from it.
@@ -71,6 +71,9 @@ func Expected(cfg *config.Config) enforce.Expected {
 func formats(inputs []config.Input) policy.Formats {
 	f := policy.Formats{Logins: true}
 	for _, in := range inputs {
+		if in.Format == "pattern" {
+			continue // no firewall sends to it
+		}
 		if in.Format != "csv" {
 			f.Traffic, f.Threat, f.Shorter = panos.TrafficFormat, panos.ThreatFormat, panos.CustomFormat
 			f.GlobalProtect, f.System = panos.GlobalProtectFormat, panos.SystemFormat

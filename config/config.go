@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"activedefense/detect/pattern"
 )
 
 // DefaultPath is where commands look for the configuration when they are given none. Load does not
@@ -51,7 +53,8 @@ type Log struct {
 // Input is one glob of log files and how to read them.
 type Input struct {
 	Path     string         // a glob as path/filepath.Match knows it, cleaned
-	Format   string         // auto, kv or csv
+	Format   string         // auto, kv, csv or pattern
+	Patterns *pattern.Set   // those of format pattern; nil with any other
 	Timezone string         // as configured: Local or an IANA name
 	Location *time.Location // what Timezone stands for; never nil
 	MaxFiles int            // followed at once, those with news first; 1 to 1000000

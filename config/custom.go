@@ -408,7 +408,16 @@ func (c *Config) readsFirewalls() bool {
 
 // patternEvents are the events that patterns of inputs give, each with the fields that it can have.
 func (c *Config) patternEvents() map[string][]string {
-	return map[string][]string{}
+	all := make(map[string][]string)
+	for _, in := range c.Inputs {
+		if in.Patterns == nil {
+			continue
+		}
+		for _, event := range in.Patterns.Events() {
+			all[event] = append(all[event], in.Patterns.Fields(event)...)
+		}
+	}
+	return all
 }
 
 // lacking gives those of a rule's events that never have a field.

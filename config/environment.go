@@ -71,6 +71,13 @@ func (l *loader) fromText(shown string, f field, value string) any {
 		return nil
 	case headers: // one a line
 		return strings.Split(value, "\n")
+	case patterns: // sets by their names
+		var names []any
+		for name := range strings.SplitSeq(value, ",") {
+			names = append(names, strings.TrimSpace(name))
+		}
+		sets, _ := l.shapePatterns(shown, names)
+		return sets
 	case list, values:
 		if strings.TrimSpace(value) == "" {
 			return []string{}

@@ -92,6 +92,10 @@ func TestExampleShowsEveryDefault(t *testing.T) {
 			if value != "events" {
 				t.Errorf("%s is %v in the example, and %v by default", f.path, value, f.preset)
 			}
+		case f.kind == patterns:
+			if len(value.([]any)) != 0 {
+				t.Errorf("%s is %v in the example, and none by default", f.path, value)
+			}
 		case f.kind == list, f.kind == values:
 			if len(value.([]any)) != len(f.preset.([]string)) {
 				t.Errorf("%s is %v in the example, and %v by default", f.path, value, f.preset)

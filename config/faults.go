@@ -15,8 +15,9 @@ type Fault struct {
 	Key string
 	// Text says what is wrong and what would be right. It never holds a secret.
 	Text string
-	// Denied: nothing is wrong, as far as this user may see; he may not read a file.
-	Denied bool
+	// Denied is the file that this user may not read, or the key that names it, where nothing else is wrong as far
+	// as he may see.
+	Denied string
 }
 
 // Error gives key and text.
@@ -38,10 +39,19 @@ func (fs Faults) Error() string {
 	return b.String()
 }
 
-// Denied tells whether an error of Load says nothing but that this user may not read files.
-func Denied(err error) bool {
+// Denied gives the files that this user may not read, if an error of Load says nothing else; none: it says something else.
+func Denied(err error) (files []string) {
 	var faults Faults
-	return errors.As(err, &faults) && !slices.ContainsFunc(faults, func(f Fault) bool { return !f.Denied })
+	errors.As(err, &faults)
+	for _, f := range faults {
+		if f.Denied == "" {
+			return nil
+		}
+		if !slices.Contains(files, f.Denied) {
+			files = append(files, f.Denied)
+		}
+	}
+	return files
 }
 
 // Unwrap gives the single faults to errors.As and errors.Is.

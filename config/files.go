@@ -81,14 +81,21 @@ func shownPath(path string) string {
 	return ""
 }
 
-// cause is the reason without the path.
+// cause is the reason without the path, which it keeps.
 func cause(err error) error {
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return path.Err
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		return &unread{path.Path, path.Err}
 	}
 	return err
 }
+
+// unread is why a file cannot be read.
+type unread struct {
+	path string
+	error
+}
+
+func (u *unread) Unwrap() error { return u.error }
 
 // certificates reads a file of PEM certificates.
 func (s section) certificates(key string) []byte {

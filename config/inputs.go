@@ -1,10 +1,15 @@
 package config
 
 import (
+	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	_ "time/tzdata" // zones are known in a container or on a host without a zone database
+
+	"activedefense/detect/pattern"
 )
 
 // inputs reads the log files to follow. At least one, and no file by two of them: its lines would
@@ -29,6 +34,7 @@ func (s section) inputs(key string) []Input {
 
 			SilentAfter: e.orZero("silent_after", time.Second, maxSilent),
 		}
+		in.Patterns = patternReader{e}.patterns(in.Format)
 		if _, err := filepath.Match(in.Path, ""); err != nil {
 			e.fault("path", "%q is not a valid glob; every [ needs a ], and it must not end in a backslash", clip(in.Path))
 		} else if in.Path != "" {
@@ -40,6 +46,29 @@ func (s section) inputs(key string) []Input {
 		inputs = append(inputs, in)
 	}
 	return inputs
+}
+
+// InputOf gives the input to which a file belongs, whose path is absolute; an input's own path belongs to it.
+func (c *Config) InputOf(path string) (in Input, ok bool) {
+	for _, in := range c.Inputs {
+		if matches(in.Path, path) || in.Path == path {
+			return in, true
+		}
+	}
+	return in, false
+}
+
+// FirstInput is as which lines are read that belong to none: the first input of the firewalls' logs, else the first.
+func (c *Config) FirstInput() Input {
+	for _, in := range c.Inputs {
+		if in.Patterns == nil {
+			return in
+		}
+	}
+	if len(c.Inputs) > 0 {
+		return c.Inputs[0]
+	}
+	return Input{Format: "auto", Location: time.Local}
 }
 
 // zone reads a time zone. Names that step out of the zone database are refused by the time package.
@@ -95,4 +124,161 @@ func (g *globs) add(key, pattern string) (other, path string) {
 func matches(pattern, path string) bool {
 	ok, err := filepath.Match(pattern, path)
 	return err == nil && ok || pattern == path && !strings.ContainsAny(pattern, `[\`)
+}
+
+// patternKeys are the keys of one pattern, or of the name of a set: the first alone, or the others.
+var patternKeys = []string{"set", "event", "regexp", "proven", "time_format"}
+
+// shapePatterns makes a list of sections of the name of a set, or of a list in which there are names and patterns. Of a faulty one nil stays, to
+// keep the others' numbers.
+func (l *loader) shapePatterns(at string, value any) (any, bool) {
+	all, several := value.([]any)
+	if !several {
+		all = []any{value}
+	}
+	sections := make([]any, len(all))
+	for i, element := range all {
+		key := at
+		if several {
+			key = fmt.Sprintf("%s[%d]", at, i)
+		}
+		switch e := element.(type) {
+		case string:
+			sections[i] = map[string]any{"set": e}
+		case map[string]any:
+			if !several {
+				l.fault(key, "must be a list: each pattern begins with a dash")
+				continue
+			}
+			l.shapePattern(key+".", e)
+			sections[i] = e
+		default:
+			l.fault(key, "must be the name of a set of patterns, such as sshd, or a pattern such as {event: ..., regexp: ...}")
+		}
+	}
+	return sections, true
+}
+
+// shapePattern takes out what is no key of a pattern, or has the wrong shape.
+func (l *loader) shapePattern(at string, section map[string]any) {
+	for _, key := range slices.Sorted(maps.Keys(section)) {
+		_, isText := section[key].(string)
+		_, isBoolean := section[key].(bool)
+		switch {
+		case !slices.Contains(patternKeys, key):
+			l.fault(at+plainKey(key), "unknown key; known keys: %s", strings.Join(patternKeys, ", "))
+		case key == "proven" && !isBoolean:
+			l.fault(at+key, "must be true or false")
+		case key != "proven" && !isText:
+			l.fault(at+key, "must be a text; put it in quotes")
+		default:
+			continue
+		}
+		delete(section, key)
+	}
+}
+
+// patternReader reads the patterns of an input.
+type patternReader struct{ section }
+
+// patterns gives them, sets by their names among them; nil where there are none, or faulty ones.
+func (s patternReader) patterns(format string) *pattern.Set {
+	const key = "patterns"
+	elements, _ := s.k.Get(key).([]any)
+	switch {
+	case len(elements) == 0 && format == "pattern":
+		s.fault(key, "is missing; set it to the name of a set, one of %s, or to a list of patterns", strings.Join(pattern.Sets(), ", "))
+		return nil
+	case len(elements) == 0:
+		return nil
+	case format != "pattern":
+		s.fault(key, "is for format: pattern; set that, or leave the patterns out")
+		return nil
+	}
+	var all []pattern.Pattern
+	var keys []string // of each
+	sound := true
+	for i, element := range elements {
+		e, ok := element.(map[string]any)
+		if !ok {
+			sound = false
+			continue
+		}
+		at := fmt.Sprintf("%s[%d].", key, i)
+		if _, isSet := e["set"]; isSet {
+			set, ok := s.namedSet(at, e)
+			sound = sound && ok
+			for _, p := range set {
+				all, keys = append(all, p), append(keys, at)
+			}
+			continue
+		}
+		text := func(key string) string { t, _ := e[key].(string); return t }
+		proven, _ := e["proven"].(bool)
+		all = append(all, pattern.Pattern{Event: text("event"), Regexp: text("regexp"), Proven: proven, TimeFormat: text("time_format")})
+		keys = append(keys, at)
+	}
+	compiled, faults := pattern.Compile(all)
+	for _, f := range faults {
+		if f.Pattern < 0 {
+			s.fault(key, "%s", f.Text)
+			continue
+		}
+		s.fault(keys[f.Pattern]+f.Key, "%s", f.Text)
+	}
+	if !sound {
+		return nil
+	}
+	return compiled
+}
+
+// namedSet gives the patterns of a set.
+func (s patternReader) namedSet(at string, e map[string]any) ([]pattern.Pattern, bool) {
+	name, _ := e["set"].(string)
+	set, known := pattern.Named(name)
+	switch {
+	case len(e) > 1:
+		s.fault(at+"set", "is the name of a set, and cannot be combined with other keys; make a pattern of its own of them")
+		return nil, false
+	case !known:
+		s.fault(at+"set", "%q is not a set of patterns; use one of %s", clip(name), strings.Join(pattern.Sets(), ", "))
+		return nil, false
+	}
+	return set, true
+}
+
+// Events gives the names of the events that the patterns of the inputs make, sorted, each once.
+func (c *Config) Events() (names []string) {
+	for _, in := range c.Inputs {
+		if in.Patterns != nil {
+			names = append(names, in.Patterns.Events()...)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// EventFields gives what the patterns of an event may tell of it, of [pattern.Groups] and in their order; none: there is no such event.
+func (c *Config) EventFields(event string) (fields []string) {
+	for _, name := range pattern.Groups {
+		if slices.ContainsFunc(c.Inputs, func(in Input) bool { return in.Patterns != nil && slices.Contains(in.Patterns.Fields(event), name) }) {
+			fields = append(fields, name)
+		}
+	}
+	return fields
+}
+
+// patternTexts shows patterns as settings.
+func patternTexts(value any) []string {
+	all, _ := value.([]any)
+	texts := []string{}
+	for _, element := range all {
+		e, _ := element.(map[string]any)
+		if set, ok := e["set"]; ok {
+			texts = append(texts, fmt.Sprint(set))
+			continue
+		}
+		texts = append(texts, fmt.Sprintf("%v: %v", e["event"], e["regexp"]))
+	}
+	return texts
 }

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -124,10 +123,15 @@ func (l *loader) fault(key, format string, args ...any) {
 			break
 		}
 	}
-	denied := slices.ContainsFunc(args, func(x any) bool {
-		err, is := x.(error)
-		return is && errors.Is(err, fs.ErrPermission)
-	})
+	denied := ""
+	for _, x := range args {
+		if err, is := x.(error); is && errors.Is(err, fs.ErrPermission) {
+			denied = key
+			if file, is := errors.AsType[*unread](err); is && shownPath(file.path) != "" {
+				denied = file.path
+			}
+		}
+	}
 	l.faults = append(l.faults, Fault{Key: key, Text: message, Denied: denied})
 }
 

@@ -21,6 +21,7 @@ const (
 	headers                // names and values, kept as a list of "Name: value"; no fault quotes a value
 	conditions             // a section of fields of a record with values, see shapeConditions
 	elements               // a list of sections
+	patterns               // the name of a set of patterns, or a list of names and patterns
 )
 
 // field is one key of the configuration. In path, [] stands for any element of a list. preset is the
@@ -51,6 +52,7 @@ var schema = []field{
 	{"inputs[].device", text, ""},
 	{"inputs[].max_files", integer, 10000},
 	{"inputs[].silent_after", duration, "15m"},
+	{"inputs[].patterns", patterns, []any{}},
 	{"networks.own", list, []string{}},
 	{"networks.ask_firewalls", boolean, true},
 	{"networks.proxies", list, []string{}},
@@ -200,7 +202,7 @@ type choice struct {
 var (
 	levels      = []choice{{name: "trace"}, {name: "debug"}, {name: "info"}, {name: "warn"}, {name: "error"}}
 	logFormats  = []choice{{name: "auto"}, {name: "json"}, {name: "console"}, {name: "journal"}}
-	formats     = []choice{{name: "auto"}, {name: "kv"}, {name: "csv"}, {name: "cef", later: true}, {name: "leef", later: true}}
+	formats     = []choice{{name: "auto"}, {name: "kv"}, {name: "csv"}, {name: "cef", later: true}, {name: "leef", later: true}, {name: "pattern"}}
 	starts      = []choice{{name: "beginning"}, {name: "end"}}
 	severities  = []choice{{name: "off"}, {name: "critical"}, {name: "high"}}
 	outcomes    = []choice{{name: "refused"}, {name: "all"}}

@@ -99,26 +99,18 @@ func (l *loader) shapeValue(at string, f field, value any) (any, bool) {
 			return b, true
 		}
 		l.fault(at, "must be true or false")
-	case duration:
-		switch d := value.(type) {
-		case string:
-			return d, true
-		case int:
-			if d == 0 {
-				return "0", true
-			}
+	case duration, size:
+		if v, ok := value.(string); ok {
+			return v, true
+		}
+		if value == 0 {
+			return "0", true
+		}
+		if f.kind == size {
+			l.fault(at, "must be a size with a unit, such as 200GB or 500MiB, or 0 for none")
+			break
 		}
 		l.fault(at, "must be a duration with a unit, such as 90d, 12h, 10m or 30s")
-	case size:
-		switch n := value.(type) {
-		case string:
-			return n, true
-		case int:
-			if n == 0 {
-				return "0", true
-			}
-		}
-		l.fault(at, "must be a size with a unit, such as 200GB or 500MiB, or 0 for none")
 	case list:
 		return l.shapeList(at, value)
 	case values:
@@ -127,6 +119,8 @@ func (l *loader) shapeValue(at string, f field, value any) (any, bool) {
 		return l.shapeHeaders(at, value)
 	case conditions:
 		return l.shapeConditions(at, value, false)
+	case patterns:
+		return l.shapePatterns(at, value)
 	case date:
 		switch d := value.(type) {
 		case string:

@@ -42,16 +42,16 @@ func (ev *Event) Judge() { ev.Session = sessionOf(ev) }
 // Refused is a TRAFFIC record whose action is not allow, whose subtype is drop or deny or whose end reason is
 // policy-deny, and one that was allowed and whose application never became more than incomplete, whatever bytes came
 // back (a half-open scan of an open port), or to which no byte came back where bytes are counted. No other end reason
-// matters. A THREAT record is refused when the firewall stopped it, or it tells of a scan. A login that failed is refused,
-// and one that succeeded answered.
+// matters. A line of another log says nothing of a session. A THREAT record is refused when the firewall stopped it, or it
+// tells of a scan. A login that failed is refused, and one that succeeded answered.
 func sessionOf(ev *Event) Session {
 	switch {
 	case ev.Session != SessionUnjudged:
 		return ev.Session
+	case ev.Type == TypeLog: // its action is whatever word its program has
+		return SessionUnjudged
 	case isLogin(ev):
 		return loginOutcome(ev.Action)
-	case ev.Type == TypeLog:
-		return SessionUnjudged
 	case ev.Type == TypeThreat:
 		return refusedIf(stopped(ev.Action) || tellsOfScan(ev))
 	case strings.EqualFold(ev.Subtype, "start") && allowed(ev.Action):

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,4 +103,21 @@ func isAttack(s *Settings, ev *Event) bool {
 	var p party
 	k.who(ev, &p)
 	return k.notVulnerability(ev, &p) == ""
+}
+
+// A line of another log is to ours, says nothing of a session whatever its words are, and is as well known as its pattern says.
+func TestALineOfAnotherLog(t *testing.T) {
+	ours := NewOurs([]netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")})
+	for _, proven := range []bool{false, true} {
+		ev := Event{Type: TypeLog, Subtype: "deny", Action: "allow", Src: netip.MustParseAddr("203.0.113.5"), Dst: netip.MustParseAddr("192.0.2.7"), Protocol: TCP, Application: "ssh", Proven: proven}
+		ev.Judge()
+		if ev.Session != SessionUnjudged || (GradeOf(&ev) == Proven) != proven || GradeOf(&ev) == GradeUnknown {
+			t.Errorf("proven %t: %s, %s", proven, ev.Session, GradeOf(&ev))
+		}
+		for _, c := range (Settings{PortScan: PortScan{Ports: 1, Window: time.Minute}}).Explain(&ev, nil, ours) {
+			if c.Counts || strings.Contains(c.Text, "ours") {
+				t.Errorf("%+v", c)
+			}
+		}
+	}
 }

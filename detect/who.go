@@ -129,16 +129,16 @@ func threatID(ev *Event) (id uint32) {
 	return id
 }
 
-// grade says how well the source of a record is known: a failed login, a line whose pattern says so, a TCP session whose application was identified, or a
-// threat inside one, needs a source that was really there.
+// GradeOf says how well the source of an event is known, whether a rule counts it or not.
+func GradeOf(ev *Event) Grade { return grade(ev) }
+
+// grade says how well the source of a record is known: a failed login, a TCP session whose application was identified, or a
+// threat inside one, needs a source that was really there, and so does a line of which its pattern says so.
 func grade(ev *Event) Grade {
 	switch {
-	case isLogin(ev):
+	case isLogin(ev), ev.Type == TypeLog && ev.Proven:
 		return Proven
 	case ev.Type == TypeLog:
-		if ev.Proven {
-			return Proven
-		}
 	case ev.Protocol == TCP && identified(ev.Application) && !tellsOfScan(ev):
 		return Proven
 	}

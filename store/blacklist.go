@@ -72,6 +72,7 @@ type Entry struct {
 	Grade                     Grade     // GradeUnknown also for what a person or an earlier version blocked
 	State                     State     // what it was, of one that is released
 	Hold                      string    // why a person had to decide, also when that is done; empty: nobody had to
+	AcceptedBy                string    // who decided that it is blocked; empty: nobody did
 	ReleasedAt                time.Time // zero: in force
 	ReleasedBy, ReleaseReason string
 	Version                   int64 // of the blacklist when the entry changed last
@@ -97,13 +98,14 @@ func (e *Entry) ReleaseAt(releaseAfter time.Duration) time.Time {
 const SeveralPorts = -1
 
 const entryColumns = `id, address, rule, reason, blocked_by, device, target, first_seen, last_seen, blocked_at, expires_at,
-	hits, seen_count, grade, state, hold, quiet_for, escalation, tag, country, port, released_at, released_by, release_reason, version`
+	hits, seen_count, grade, state, hold, quiet_for, escalation, tag, country, port, released_at, released_by, release_reason, version,
+	CASE WHEN hold <> '' AND state = 0 THEN coalesce((SELECT max(a.done_by) FROM audit AS a WHERE a.address = blacklist.address AND a.action = 'accept' AND a.time = blacklist.blocked_at), '') ELSE '' END`
 
 func scanEntry(rows *sql.Rows, e *Entry) error {
 	return rows.Scan(&e.ID, intoPrefix{&e.Address}, &e.Rule, &e.Reason, &e.By, &e.Device, &e.Target, intoTime{&e.FirstSeen},
 		intoTime{&e.LastSeen}, intoTime{&e.BlockedAt}, intoTime{&e.ExpiresAt}, &e.Hits, &e.Count, &e.Grade, &e.State, &e.Hold,
 		intoMicroseconds{&e.QuietFor}, &e.Escalation, &e.Tag, &e.Country, &e.Port, intoTime{&e.ReleasedAt},
-		&e.ReleasedBy, &e.ReleaseReason, &e.Version)
+		&e.ReleasedBy, &e.ReleaseReason, &e.Version, &e.AcceptedBy)
 }
 
 // stored gives b in the form in which both databases keep it.

@@ -143,6 +143,7 @@ func (l *blacklist) accept(ctx context.Context, conditions []where, by string, a
 			w.add("released_at IS NULL AND state = 1")
 			query := `UPDATE blacklist SET state = 0, blocked_at = ` + w.arg(c.stamp(at)) + `, version = ` + w.arg(c.version) + w.String() + ` RETURNING ` + entryColumns
 			if err := eachEntry(ctx, tx, func(e *Entry) error {
+				e.AcceptedBy = by // which the audit trail says from now on
 				accepted = append(accepted, *e)
 				audit = append(audit, c.auditRow(Audit{at, "accept", e.Address, by, "it was held: " + e.Hold}))
 				notices = append(notices, noticeOf(EventBlock, by, at, e))

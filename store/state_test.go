@@ -190,16 +190,27 @@ func TestAccept(t *testing.T) {
 		list, err := s.Accept(ctx, []netip.Prefix{prefix("203.0.113.2"), prefix("203.0.113.50"), prefix("2001:db8:1::5/64")}, "anna", at.Add(time.Hour))
 		must(t, err)
 		equal(t, "accepted", prefixes(list), []netip.Prefix{prefix("203.0.113.2"), prefix("2001:db8:1::/64")})
+		equal(t, "by", list[0].AcceptedBy, "anna")
 		changed, _ := changes(t, s, before)
 		equal(t, "changed", prefixes(changed), prefixes(list))
 		for _, e := range changed {
-			equal(t, "state, since when, and why it was held", []any{e.State, e.BlockedAt, e.Hold, e.Grade}, []any{Blocked, at.Add(time.Hour), "too many forgeable verdicts", Forgeable})
+			equal(t, "state, since when, why it was held, and who decided", []any{e.State, e.BlockedAt, e.Hold, e.Grade, e.By, e.AcceptedBy}, []any{Blocked, at.Add(time.Hour), "too many forgeable verdicts", Forgeable, ByDetector, "anna"})
 		}
 		equal(t, "audit", auditOf(t, s, prefix("203.0.113.2")), []string{"hold by detector", "accept by anna"})
 
+		of := func(address string) []any {
+			e := allEntries(t, s, EntryFilter{Address: prefix(address)})[0]
+			return []any{e.State, e.AcceptedBy}
+		}
+		equal(t, "nobody has decided about what is held", of("203.0.113.1"), []any{Held, ""})
+		proven := block("203.0.113.1", at.Add(90*time.Minute)) // which decides by itself
+		proven.Grade = Proven
+		commit(t, s, &Batch{Blocks: []Block{proven}})
+		equal(t, "the detector has", of("203.0.113.1"), []any{Blocked, ""})
+
 		list, err = s.AcceptAll(ctx, "bert", at.Add(2*time.Hour))
 		must(t, err)
-		equal(t, "the rest", prefixes(list), []netip.Prefix{prefix("203.0.113.1"), prefix("203.0.113.3")})
+		equal(t, "the rest", prefixes(list), []netip.Prefix{prefix("203.0.113.3")})
 		equal(t, "still held", allEntries(t, s, EntryFilter{States: []State{Held}}), []Entry(nil))
 		if _, err := s.Accept(ctx, []netip.Prefix{{}}, "anna", at); err == nil {
 			t.Error("an invalid address was accepted")

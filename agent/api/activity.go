@@ -27,7 +27,7 @@ func activity(a *API, c *call) error {
 	if a.opts.Pace == nil {
 		return noAgent()
 	}
-	st, err := a.reading()
+	st, err := a.reading(c)
 	if err != nil {
 		return err
 	}

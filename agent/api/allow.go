@@ -64,7 +64,7 @@ type Refused struct {
 }
 
 func (a *API) listAllowed(c *call) error {
-	st, err := a.reading()
+	st, err := a.reading(c)
 	if err != nil {
 		return err
 	}

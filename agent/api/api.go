@@ -122,35 +122,8 @@ type API struct {
 	tokens *tokens
 	// A place for each request that is being answered, and for each that follows events, of those who ask in one way and may do as much: who
 	// only looks takes none of those who act, and who comes over admin.listen, as anybody on this host can, none of those at the socket.
-	seats   map[seat]places
+	seats   map[seat]*places
 	refused *prometheus.CounterVec
-}
-
-const (
-	mostBusy    = 64
-	mostLive    = 32
-	mostReading = 2 // of each seat; all together leave half of the store's connections to others
-	// readPatience is for how long one waits for its turn to read.
-	readPatience = 10 * time.Second
-)
-
-// A seat is of whom a place is.
-type seat struct{ local, operator bool }
-
-// places are those of one seat.
-type places struct{ busy, live, reading chan struct{} }
-
-func newPlaces() places {
-	return places{make(chan struct{}, mostBusy), make(chan struct{}, mostLive), make(chan struct{}, mostReading)}
-}
-
-// places gives those of a request.
-func (a *API) places(route *route, who Caller) chan struct{} {
-	p := a.seats[seat{who.Local, who.Role == Operator}]
-	if route.live {
-		return p.live
-	}
-	return p.busy
 }
 
 // New makes the API. Nothing is served before it is asked.
@@ -165,7 +138,7 @@ func New(o Options) *API {
 		o.Pause = loop.Pause
 	}
 	a := &API{opts: o, mux: http.NewServeMux(),
-		seats: map[seat]places{{true, true}: newPlaces(), {true, false}: newPlaces(), {false, true}: newPlaces(), {false, false}: newPlaces()},
+		seats: map[seat]*places{{true, true}: newPlaces(), {true, false}: newPlaces(), {false, true}: newPlaces(), {false, false}: newPlaces()},
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "activedefense_api_refused_total",
 			Help: "Requests to the API that were refused, by reason: token, role, site, crowded."}, []string{"why"})}
 	for _, why := range []string{whyToken, whyRole, whySite, whyCrowded} {

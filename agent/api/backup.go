@@ -20,7 +20,7 @@ const backupBuffer = 256 << 10
 
 // backup answers with the database file as it is at this moment. One that is cut off has fewer bytes than were promised.
 func (a *API) backup(c *call) error {
-	st, err := a.reading()
+	st, err := a.reading(c)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func (a *API) listBlacklist(c *call) error {
 	if err != nil {
 		return err
 	}
-	st, err := a.reading()
+	st, err := a.reading(c)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func matching(q string) func(*store.Entry) bool {
 	}
 	q = strings.ToLower(q)
 	return func(e *store.Entry) bool {
-		return slices.ContainsFunc([]string{detect.AddressText(e.Address), e.Rule, e.Reason, e.Device, e.Target, e.By}, func(s string) bool { return strings.Contains(strings.ToLower(s), q) })
+		return slices.ContainsFunc([]string{detect.AddressText(e.Address), e.Rule, e.Reason, e.Device, e.Target, e.By, e.AcceptedBy}, func(s string) bool { return strings.Contains(strings.ToLower(s), q) })
 	}
 }
 
@@ -144,7 +144,7 @@ func (a *API) showAddress(c *call) error {
 	if err != nil {
 		return err
 	}
-	st, err := a.reading()
+	st, err := a.reading(c)
 	if err != nil {
 		return err
 	}

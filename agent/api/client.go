@@ -21,6 +21,8 @@ type Client struct {
 	http *http.Client
 	// At is where it asks: the socket's path, or "" for this process.
 	At string
+	// Warn hears what is wrong with what an answer is made of; nil: nobody does.
+	Warn func(text string)
 }
 
 // dialWithin bounds the wait for a daemon's socket.
@@ -112,6 +114,9 @@ func (c *Client) ask(ctx context.Context, method, path string, query url.Values,
 		return nil, err
 	}
 	if response.StatusCode < 300 {
+		if text := response.Header.Get(WarningHeader); text != "" && c.Warn != nil {
+			c.Warn(text)
+		}
 		return response, nil
 	}
 	defer response.Body.Close()

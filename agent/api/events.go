@@ -29,7 +29,10 @@ func (a *API) events(c *call) error {
 	if a.opts.Enforced == nil || a.opts.Rate == nil {
 		return noAgent()
 	}
-	st, err := a.reading()
+	if why := refusal(a); why != nil {
+		return faultf(http.StatusServiceUnavailable, "%w", why)
+	}
+	st, err := a.using()
 	if err != nil {
 		return err
 	}

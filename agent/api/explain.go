@@ -14,6 +14,7 @@ import (
 	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/detect/panos"
+	"activedefense/detect/pattern"
 	"activedefense/store"
 )
 
@@ -31,9 +32,17 @@ type ExplainedLine struct {
 	Traffic   *SessionTraffic `json:"traffic,omitempty"` // where the log counts it
 	Repeat    uint32          `json:"repeat"`
 	OrLater   string          `json:"or_later,omitempty"` // the clock passed the time twice, and the line does not say which it was
+	Pattern   *TakenBy        `json:"pattern,omitempty"`  // that took the line, where its input has patterns
 	Rules     []LineCounting  `json:"rules"`
 	Guard     string          `json:"guard,omitempty"`   // why the source may never be blocked
 	Blocked   string          `json:"blocked,omitempty"` // that it came while its source was blocked, and so counted for no rule
+}
+
+// TakenBy is the pattern that took a line.
+type TakenBy struct {
+	Number int    `json:"number"` // its place among those of its input, from 1 on, with those of sets counted one by one
+	Event  string `json:"event"`
+	Regexp string `json:"regexp"`
 }
 
 // SessionTraffic is what a session carried in each direction.
@@ -57,6 +66,9 @@ func explainedOf(ev *detect.Event) ExplainedLine {
 	out := ExplainedLine{Record: recordOfEvent(ev), Direction: ev.Direction.String(), Protocol: ev.Protocol.String(), Category: ev.Category,
 		Client: AddrText(ev.Client), NATSrc: AddrText(ev.NATSrc), NATSPort: ev.NATSrcPort, NATDst: AddrText(ev.NATDst), NATDPort: ev.NATDstPort,
 		Repeat: max(ev.Repeat, 1)}
+	if ev.Type == detect.TypeLog { // its pattern says it, and no rule has to count it
+		out.Grade = detect.GradeOf(ev).String()
+	}
 	if ev.Later != 0 {
 		out.OrLater = ev.Later.String()
 	}
@@ -82,7 +94,7 @@ type LineAnswer struct {
 // maxLine bounds a line, as reading does.
 const maxLine = 64 << 10
 
-// explainLine parses a line as the first input would, and says which rules count it.
+// explainLine parses a line as the input that is named would, else the first of the firewalls' logs, and says which rules count it.
 func explainLine(a *API, c *call) error {
 	text := c.query.Get("line")
 	if strings.TrimSpace(text) == "" {
@@ -92,18 +104,14 @@ func explainLine(a *API, c *call) error {
 		return Usagef("the line has %d bytes, and is read up to %d", len(text), maxLine)
 	}
 	cfg, ctx := a.opts.Config, c.r.Context()
-	in := config.Input{Format: "auto", Location: time.Local}
-	if len(cfg.Inputs) > 0 {
-		in = cfg.Inputs[0]
-	}
-	format, err := panos.ParseFormat(in.Format)
+	in, err := inputNamed(cfg, c.query.Get("input"))
 	if err != nil {
 		return err
 	}
 	var ev detect.Event
-	err = panos.New(panos.Options{Format: format, Location: in.Location}).Parse([]byte(text), a.opts.Now(), &ev)
+	taken, err := parseLine(&in, text, a.opts.Now(), &ev)
 	cut := errors.Is(err, detect.ErrCut)
-	if errors.Is(err, panos.ErrIgnored) {
+	if errors.Is(err, detect.ErrNoEvent) {
 		return faultf(http.StatusUnprocessableEntity, "the line is ignored: %w", err)
 	}
 	if err != nil && !cut {
@@ -114,6 +122,7 @@ func explainLine(a *API, c *call) error {
 	}
 	ev.Judge()
 	out := LineAnswer{ExplainedLine: explainedOf(&ev)}
+	out.Pattern = taken
 	note := func(err error) {
 		out.Notes = append(out.Notes, fmt.Sprintf("what the firewalls said of themselves is not known here, and counts for nothing: %v", err))
 	}
@@ -141,6 +150,44 @@ func explainLine(a *API, c *call) error {
 		out.Grade = cmp.Or(out.Grade, r.Grade.String())
 	}
 	return c.answer(http.StatusOK, out)
+}
+
+// inputNamed gives the input to which a path belongs; "": the first of the firewalls' logs.
+func inputNamed(cfg *config.Config, path string) (config.Input, error) {
+	if path == "" {
+		return cfg.FirstInput(), nil
+	}
+	in, ok := cfg.InputOf(path)
+	if !ok {
+		var paths []string
+		for _, in := range cfg.Inputs {
+			paths = append(paths, in.Path)
+		}
+		return in, Usagef("%s belongs to no input of the configuration; those have the paths %s", path, strings.Join(paths, ", "))
+	}
+	return in, nil
+}
+
+// parseLine reads a line as an input does. An error that is [detect.ErrNoEvent] of a line that a pattern took comes with that pattern.
+func parseLine(in *config.Input, text string, at time.Time, ev *detect.Event) (*TakenBy, error) {
+	if in.Patterns == nil {
+		format, err := panos.ParseFormat(in.Format)
+		if err != nil {
+			return nil, err
+		}
+		return nil, panos.New(panos.Options{Format: format, Location: in.Location}).Parse([]byte(text), at, ev)
+	}
+	parser := pattern.New(in.Patterns, pattern.Options{Location: in.Location})
+	err := parser.Parse([]byte(text), at, ev)
+	n := parser.Took()
+	if n < 0 {
+		return nil, fmt.Errorf("%w (the %d patterns of %s)", err, in.Patterns.Len(), in.Path)
+	}
+	p := in.Patterns.At(n)
+	if err != nil {
+		err = fmt.Errorf("pattern %d of %s, for %s, took it: %w", n+1, in.Path, p.Event, err)
+	}
+	return &TakenBy{n + 1, p.Event, p.Regexp}, err
 }
 
 // whileBlocked says that a record came while its source was blocked, by itself or with a network; "" if it did not, as far as is known.

@@ -19,7 +19,7 @@ func TestExplainTellsEveryFieldOfTheEvent(t *testing.T) {
 		Rule: "outside-in", RuleID: "r-1", ThreatName: "Some Threat", ThreatID: "40017", Severity: "medium", Subtype: "vulnerability", Application: "ssl",
 		EndReason: "threat-ended", Category: "brute-force", SrcZone: "internet", DstZone: "dmz", NATSrc: netip.MustParseAddr("192.0.2.1"), NATSrcPort: 40003,
 		NATDst: netip.MustParseAddr("192.0.2.2"), NATDstPort: 40004, Client: netip.MustParseAddr("192.0.2.3"), Type: detect.TypeThreat,
-		Direction: detect.ClientToServer, Protocol: detect.TCP, Repeat: 40005,
+		Direction: detect.ClientToServer, Protocol: detect.TCP, Repeat: 40005, Proven: true,
 		Traffic: detect.Traffic{Counted: true, BytesSent: 40006, BytesReceived: 40007, PacketsSent: 40008, PacketsReceived: 40009}}
 	v := reflect.ValueOf(ev)
 	for i := range v.NumField() {
@@ -38,6 +38,9 @@ func TestExplainTellsEveryFieldOfTheEvent(t *testing.T) {
 		if !strings.Contains(string(text), s) {
 			t.Errorf("%s is missing in %s", s, text)
 		}
+	}
+	if text, err = json.Marshal(explainedOf(&detect.Event{Type: detect.TypeLog, Proven: true})); err != nil || !strings.Contains(string(text), `"grade":"proven"`) {
+		t.Errorf("the grade of a pattern: %s (%v)", text, err)
 	}
 	if text, err = json.Marshal(explainedOf(&detect.Event{})); err != nil || strings.Contains(string(text), "traffic") {
 		t.Errorf("bytes that no log counted: %s (%v)", text, err)

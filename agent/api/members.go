@@ -18,7 +18,7 @@ type Members struct {
 }
 
 func (a *API) listMembers(c *call) error {
-	st, err := a.reading()
+	st, err := a.reading(c)
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,10 @@ func TestListsArePaged(t *testing.T) {
 		if err := Each(t.Context(), c, "records", query, "records", &Searched{}, func(r *Record) error { records += r.Src + " "; return nil }); err != nil {
 			t.Fatal(err)
 		}
+		changes := ""
+		if err := Each(t.Context(), c, "history", query, "changes", &struct{}{}, func(x *Change) error { changes += x.Address + " "; return nil }); err != nil || changes != page.want {
+			t.Errorf("from %s on: changes %q, want %q: %v", page.offset, changes, page.want, err)
+		}
 		if entries != page.want || records != page.want {
 			t.Errorf("from %s on: entries %q and records %q, want %q", page.offset, entries, records, page.want)
 		}

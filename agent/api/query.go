@@ -209,7 +209,7 @@ func portsOf(name string, given []string) (ports []store.PortRange, err error) {
 }
 
 // types are the logs that records come from.
-var types = []string{"traffic", "threat", "globalprotect", "system"}
+var types = []string{"traffic", "threat", "globalprotect", "system", "log"}
 
 // severities are those of a threat log, worst first.
 var severities = []string{"critical", "high", "medium", "low", "informational"}

@@ -81,7 +81,7 @@ func (a *API) searchRecords(c *call) error {
 	if err != nil {
 		return err
 	}
-	st, err := a.reading()
+	st, err := a.reading(c)
 	if err != nil {
 		return err
 	}

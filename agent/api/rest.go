@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"errors"
+	"math"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -53,12 +54,24 @@ func listHistory(a *API, c *call) error {
 	if err != nil {
 		return err
 	}
-	st, err := a.reading()
+	st, err := a.reading(c)
 	if err != nil {
 		return err
 	}
+	offset, err := numberOf(c.query, "offset", "changes to pass over", 0)
+	if err != nil {
+		return err
+	}
+	filter := store.AuditFilter{Address: address, Since: since}
+	if limit > 0 {
+		filter.Limit = limit + min(offset, math.MaxInt-limit)
+	}
 	out := c.newList("changes")
-	err = st.Audits(c.r.Context(), store.AuditFilter{Address: address, Since: since, Limit: limit}, func(x *store.Noted) error {
+	err = st.Audits(c.r.Context(), filter, func(x *store.Noted) error {
+		if offset > 0 {
+			offset--
+			return nil
+		}
 		return out.add(Change{x.Time.UTC().Format(time.RFC3339Nano), x.Action, cmp.Or(x.Subject, detect.AddressText(x.Address)), x.By, x.Reason})
 	})
 	return out.end(struct{}{}, err)
@@ -87,7 +100,7 @@ func makeReport(a *API, c *call) error {
 	if !since.Before(now) || now.Sub(since) > mostReport {
 		return Usagef("since %q: a report is of the past, and of at most ten years", text)
 	}
-	st, err := a.reading()
+	st, err := a.reading(c)
 	if err != nil {
 		return err
 	}
@@ -176,4 +189,31 @@ func acceptStore(a *API, c *call) error {
 		a.opts.Log.Warn().Str("by", c.by()).Msg("the database that is there now is accepted")
 	}
 	return c.answer(http.StatusOK, AcceptedStore{Accepted: true, Already: already})
+}
+
+// Reloading is what came of reading the configuration again: a new agent takes this one's place, which status tells when it has.
+type Reloading struct {
+	// LoadedAt is when the configuration that is still in use was loaded; the new one has a later time. Now is when that was said: a
+	// configuration that cannot work on this host is refused after it.
+	LoadedAt time.Time `json:"loaded_at"`
+	Now      time.Time `json:"now"`
+}
+
+// reload has the agent read its configuration again. Faults in it are told at once; else it is about to be taken.
+func (a *API) reload(c *call) error {
+	if a.opts.Reload == nil {
+		return noAgent()
+	}
+	begun := Reloading{Now: a.opts.Now()}
+	faults, loaded, err := a.opts.Reload(c.r.Context())
+	if err != nil {
+		return faultf(http.StatusServiceUnavailable, "the configuration was not read again: %w", err)
+	}
+	if len(faults) > 0 {
+		f := faultf(http.StatusUnprocessableEntity, "the new configuration is refused; the daemon goes on with the one that it has")
+		f.Faults = faults
+		return f
+	}
+	begun.LoadedAt = loaded
+	return c.answer(http.StatusAccepted, begun)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -44,9 +45,9 @@ var routes = []route{
 	{method: "POST", path: "allow", role: Operator, handle: (*API).allow},
 	{method: "DELETE", path: "allow/{entry}", role: Operator, params: "reason", handle: (*API).disallow},
 	{method: "GET", path: "records", role: Viewer, params: recordParams, handle: (*API).searchRecords, reads: true},
-	{method: "GET", path: "history", role: Viewer, params: "address since limit", handle: listHistory, reads: true},
+	{method: "GET", path: "history", role: Viewer, params: "address since limit offset", handle: listHistory, reads: true},
 	{method: "GET", path: "report", role: Viewer, params: "since format", handle: makeReport, reads: true},
-	{method: "GET", path: "explain", role: Viewer, params: "line", handle: explainLine},
+	{method: "GET", path: "explain", role: Viewer, params: "input line", handle: explainLine},
 	{method: "GET", path: "status", role: Viewer, handle: (*API).status},
 	{method: "GET", path: "activity", role: Viewer, handle: activity},
 	{method: "GET", path: "settings", role: Viewer, handle: settings},
@@ -71,6 +72,7 @@ type call struct {
 	caller Caller
 	query  url.Values
 	body   []byte
+	ended  []func() // what is done when it is answered, the last first
 }
 
 // ServeHTTP answers what is below Prefix. Who asks is in the request's context, or is asked for a token.
@@ -103,13 +105,11 @@ func (a *API) serve(route *route, w http.ResponseWriter, r *http.Request) {
 	c := &call{w: &patient{ResponseWriter: w, control: http.NewResponseController(w)}, r: r}
 	err := a.admit(route, c)
 	if err == nil {
-		places := a.places(route, c.caller)
-		select {
-		case places <- struct{}{}:
-			defer func() { <-places }()
+		if leave := a.seats[seat{c.caller.Local, c.caller.Role == Operator}].take(route, c); leave != nil {
+			defer leave()
 			err = inTurn(a, route, c)
-		default:
-			err = crowded(a, "%d requests are being answered", cap(places))
+		} else {
+			err = crowded(a, "%d requests are being answered", mostBusy)
 		}
 	}
 	if err != nil {
@@ -228,6 +228,11 @@ func (a *API) answer(route *route, c *call) (err error) {
 	}
 	// What follows may last: the bounds for reading are over, and each write has its own.
 	_ = http.NewResponseController(c.w).SetReadDeadline(time.Time{})
+	defer func() {
+		for _, end := range slices.Backward(c.ended) {
+			end()
+		}
+	}()
 	return route.handle(a, c)
 }
 
@@ -266,8 +271,48 @@ func (c *call) ask(v any) error {
 // address is that of the path.
 func (c *call) address() (netip.Prefix, error) { return ParsePrefix(c.r.PathValue("address")) }
 
-// reading is the store, for what changes nothing.
-func (a *API) reading() (*store.Store, error) {
+// WarningHeader names what is wrong with what an answer is made of, where something is.
+const WarningHeader = "Activedefense-Warning"
+
+// reading is the store, for what changes nothing. Where the agent refuses its database it is the one that is there now, as it is, and the
+// answer says so.
+func (a *API) reading(c *call) (*store.Store, error) {
+	why := refusal(a)
+	if why == nil {
+		return a.using()
+	}
+	ctx, cancel := context.WithTimeout(c.r.Context(), readPatience)
+	c.ended = append(c.ended, cancel)
+	st, err := a.opts.Open(ctx)
+	switch {
+	case err != nil:
+	case st == nil:
+		err = errors.New("there is none")
+	default:
+		c.ended = append(c.ended, func() { st.Close() })
+		err = store.Older(st)
+	}
+	if err != nil {
+		return nil, faultf(http.StatusServiceUnavailable, "%w; and what is there now cannot be read: %w", why, err)
+	}
+	c.w.Header().Set(WarningHeader, harmless(why.Error()))
+	return st, nil
+}
+
+// refusal is why the agent refuses its database, and what to do; nil: it does not.
+func refusal(a *API) error {
+	if a.opts.Refused == nil {
+		return nil
+	}
+	why := a.opts.Refused()
+	if why == nil {
+		return nil
+	}
+	return fmt.Errorf("the daemon refuses this database, and what it blocks, serves and enforces is what it knew before: %w; put the database back as it was, or go on with this one: activedefense store accept", why)
+}
+
+// using is the store that the agent uses.
+func (a *API) using() (*store.Store, error) {
 	st, err := a.opts.Store()
 	if err != nil {
 		return nil, faultf(http.StatusServiceUnavailable, "%w", err)
@@ -277,12 +322,10 @@ func (a *API) reading() (*store.Store, error) {
 
 // changing is the store, for what changes what it holds.
 func (a *API) changing() (*store.Store, error) {
-	if a.opts.Refused != nil {
-		if why := a.opts.Refused(); why != nil {
-			return nil, faultf(http.StatusConflict, "nothing was changed: the daemon refuses this database: %w; put the database back as it was, or go on with this one: activedefense store accept", why)
-		}
+	if why := refusal(a); why != nil {
+		return nil, faultf(http.StatusConflict, "nothing was changed: %w", why)
 	}
-	return a.reading()
+	return a.using()
 }
 
 // blocking is the store, and what may never be blocked, for what blocks.

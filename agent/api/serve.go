@@ -8,9 +8,7 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -78,74 +76,13 @@ func (s *Server) Run(ctx context.Context) error {
 		group.Go(func() error { return s.serve(ctx, s.socket, s.api, mostHeaderLocal) })
 	}
 	if s.listen != nil {
-		var l net.Listener = &bounding{Listener: s.listen, open: make(map[netip.Addr]int)}
+		var l net.Listener = &bounding{s.listen, &room{most: mostListened, each: mostFromAddress}}
 		if s.opts.Certificate != nil {
 			l = tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: s.opts.Certificate})
 		}
 		group.Go(func() error { return s.serve(ctx, l, s.Handler(), mostHeader) })
 	}
 	return group.Wait()
-}
-
-// What is open at admin.listen at a time, in all and from one address. More are closed unanswered: descriptors are for log files and the list.
-const (
-	mostListened    = 256
-	mostFromAddress = 128
-)
-
-// bounding is a listener that bounds what is open.
-type bounding struct {
-	net.Listener
-
-	mu   sync.Mutex
-	open map[netip.Addr]int // by address; no zero counts
-	all  int
-}
-
-// Accept gives the next connection that there is room for.
-func (b *bounding) Accept() (net.Conn, error) {
-	for {
-		conn, err := b.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		from, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
-		if client := from.Addr().Unmap(); b.enter(client) {
-			return &seated{Conn: conn, leave: sync.OnceFunc(func() { b.leave(client) })}, nil
-		}
-		conn.Close()
-	}
-}
-
-func (b *bounding) enter(client netip.Addr) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.all >= mostListened || b.open[client] >= mostFromAddress {
-		return false
-	}
-	b.open[client]++
-	b.all++
-	return true
-}
-
-func (b *bounding) leave(client netip.Addr) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.all--
-	if b.open[client]--; b.open[client] == 0 {
-		delete(b.open, client)
-	}
-}
-
-// A seated is a connection that holds a place.
-type seated struct {
-	net.Conn
-	leave func()
-}
-
-func (c *seated) Close() error {
-	defer c.leave()
-	return c.Conn.Close()
 }
 
 // What the head of a request may take, bytes. A command may search for many values.
@@ -157,7 +94,7 @@ const (
 // serve serves one listener.
 func (s *Server) serve(ctx context.Context, l net.Listener, h http.Handler, header int) error {
 	server := &http.Server{
-		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: header,
+		Handler: working(h), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: header,
 		BaseContext: func(net.Listener) context.Context { return ctx }, ConnContext: connContext,
 		ErrorLog: log.New(quiet{s.api.opts.Log}, "", 0),
 	}

@@ -1,14 +1,12 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -71,23 +69,16 @@ func listenSocket(path string, admin *config.Admin) (_ net.Listener, err error) 
 		l.Close()
 		return nil, fmt.Errorf("admin.socket: %w", err)
 	}
-	return &socket{UnixListener: l, lock: lock, admin: admin, places: map[Role]chan struct{}{
-		Operator: make(chan struct{}, mostOperators), Viewer: make(chan struct{}, mostViewers), Nobody: make(chan struct{}, mostStrangers)}}, nil
+	return &socket{UnixListener: l, lock: lock, admin: admin, rooms: map[Role]*room{
+		Operator: {most: mostOperators, each: mostOperators}, Viewer: {most: mostViewers, each: mostViewers}, Nobody: {most: mostStrangers, each: mostStrangers}}}, nil
 }
-
-// What is open at a time. Those who may do nothing are told so, and take no place of those who may, nor those who may look of those who act.
-const (
-	mostOperators = 256
-	mostViewers   = 128
-	mostStrangers = 8
-)
 
 // A socket gives connections whose caller is known.
 type socket struct {
 	*net.UnixListener
-	lock   *os.File
-	admin  *config.Admin
-	places map[Role]chan struct{}
+	lock  *os.File
+	admin *config.Admin
+	rooms map[Role]*room
 }
 
 // Accept gives the next connection that there is room for.
@@ -98,12 +89,8 @@ func (s *socket) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		caller := localCaller(conn, s.admin)
-		places := s.places[caller.Role]
-		select {
-		case places <- struct{}{}:
-			return &localConn{UnixConn: conn, caller: caller, leave: sync.OnceFunc(func() { <-places })}, nil
-		default:
-			conn.Close()
+		if c := s.rooms[caller.Role].sit(conn, caller); c != nil {
+			return c, nil
 		}
 	}
 }
@@ -111,24 +98,4 @@ func (s *socket) Accept() (net.Conn, error) {
 // Close stops listening, and lets another daemon listen there.
 func (s *socket) Close() error {
 	return errors.Join(s.UnixListener.Close(), s.lock.Close())
-}
-
-// A localConn is a connection over the socket.
-type localConn struct {
-	*net.UnixConn
-	caller Caller
-	leave  func()
-}
-
-func (c *localConn) Close() error {
-	defer c.leave()
-	return c.UnixConn.Close()
-}
-
-// connContext notes who is at the other end of a connection.
-func connContext(ctx context.Context, conn net.Conn) context.Context {
-	if c, ok := conn.(*localConn); ok {
-		return withCaller(ctx, c.caller)
-	}
-	return ctx
 }

@@ -1,15 +1,19 @@
 package api
 
 import (
+	"bufio"
 	"bytes"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"activedefense/config"
 )
@@ -88,7 +92,7 @@ func TestStrangersAndViewersLeaveRoomForOthers(t *testing.T) {
 	if code := status(viewer); code != http.StatusServiceUnavailable {
 		t.Errorf("among many that read slowly a viewer is answered %d", code)
 	}
-	crowd(viewer, mostViewers+1)
+	crowd(viewer, mostViewers+1) // each in the place of the one before
 	if code := status(operator); code != http.StatusOK {
 		t.Errorf("an operator is answered %d", code)
 	}
@@ -132,31 +136,91 @@ func TestReadersTakeTurns(t *testing.T) {
 	}
 }
 
-// What is open at admin.listen is bounded, from one address more so, and has its place again once it is closed.
-func TestConnectionsAreBounded(t *testing.T) {
-	b := &bounding{open: make(map[netip.Addr]int)}
-	one := netip.MustParseAddr("203.0.113.1")
-	for range mostFromAddress {
-		b.enter(one)
-	}
-	if b.enter(one) {
-		t.Error("one address takes more")
-	}
-	other := one
-	for i := range mostListened - mostFromAddress {
-		if i%mostFromAddress == 0 {
-			other = other.Next()
+// Connections that are open and ask for nothing shut nobody out, whoever holds them: he who came first goes.
+func TestIdleConnectionsShutNobodyOut(t *testing.T) {
+	s := newStage(t, nil)
+	request := func(conn net.Conn) {
+		t.Helper()
+		conn.SetDeadline(time.Now().Add(30 * time.Second))
+		fmt.Fprintf(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+		r, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || r.StatusCode != http.StatusOK {
+			t.Fatal(r, err)
 		}
-		if !b.enter(other) {
-			t.Fatal("there is room")
+		io.Copy(io.Discard, r.Body)
+	}
+	dial := func() net.Conn {
+		t.Helper()
+		conn, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
 		}
+		t.Cleanup(func() { conn.Close() })
+		return conn
 	}
-	if b.enter(netip.MustParseAddr("2001:db8::1")) {
-		t.Error("more are open than there may be")
+	first := dial()
+	request(first)
+	for range mostFromAddress - 1 {
+		request(dial())
 	}
-	b.leave(one)
-	if !b.enter(one) || b.all != mostListened || len(b.open) != 2 {
-		t.Errorf("%d open, %v", b.all, b.open)
+	request(dial())
+	if _, err := first.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the one that has been idle for longest: %v", err)
+	}
+	if os.Geteuid() != 0 {
+		return // there are no two users on the socket
+	}
+	viewer := identity{nobodyID, []int{viewersID}}
+	for range mostViewers {
+		conn, err := s.dial(viewer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	if code := s.as(viewer, "GET", Prefix+"status", "").status; code != http.StatusOK {
+		t.Errorf("a viewer is answered %d", code)
+	}
+}
+
+// A room is bounded, for one client more so. Nobody who is at work has to go, and nobody for one who has more than he.
+func TestWhoGoesWhereARoomIsFull(t *testing.T) {
+	r := &room{most: 4, each: 2}
+	var gone []string
+	enter := func(client, name string, want ...string) *place {
+		t.Helper()
+		gone = nil
+		p := r.enter(client, func() { gone = append(gone, name) })
+		if got := append([]string{fmt.Sprint(p != nil)}, gone...); !slices.Equal(got, want) {
+			t.Errorf("%s %s: %v instead of %v", client, name, got, want)
+		}
+		return p
+	}
+	a1 := enter("a", "1", "true")
+	a2 := enter("a", "2", "true")
+	r.works(a1, true)
+	a3 := enter("a", "3", "true", "2")
+	r.works(a3, true)
+	enter("a", "4", "false")
+	b1 := enter("b", "1", "true")
+	enter("c", "1", "true")
+	r.works(a1, false)
+	enter("d", "1", "true", "1")
+	if len(r.taken) != 4 || slices.Contains(r.taken, a1) {
+		t.Error("the one idle of who had the most stays")
+	}
+	r.works(b1, true)
+	r.works(b1, false) // it waits for less long than the others
+	enter("e", "1", "true", "1")
+	if !slices.Contains(r.taken, b1) {
+		t.Error("who was idle last has gone first")
+	}
+	enter("a", "5", "true", "1") // a has one at work, as many as the others
+	r.leave(a2)
+	r.leave(a3)
+	r.leave(a3)
+	if len(r.taken) != 3 {
+		t.Errorf("%d places are taken", len(r.taken))
 	}
 }
 

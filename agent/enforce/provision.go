@@ -287,8 +287,7 @@ func (p provisioning) commit(ctx context.Context, plan policy.Plan) error {
 		return nil
 	}
 	if plan.OthersAlone() {
-		p.tell("nothing of ours to commit")
-		return nil
+		return p.nothing(ctx, plan)
 	}
 	p.tell("committing the edits of our administrator, made now or earlier, and nobody else's; this can take minutes")
 	done, err := policy.Commit(ctx, p.device, p.want, p.fw.CommitAdmin)
@@ -299,9 +298,39 @@ func (p provisioning) commit(ctx context.Context, plan policy.Plan) error {
 	case done:
 		p.tell("committed; the daemon looks at the policy again within six minutes, and at once after systemctl reload activedefense")
 	default:
-		p.tell("nothing of ours to commit")
+		return p.nothing(ctx, plan)
 	}
 	return err
+}
+
+// nothing tells that nothing is committed. Where that leaves a removal as it was, or what was written waits in the other member of the pair, as after a
+// failover, it is an error.
+func (p provisioning) nothing(ctx context.Context, plan policy.Plan) error {
+	p.tell("nothing of ours to commit")
+	here, _, _ := plan.Writes(p.opts.Adopt)
+	if here == 0 || p.opts.Apply {
+		return nil
+	}
+	elsewhere := ""
+	if peer := peerOf(p.device, p.members); peer != nil {
+		edits, _ := xmlapi.PendingEdits(ctx, peer) // not told: nothing is said of it
+		admin := cmp.Or(p.want.Admin, p.device.Username())
+		if slices.ContainsFunc(edits, func(e xmlapi.PendingEdit) bool { return admin == "" || e.Admin == admin }) {
+			elsewhere = fmt.Sprintf("; edits of %s wait in the candidate configuration of %s, the other member of the pair, where they have no effect on this one, as after a failover", cmp.Or(admin, "somebody"), peer.Name())
+		}
+	}
+	if !p.opts.Remove && elsewhere == "" { // which verify looks at
+		return nil
+	}
+	return fmt.Errorf("%s: nothing was committed: of the plan %s not written in the candidate configuration of this firewall%s. Run this again with --apply --commit, which writes and commits here", p.device.Name(), are(here), elsewhere)
+}
+
+// are is how many steps, with the verb.
+func are(n int) string {
+	if n == 1 {
+		return "1 step is"
+	}
+	return steps(n) + " are"
 }
 
 // steps is how many, for a reader.

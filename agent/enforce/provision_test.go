@@ -292,6 +292,39 @@ func TestProvisionWritesToTheActiveMember(t *testing.T) {
 	}
 }
 
+// What was written before a failover, and not committed, waits in the member that is passive now: a commit of it on the other one is an error that says so.
+func TestWhatWaitsInTheOtherMemberAfterAFailover(t *testing.T) {
+	for _, remove := range []bool{false, true} {
+		l := newPolicyLab(t)
+		active := l.add("fw1", firewall.ModeTag, panosim.Options{})
+		passive := startSim(t, panosim.Options{Admin: "svc", APIKey: active.Key(), Serial: "007000000000002"})
+		pair := panosim.Pair(active, passive, panosim.PairOptions{})
+		l.cfg.Firewalls[0].PeerURL, l.cfg.Firewalls[0].CA = passive.URL(), slices.Concat(active.CA(), passive.CA())
+		if remove {
+			if left, _, err := l.provision(applyAndCommit); err != nil || len(left) != 0 {
+				t.Fatalf("%v is left: %v", left, err)
+			}
+			if _, _, err := l.provision(func(o *ProvisionOptions) { o.Commit, o.Remove = true, true }); err == nil || !strings.Contains(err.Error(), "steps are not written in the candidate configuration of this firewall. Run this again with --apply --commit") {
+				t.Errorf("a removal that was not written is committed: %v", err)
+			}
+		}
+		if _, _, err := l.provision(func(o *ProvisionOptions) { o.Apply, o.Remove = true, remove }); err != nil {
+			t.Fatal(err)
+		}
+		pair.SetSync(panosim.SyncOff) // which would overwrite what waits, once the other one takes over
+		if err := pair.Failover(); err != nil {
+			t.Fatal(err)
+		}
+		_, said, err := l.provision(func(o *ProvisionOptions) { o.Commit, o.Remove = true, remove })
+		if err == nil || !strings.Contains(err.Error(), "fw1 (peer): nothing was committed: of the plan ") || !strings.Contains(err.Error(), "wait in the candidate configuration of fw1, the other member of the pair") {
+			t.Errorf("removal %v: %v, %q", remove, err, said)
+		}
+		if left, _, err := l.provision(func(o *ProvisionOptions) { applyAndCommit(o); o.Remove = remove }); err != nil || len(left) != 0 || strings.Contains(passive.Config().Running(), testTag) == remove {
+			t.Errorf("removal %v: %v is left: %v", remove, left, err)
+		}
+	}
+}
+
 func TestProvisionOfOneFirewall(t *testing.T) {
 	l := newPolicyLab(t)
 	l.add("LAB-FW-01", firewall.ModeTag, panosim.Options{})

@@ -28,10 +28,11 @@ type BlacklistEntry struct {
 	ReleaseAt     *time.Time `json:"release_at"` // null: it ends with others, as a neighbourhood does, or when no label file lists it
 	Device        string     `json:"device"`
 	Hits          int64      `json:"hits"`
-	By            string     `json:"by"`             // detector, label-file or operator
-	Grade         string     `json:"grade"`          // proven, forgeable, or empty
-	State         string     `json:"state"`          // blocked, held, observed or released
-	Hold          string     `json:"hold,omitempty"` // why a person has to decide, or had to
+	By            string     `json:"by"`                    // detector, label-file or operator
+	AcceptedBy    string     `json:"accepted_by,omitempty"` // who decided that it is blocked, where it was held
+	Grade         string     `json:"grade"`                 // proven, forgeable, or empty
+	State         string     `json:"state"`                 // blocked, held, observed or released
+	Hold          string     `json:"hold,omitempty"`        // why a person has to decide, or had to
 	BlockedAt     time.Time  `json:"blocked_at"`
 	Escalation    string     `json:"escalation,omitempty"` // why it lasts longer than others
 	Tag           string     `json:"tag,omitempty"`        // of its rule, on firewalls of mode dynamic-tag
@@ -51,7 +52,7 @@ const stateReleased = "released"
 func NewBlacklistEntry(e *store.Entry, releaseAfter time.Duration) BlacklistEntry {
 	out := BlacklistEntry{
 		Address: detect.AddressText(e.Address), Rule: e.Rule, Reason: e.Reason, FirstSeen: e.FirstSeen, LastSeen: e.LastSeen,
-		Device: e.Device, Hits: e.Hits, By: e.By, BlockedAt: e.BlockedAt, Escalation: e.Escalation, Tag: e.Tag,
+		Device: e.Device, Hits: e.Hits, By: e.By, AcceptedBy: e.AcceptedBy, BlockedAt: e.BlockedAt, Escalation: e.Escalation, Tag: e.Tag,
 		Grade: e.Grade.String(), State: e.State.String(), Hold: e.Hold, Target: e.Target, Country: e.Country, Port: e.Port, Expires: !e.ExpiresAt.IsZero(), ReleasedBy: e.ReleasedBy, ReleaseReason: e.ReleaseReason,
 	}
 	if at := e.ReleaseAt(releaseAfter); !at.IsZero() {
@@ -62,6 +63,14 @@ func NewBlacklistEntry(e *store.Entry, releaseAfter time.Duration) BlacklistEntr
 		out.ReleasedAt, out.State = &released, stateReleased
 	}
 	return out
+}
+
+// Made says who made the entry, and who decided that it is blocked, where it was held.
+func (e *BlacklistEntry) Made() string {
+	if e.AcceptedBy == "" {
+		return e.By
+	}
+	return e.By + ", accepted by " + e.AcceptedBy
 }
 
 // Release says when the entry is released, in words.

@@ -61,7 +61,7 @@ func (x *Explanation) write(t *display.Table) {
 	if state == stateReleased {
 		state = x.Was
 	}
-	t.Row(state, display.LocalTime(e.BlockedAt)+" by "+e.By)
+	t.Row(state, display.LocalTime(e.BlockedAt)+" by "+e.Made())
 	if e.Escalation != "" {
 		t.Row("length", e.Escalation)
 	}

@@ -27,6 +27,9 @@ var outcomes = [...]store.Outcome{
 
 // recordOf gives the record of one line, of which detection said r. What a session carried and its translated addresses are not kept.
 func recordOf(ev *detect.Event, r detect.Result, at Place) store.Record {
+	if ev.Type == detect.TypeLog { // its grade is its pattern's word, whether a rule counts it or not, and a restart has it from here
+		r.Grade = detect.GradeOf(ev)
+	}
 	return store.Record{
 		Time: ev.Time, Device: ev.Device,
 		Src: ev.Src, Dst: ev.Dst, SrcPort: ev.SrcPort, DstPort: ev.DstPort,
@@ -47,13 +50,13 @@ func EventOf(r *store.Record) detect.Event {
 		SrcCountry: r.SrcCountry, DstCountry: r.DstCountry, Action: r.Action, Rule: r.Rule, RuleID: r.RuleID, ThreatName: r.ThreatName, ThreatID: r.ThreatID, Severity: r.Severity, Subtype: r.Subtype,
 		Application: r.Application, SrcZone: r.FromZone, DstZone: r.ToZone, EndReason: r.SessionEndReason,
 		Repeat: r.Repeat, Ref: Place{r.File, r.Offset}.ref(),
-		Proven: r.Grade == store.Proven && r.Type == detect.TypeLog.String(),
 	}
 	for typ := detect.TypeTraffic; typ <= detect.TypeLog; typ++ {
 		if strings.EqualFold(r.Type, typ.String()) {
 			ev.Type = typ
 		}
 	}
+	ev.Proven = ev.Type == detect.TypeLog && r.Grade == store.Proven
 	for _, d := range []detect.Direction{detect.ClientToServer, detect.ServerToClient} {
 		if r.Direction == d.String() {
 			ev.Direction = d

@@ -14,10 +14,10 @@ func TestARecordGivesBackItsEvent(t *testing.T) {
 	seen := detect.Event{Time: noon, Device: "fw1", Src: netip.MustParseAddr("203.0.113.7"), Dst: netip.MustParseAddr("198.51.100.1"), SrcPort: 40000, DstPort: 443, SrcUser: "pre-logon",
 		Action: "reset-both", Rule: "outside-in", ThreatName: "Some Threat", ThreatID: "40017", Severity: "medium", Subtype: "vulnerability",
 		Application: "ssl", SrcZone: "internet", DstZone: "dmz", EndReason: "threat", Repeat: 2, Ref: at.ref()}
-	for _, typ := range []detect.Type{detect.TypeUnknown, detect.TypeTraffic, detect.TypeThreat, detect.TypeGlobalProtect, detect.TypeSystem} {
+	for _, typ := range []detect.Type{detect.TypeUnknown, detect.TypeTraffic, detect.TypeThreat, detect.TypeGlobalProtect, detect.TypeSystem, detect.TypeLog} {
 		for d := detect.DirectionUnknown; d <= detect.ServerToClient; d++ {
 			for p := detect.ProtocolUnknown; p <= detect.OtherProtocol; p++ {
-				seen.Type, seen.Direction, seen.Protocol = typ, d, p
+				seen.Type, seen.Direction, seen.Protocol, seen.Proven = typ, d, p, typ == detect.TypeLog && d == detect.ClientToServer
 				r := recordOf(&seen, detect.Result{Session: seen.Session}, at)
 				if r.Protocol.String() != p.String() {
 					t.Errorf("%s is kept as %s", p, r.Protocol)

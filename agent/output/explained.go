@@ -17,6 +17,10 @@ func Explained(to io.Writer, x *api.ExplainedLine) error {
 	if x.Type == detect.TypeGlobalProtect.String() || x.Type == detect.TypeSystem.String() {
 		application, ended, repeated = "method", "reason", "counted by the firewall or merged by syslog"
 	}
+	if x.Pattern != nil {
+		t.Row("pattern", fmt.Sprintf("%d: %s", x.Pattern.Number, x.Pattern.Regexp))
+		t.Row("grade", x.Grade)
+	}
 	for _, f := range [][2]any{
 		{"type", strings.TrimSpace(x.Type + " " + x.Subtype)}, {"time", display.LocalTime(x.Time)}, {"device", x.Device},
 		{"source", Endpoint(addrOf(x.Src), x.SrcPort, x.SrcCountry)}, {"user", x.SrcUser},

@@ -3,7 +3,9 @@ package state
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -64,12 +66,16 @@ func Moved(ctx context.Context, dir string, st *store.Store) error {
 }
 
 // Refused tells why the daemon that keeps its state in dir would not take this database, by what the last run of it left: an error that
-// wraps ErrBehind; nil if it is not behind what was known, or if it is the one that a person accepted.
+// wraps ErrBehind, or ErrUnknown where that is damaged; nil if it is not behind what was known, if it is the one that a person accepted, and
+// for who may not read what is known.
 func Refused(ctx context.Context, dir string, st *store.Store) error {
 	path := filepath.Join(dir, MarkFile)
 	known, err := readMark(path)
-	if err != nil || known == (mark{}) {
-		return nil // who may not read it cannot ask it
+	if errors.Is(err, fs.ErrPermission) || err == nil && known == (mark{}) {
+		return nil
+	}
+	if err != nil {
+		return err
 	}
 	if known.Accepted {
 		if known.Identity != "" && known.Identity != st.Place().Identity {

@@ -16,7 +16,7 @@ var ErrNoDatabase = errors.New("there is no database yet")
 
 // OpenBeside opens a database beside the daemon that uses it, or without one: that of the URL, or, if it is empty, SQLite's in a state folder.
 // Only a daemon keeps read positions, under its own name. Where there is none, the error wraps ErrNoDatabase. Nothing is written to one
-// that the daemon would refuse (see Refused): where it has an earlier schema, the error wraps ErrBehind and [store.ErrSchemaOlder].
+// that the daemon would refuse (see Refused): where it has an earlier schema, the error wraps why, [store.ErrSchemaOlder], and says what to do.
 func OpenBeside(ctx context.Context, dir, url string) (*store.Store, error) {
 	opts, err := beside(dir, url)
 	if err != nil {
@@ -24,7 +24,7 @@ func OpenBeside(ctx context.Context, dir, url string) (*store.Store, error) {
 	}
 	opts.Before = func(ctx context.Context, st *store.Store) error { return Refused(ctx, dir, st) }
 	st, err := open(ctx, opts)
-	if !errors.Is(err, ErrBehind) {
+	if !errors.Is(err, ErrBehind) && !errors.Is(err, ErrUnknown) {
 		return st, err
 	}
 	why := err
@@ -32,7 +32,7 @@ func OpenBeside(ctx context.Context, dir, url string) (*store.Store, error) {
 		return nil, err
 	}
 	if older := store.Older(st); older != nil {
-		return nil, errors.Join(fmt.Errorf("%w; nothing is written to it, so that it cannot be read: %w", why, older), st.Close())
+		return nil, errors.Join(fmt.Errorf("%w; nothing is written to it, so that it cannot be read: %w; put the database back as it was, or go on with this one: activedefense store accept", why, older), st.Close())
 	}
 	return st, nil
 }

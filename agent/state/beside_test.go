@@ -3,7 +3,9 @@ package state
 import (
 	"database/sql"
 	"errors"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"activedefense/store"
@@ -12,11 +14,16 @@ import (
 // Nothing is written to a database that the daemon would refuse, whichever command looks at it: it is read as it is where it has the schema
 // of this program, and not upgraded where it has an earlier one. One that the daemon would take is a command's own as any other.
 func TestACommandWritesNothingToADatabaseThatIsRefused(t *testing.T) {
-	for _, c := range []struct{ refused, older bool }{{true, false}, {true, true}, {false, false}} {
+	for _, c := range []struct{ refused, older, damaged bool }{{true, false, false}, {true, true, false}, {true, false, true}, {true, true, true}, {}} {
 		dir, used := t.TempDir(), newTestStore(t)
 		if c.refused {
 			blockAs(t, used, "203.0.113.1/32")
 			if err := start(t, dir, used).Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if c.damaged { // it cannot be told
+			if err := os.WriteFile(filepath.Join(dir, MarkFile), []byte("{"), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -41,7 +48,8 @@ func TestACommandWritesNothingToADatabaseThatIsRefused(t *testing.T) {
 			was = query(`DELETE FROM schema_version WHERE version = (` + schema + `) RETURNING version - 1`)
 		}
 		st, err = OpenBeside(t.Context(), dir, "")
-		if unread := errors.Is(err, ErrBehind) && errors.Is(err, store.ErrSchemaOlder); unread != (c.refused && c.older) {
+		why := map[bool]error{false: ErrBehind, true: ErrUnknown}[c.damaged]
+		if unread := errors.Is(err, why) && errors.Is(err, store.ErrSchemaOlder) && strings.Contains(err.Error(), "activedefense store accept"); unread != (c.refused && c.older) {
 			t.Errorf("%+v: %v", c, err)
 		}
 		if err == nil {

@@ -651,8 +651,10 @@ func TestWhatIsNoMarkIsSaid(t *testing.T) {
 		if err := put(m.path); err != nil {
 			t.Fatal(err)
 		}
-		if err := m.Check(t.Context()); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), m.path) {
-			t.Errorf("%s: %v", name, err)
+		for who, err := range map[string]error{"the daemon": m.Check(t.Context()), "a command": Refused(t.Context(), dir, m.store)} {
+			if !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), m.path) {
+				t.Errorf("%s, to %s: %v", name, who, err)
+			}
 		}
 	}
 }

@@ -316,7 +316,7 @@ func (m *Model) rows() (rows []*row) {
 
 // text is what a search looks at.
 func (r *row) text() string {
-	return strings.ToLower(strings.Join([]string{r.Address, r.what, r.Rule, r.Country, r.Reason, r.why(), r.Device, r.By, r.Target, fmt.Sprint("port ", r.Port)}, "\x00"))
+	return strings.ToLower(strings.Join([]string{r.Address, r.what, r.Rule, r.Country, r.Reason, r.why(), r.Device, r.Made(), r.Target, fmt.Sprint("port ", r.Port)}, "\x00"))
 }
 
 // prefixOf reads an address or a network.

@@ -193,9 +193,9 @@ func (p *Pages) history(v *visit) error {
 	out := &struct {
 		Address string
 		Changes []change
-		More    bool
-	}{Address: v.address()}
-	query := url.Values{"limit": {"201"}}
+		Paging  *paging
+	}{Address: v.address(), Paging: v.pagingOf()}
+	query := out.Paging.ask(url.Values{})
 	if out.Address != "" {
 		query.Set("address", out.Address)
 	}
@@ -207,9 +207,7 @@ func (p *Pages) history(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if out.More = len(out.Changes) > 200; out.More {
-		out.Changes = out.Changes[:200]
-	}
+	out.Changes = cut(out.Paging, out.Changes)
 	p.show(v, http.StatusOK, "history", "History", out)
 	return nil
 }

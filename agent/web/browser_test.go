@@ -73,6 +73,17 @@ func handled(t *testing.T, browser context.Context) {
 	w.until("it is allowed", `location.pathname === "/ui/allow" && document.querySelector("tbody").innerText.includes("203.0.113.4")`)
 	w.do(chromedp.Navigate(s.url+"/ui/address/198.51.100.9"), chromedp.Click(`form[action="/ui/accept"] button`))
 	w.until("it is blocked", `document.querySelector(".lead")?.innerText === "198.51.100.9 is blocked."`)
+	// What was chosen stays chosen while the list changes, and is released when it was asked for once.
+	w.do(chromedp.Navigate(s.url+"/ui/blocked"), chromedp.Click(`[value="203.0.113.1"]`), chromedp.Click(`[value="203.0.113.2"]`))
+	w.until("it is live", `document.getElementById("live").innerText === "Live."`)
+	eval[bool](w, `document.querySelector("footer time").id = "before"; document.activeElement.blur(); true`)
+	s.put("203.0.113.9/32", store.Blocked)
+	w.until("the page was loaded again", `document.getElementById("said").innerText.includes("203.0.113.9 is blocked") && !document.getElementById("before")`)
+	w.until("both are still chosen", `document.querySelectorAll("input:checked").length === 2`)
+	w.do(chromedp.Click(`button[value="release"]`))
+	w.until("it is asked for", `document.querySelector(".lead")?.innerText.startsWith("Release 2 entries?")`)
+	w.do(chromedp.Click("button.main"))
+	w.until("they are released", `document.querySelector(".done")?.innerText === "Released: 2 of 2 entries."`)
 	w.do(chromedp.Click(".who button"))
 	w.until("anna is signed out", `location.pathname === "/ui/signin" && document.body.innerText.includes("You are signed out")`)
 }

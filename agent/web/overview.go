@@ -81,6 +81,7 @@ type overviewed struct {
 	*status
 	Newest []api.Entry
 	Charts []*chart
+	Unread error // why neither could be had from the database; nil: both could
 }
 
 func (p *Pages) overview(v *visit) error {
@@ -90,11 +91,8 @@ func (p *Pages) overview(v *visit) error {
 	}
 	out := &overviewed{status: &s}
 	query := url.Values{"state": {"blocked", "held", "observed"}, "limit": {newest}}
-	if out.Newest, _, err = v.entries(query); err != nil {
-		return err
-	}
-	if out.Charts, err = p.charts(v.r.Context(), v.api); err != nil {
-		return err
+	if out.Newest, _, out.Unread = v.entries(query); out.Unread == nil {
+		out.Charts, out.Unread = p.charts(v.r.Context(), v.api)
 	}
 	p.show(v, http.StatusOK, "overview", "Overview", out)
 	return nil

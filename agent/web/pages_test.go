@@ -69,6 +69,8 @@ func TestAnOperatorDoesWhatTheCommandsDo(t *testing.T) {
 		step{"/ui/address/203.0.113.2", nil, 200, "Why held it is a partner"},
 		step{"/ui/accept", []string{"address", "203.0.113.2"}, 200, "203.0.113.2 is blocked"},
 		step{"/ui/accept", []string{"address", "203.0.113.2"}, 409, "203.0.113.2 is blocked"},
+		step{"/ui/address/203.0.113.2", nil, 200, "by detector, accepted by anna"},
+		step{"/ui/blocked?q=203.0.113.2", nil, 200, "detector, accepted by anna LAB-FW-01"},
 		step{"/ui/block", []string{"address", "203.0.113.9", "reason", ""}, 400, "reason is missing"},
 		step{"/ui/block", []string{"address", "203.0.113.9", "reason", "seen elsewhere", "for", "soon"}, 400, `for "soon"`},
 		step{"/ui/block", []string{"address", " 203.0.113.9 ", "reason", "seen elsewhere", "for", "24h"}, 200, "by anna"},
@@ -89,6 +91,65 @@ func TestAnOperatorDoesWhatTheCommandsDo(t *testing.T) {
 	}
 	if _, text := v.get("/ui/blocked?done=<script>"); strings.Contains(text, `class="done"`) {
 		t.Error("an address has the page say something")
+	}
+}
+
+// Many are released and accepted at once: those that were chosen, or all that a search finds, after their number was shown.
+func TestManyAreDecidedAtOnce(t *testing.T) {
+	s := newStage(t, true)
+	for i := range 120 {
+		s.put(fmt.Sprintf("203.0.113.%d/32", i+1), store.Blocked)
+	}
+	for i := range 3 {
+		s.put(fmt.Sprintf("198.51.100.%d/32", i+1), store.Held)
+	}
+	standing := func(state store.State) (n int) {
+		t.Helper()
+		if err := s.store.Entries(t.Context(), store.EntryFilter{States: []store.State{state}}, func(*store.Entry) error { n++; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	v := s.signedIn("anna")
+	many := func(status int, says string, addresses []string, fields ...string) string {
+		t.Helper()
+		form := url.Values{"csrf": {v.csrf}, "address": addresses}
+		for i := 0; i < len(fields); i += 2 {
+			form.Set(fields[i], fields[i+1])
+		}
+		got, text := v.ask("POST", "/ui/many", form)
+		if got != status || !strings.Contains(plain(text), says) {
+			t.Errorf("%v: %d instead of %d, and does not say %q: %s", fields, got, status, says, plain(text))
+		}
+		return text
+	}
+	two := []string{"203.0.113.1", "203.0.113.2"}
+	v.do(step{"/ui/blocked", nil, 200, "Release the chosen"}, step{"/ui/blocked?state=held", nil, 200, "Accept all that is found"})
+	text := many(200, "Release 2 entries?", two, "do", "release")
+	if !strings.Contains(text, `name="address" value="203.0.113.2"`) || standing(store.Blocked) != 120 {
+		t.Errorf("it is not asked first: %s", plain(text))
+	}
+	many(200, "It is another number now: it was 3", two, "do", "release", "sure", "3")
+	many(200, "Released: 2 of 2 entries", two, "do", "release", "sure", "2", "reason", "they are ours")
+	many(200, "Released: 1 of 2 entries. 1 entry had ended already", []string{"203.0.113.1", "203.0.113.3"}, "do", "release", "sure", "2")
+	text = many(200, "Release 117 entries?", nil, "do", "release-all", "q", "203.0.113.0/24")
+	if !strings.Contains(plain(text), "and 17 more") {
+		t.Errorf("not so many are named: %s", plain(text))
+	}
+	many(200, "Released: 117 of 117 entries", nil, "do", "release-all", "q", "203.0.113.0/24", "sure", "117")
+	many(200, "Accept 3 entries: block what is held?", nil, "do", "accept-all", "state", "all")
+	many(200, "Blocked now: 1 of 2 entries. 203.0.113.9 is not on the blacklist", []string{"198.51.100.1", "203.0.113.9"}, "do", "accept", "sure", "2")
+	many(200, "Blocked now: 2 of 2 entries", nil, "do", "accept-all", "state", "held", "sure", "2")
+	many(400, "no entry is chosen", nil, "do", "accept-all", "state", "held")
+	many(400, "no entry is chosen", nil, "do", "release")
+	many(400, `do "away"`, two, "do", "away")
+	many(400, "neither an address", []string{"x"}, "do", "release", "sure", "1")
+	if blocked, held := standing(store.Blocked), standing(store.Held); blocked != 3 || held != 0 {
+		t.Errorf("%d are blocked, and %d held", blocked, held)
+	}
+	v.do(step{"/ui/history?address=203.0.113.2", nil, 200, "release 203.0.113.2 anna they are ours"}, step{"/ui/history?address=198.51.100.2", nil, 200, "accept 198.51.100.2 anna"})
+	if _, text := s.signedIn("reader").get("/ui/blocked"); strings.Contains(text, "checkbox") {
+		t.Error("a viewer may choose")
 	}
 }
 
@@ -127,6 +188,12 @@ func TestTheListIsSearchedAndPaged(t *testing.T) {
 			t.Errorf("%s has %d entries instead of %d", path, got, want)
 		}
 	}
+	for path, want := range map[string]int{"/ui/history": pageSize, "/ui/history?page=2": 21, "/ui/history?page=3": 0, "/ui/history?address=203.0.113.7": 1} {
+		if _, text := v.get(path); strings.Count(text, `<td data-label="Of"`) != want {
+			t.Errorf("%s has not %d changes: %s", path, want, plain(text))
+		}
+	}
+	v.do(step{"/ui/history?page=2", nil, 200, "203.0.113.0 detector"}, step{"/ui/history?page=2", nil, 200, "Newer Page 2"}, step{"/ui/history?page=3", nil, 200, "There are no older changes"})
 	if _, text := v.get("/ui/blocked?q=203.0&state=all"); !strings.Contains(text, `href="/ui/blocked?page=2&amp;q=203.0&amp;state=all" rel="next"`) {
 		t.Error("the next page forgets the search")
 	}

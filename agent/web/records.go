@@ -28,7 +28,7 @@ var fields = []field{
 	{Name: "action", Label: "Action", Example: "deny, drop"},
 	{Name: "severity", Label: "Severity", Choices: []string{"critical", "high", "medium", "low", "informational"}},
 	{Name: "device", Label: "Firewall", Example: "LAB-FW-01"},
-	{Name: "type", Label: "Type", Choices: []string{"traffic", "threat", "globalprotect", "system"}},
+	{Name: "type", Label: "Type", Choices: []string{"traffic", "threat", "globalprotect", "system", "log"}},
 	{Name: "subtype", Label: "Subtype", Example: "vulnerability"},
 	{Name: "rule", Label: "Firewall's rule", Example: "internet-in"},
 	{Name: "threat_id", Label: "Threat id", Example: "40017"},

@@ -61,6 +61,7 @@ var routes = []route{
 	{"GET", "/ui/history", api.Viewer, (*Pages).history},
 	{"POST", "/ui/release", api.Operator, (*Pages).release},
 	{"POST", "/ui/accept", api.Operator, (*Pages).accept},
+	{"POST", "/ui/many", api.Operator, (*Pages).decideMany},
 	{"POST", "/ui/block", api.Operator, (*Pages).block},
 	{"POST", "/ui/allow", api.Operator, (*Pages).allow},
 	{"POST", "/ui/disallow", api.Operator, (*Pages).disallow},
@@ -137,11 +138,12 @@ func (p *Pages) static(w http.ResponseWriter, r *http.Request) {
 
 // A visit is one request that is being answered.
 type visit struct {
-	w    http.ResponseWriter
-	r    *http.Request
-	who  api.Session
-	api  *api.Client
-	form url.Values // of a POST; else the query
+	w       http.ResponseWriter
+	r       *http.Request
+	who     api.Session
+	api     *api.Client
+	form    url.Values // of a POST; else the query
+	warning string     // what is wrong with what is shown; "": nothing is known to be
 }
 
 // writeWithin bounds the writing of a page: who does not read is not waited for.
@@ -158,6 +160,7 @@ func (p *Pages) serve(route *route, w http.ResponseWriter, r *http.Request) {
 		// What follows may last: the bound for reading is over.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 		v.api = v.who.Client(p.opts.API)
+		v.api.Warn = func(text string) { v.warning = text }
 		err = route.handle(p, v)
 	}
 	if err != nil {
@@ -284,6 +287,7 @@ type frame struct {
 	Who     api.Session
 	Tokens  bool
 	Done    string // what was just done, in words; "": nothing
+	Warning string // what is wrong with what is shown; "": nothing is known to be
 	Now     time.Time
 	Content any
 }
@@ -294,7 +298,7 @@ func (f *frame) Operator() bool { return f.Who.Role >= api.Operator && f.Who.CSR
 // show answers with a page, whole or not at all.
 func (p *Pages) show(v *visit, status int, name, title string, content any) {
 	var out bytes.Buffer
-	f := &frame{Title: title, Here: v.r.URL.Path, Agent: p.opts.Name, Who: v.who, Tokens: p.opts.Tokens, Done: done[v.form.Get("done")], Now: p.opts.Now(), Content: content}
+	f := &frame{Title: title, Here: v.r.URL.Path, Agent: p.opts.Name, Who: v.who, Tokens: p.opts.Tokens, Done: done[v.form.Get("done")], Warning: v.warning, Now: p.opts.Now(), Content: content}
 	if err := p.templates[name].ExecuteTemplate(display.NewGuard(&out), "frame", f); err != nil {
 		http.Error(v.w, "the page cannot be shown: "+display.Harmless(err.Error()), http.StatusInternalServerError)
 		return

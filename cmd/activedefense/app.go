@@ -35,7 +35,8 @@ type app struct {
 	defaultConfig string // read when configPath is empty, if it is there; "": nothing is
 	serviceSocket string // where the daemon is as a service
 	json          bool
-	started       bool // the command line was understood
+	started       bool   // the command line was understood
+	warned        string // the last warning that a daemon had said
 
 	stdin          io.Reader
 	stdout, stderr io.Writer
@@ -178,7 +179,7 @@ func (a *app) unlessRefused(ctx context.Context, cfg *config.Config, to use, st 
 	}
 	why := state.Refused(ctx, cfg.StateDir, st)
 	switch {
-	case errors.Is(why, state.ErrBehind):
+	case errors.Is(why, state.ErrBehind), errors.Is(why, state.ErrUnknown):
 		return a.refusedStore(to, st, "the daemon, which does not answer, refuses this database: "+why.Error())
 	case why != nil:
 		return nil, errors.Join(why, st.Close())

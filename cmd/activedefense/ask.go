@@ -55,6 +55,7 @@ func (a *app) answering(ctx context.Context, socket string, sure bool) (*running
 	asking, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	r := &running{Client: api.Dial(socket)}
+	r.Warn = a.warn
 	var s agent.Status
 	err := r.Get(asking, "status", nil, &s)
 	if f, ok := errors.AsType[*api.Fault](err); ok && f.Status == http.StatusForbidden {
@@ -69,8 +70,11 @@ func (a *app) answering(ctx context.Context, socket string, sure bool) (*running
 
 // usable tells whether the daemon can answer for the database: it has reached it, and takes it for what it was.
 func (r *running) usable() bool {
-	return r != nil && r.status.Store.Refused == "" && r.status.Blacklist != nil
+	return r != nil && !r.refuses() && r.status.Blacklist != nil
 }
+
+// refuses tells whether a daemon refuses its database: then it changes nothing and says why, and reads what is there.
+func (r *running) refuses() bool { return r != nil && r.status.Store.Refused != "" }
 
 // also says beside a fault of this command why the daemon that runs could not answer it, which is all there is to say to one who needs it.
 func (r *running) also(err error) error {
@@ -82,7 +86,7 @@ func (r *running) also(err error) error {
 		why = "it refuses its database: " + display.Harmless(text)
 	}
 	if b, ok := errors.AsType[*barred](err); ok {
-		return fmt.Errorf("the daemon at %s cannot answer: %s; without it this needs %s, which you may not read: see activedefense status, or run this as root", r.At, why, b.path)
+		return fmt.Errorf("the daemon at %s cannot answer: %s; without it this needs %s: see activedefense status, or run this as root", r.At, why, b.needs())
 	}
 	return fmt.Errorf("%w; and the daemon at %s cannot answer: %s", err, r.At, why)
 }
@@ -97,7 +101,10 @@ func (a *app) ask(ctx context.Context, to use, load func() (*config.Config, erro
 	if daemon.usable() {
 		return daemon.Client, func() {}, nil
 	}
-	if err := whyBarred(a); err != nil {
+	if err := whyBarred(a, config.Options{WithoutFiles: true}); err != nil {
+		if daemon.refuses() {
+			return daemon.Client, func() {}, nil
+		}
 		return nil, nil, daemon.also(err)
 	}
 	cfg, err := load()
@@ -111,35 +118,58 @@ func (a *app) ask(ctx context.Context, to use, load func() (*config.Config, erro
 	return here(agent.Served(cfg, version, st, nil)), func() { st.Close() }, nil
 }
 
-// whyBarred says, where no daemon answers a command, that this user may not read the configuration to do it without one; nil: he may, or it is
-// otherwise faulty.
-func whyBarred(a *app) error {
-	if _, _, err := config.Load(config.Options{Path: a.path(), Environ: a.environ, WithoutFiles: true}); !config.Denied(err) {
-		return nil
+// whyBarred says, where no daemon answers a command, that this user may not read the configuration to do it without one, nor, unless it is read
+// without them, the files that it names; nil: he may, or it is otherwise faulty.
+func whyBarred(a *app, o config.Options) error {
+	o.Path, o.Environ = a.path(), a.environ
+	_, _, err := config.Load(o)
+	if files := config.Denied(err); len(files) > 0 {
+		return &barred{files}
 	}
-	return &barred{a.path()}
+	return nil
 }
 
-// barred is the error of one whom a daemon would answer, and who may not read the configuration.
-type barred struct{ path string }
+// barred is the error of one whom a daemon would answer, and who may not read the configuration or what it names.
+type barred struct{ files []string }
 
 func (b *barred) Error() string {
-	return errNoDaemon.Error() + "; without one this needs " + b.path + ", which you may not read: start the daemon, or run this as root"
+	return errNoDaemon.Error() + "; without one this needs " + b.needs() + ": start the daemon, or run this as root"
+}
+
+// needs names the first of the files.
+func (b *barred) needs() string {
+	text := b.files[0]
+	if more := len(b.files) - 1; more > 0 {
+		text += fmt.Sprintf(" and %s", plural(more, "more file"))
+	}
+	return text + ", which you may not read"
 }
 
 // instead gives the daemon to be asked where this user may not read the configuration, or the files that it names unless it is read without
-// them; nil: he may, or it is otherwise faulty, or no daemon runs.
+// them; nil: he may, or it is otherwise faulty. Where no daemon runs, the error says what he may not read.
 func (a *app) instead(ctx context.Context, o config.Options) (*running, error) {
-	o.Path, o.Environ = a.path(), a.environ
-	if _, _, err := config.Load(o); !config.Denied(err) {
+	why := whyBarred(a, o)
+	if why == nil {
 		return nil, nil
 	}
-	return a.running(ctx)
+	daemon, err := a.running(ctx)
+	if daemon == nil && err == nil {
+		err = why
+	}
+	return daemon, err
 }
 
 // here asks the API in this process, as who is at the keyboard.
 func here(served *api.API) *api.Client {
 	return served.Here(api.Caller{Name: operator(), Role: api.Operator})
+}
+
+// warn says what is wrong with what is printed, once.
+func (a *app) warn(text string) {
+	if a.warned != text {
+		a.warned = text
+		fmt.Fprintln(a.stderr, "warning: "+a.advice(display.Harmless(text)))
+	}
 }
 
 // needing loads these parts of the configuration.

@@ -123,7 +123,7 @@ func TestMembersOfTheGroupsAreToldWhyTheDaemonDoesNotAnswer(t *testing.T) {
 	}
 	t.Parallel()
 	commands := []string{"blacklist list", "blacklist show 203.0.113.9", "blacklist remove 203.0.113.9", "blacklist add 203.0.113.9 --reason x",
-		"blacklist pause", "allow list", "records", "report", "verify", "status"}
+		"blacklist pause", "allow list", "records", "report", "verify", "explain x", "provision", "status"}
 	expect := func(w *world, socket, says string, commands ...string) {
 		t.Helper()
 		for _, c := range commands {
@@ -133,9 +133,23 @@ func TestMembersOfTheGroupsAreToldWhyTheDaemonDoesNotAnswer(t *testing.T) {
 		}
 	}
 	w, socket := quietWorld(t, "")
-	expect(w, socket, "no daemon responds on its socket", commands...)
-	serveStatus(t, socket, config.Admin{Operators: []string{"64001"}}, agent.Status{Store: agent.StoreStatus{Refused: "it was at version 5"}})
-	expect(w, socket, "cannot answer: it refuses its database: it was at version 5;", commands[:len(commands)-1]...)
+	expect(w, socket, "systemctl status activedefense; without one this needs "+w.config, commands...)
+	serveStatus(t, socket, config.Admin{Operators: []string{"64001"}}, agent.Status{})
+	expect(w, socket, "cannot answer: it has not reached its database yet;", commands[:len(commands)-3]...)
+
+	w, socket = quietWorld(t, "") // one whose configuration all may read, and not the keys
+	key := filepath.Join(w.dir, "fw.key")
+	text, err := os.ReadFile(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.config = filepath.Join(filepath.Dir(socket), "c.yaml")
+	w.write(key, []byte("LUFRPT1..."))
+	w.write(w.config, fmt.Appendf(text, "firewalls: [{name: A, url: 'https://192.0.2.1', api_key_file: %[1]s}, {name: B, url: 'https://192.0.2.2', api_key_file: %[1]s}, {name: C, url: 'https://192.0.2.3', api_key_file: %[1]s2}]\n", key))
+	if err := os.Chmod(w.config, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	expect(w, socket, "systemctl status activedefense; without one this needs "+key+" and 1 more file", "provision", "verify")
 }
 
 // serveStatus answers at a socket for a daemon of this state until the test ends.

@@ -168,7 +168,7 @@ func (l *blacklistListCommand) table(entries []api.Entry, labelled bool) error {
 		if e.State == store.Held.String() {
 			why += "; held: " + e.Hold
 		}
-		row := []any{e.Address, e.State, e.Rule, e.Grade, display.LocalTime(e.BlockedAt), display.LocalTime(e.LastSeen), until, e.Hits, e.Device, e.By, why}
+		row := []any{e.Address, e.State, e.Rule, e.Grade, display.LocalTime(e.BlockedAt), display.LocalTime(e.LastSeen), until, e.Hits, e.Device, e.Made(), why}
 		if labelled {
 			row = slices.Insert(row, 1, any(strings.Join(e.Labels, ", ")))
 		}

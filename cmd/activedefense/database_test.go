@@ -227,6 +227,10 @@ func TestADamagedStateFolderIsNoFaultOfTheConfiguration(t *testing.T) {
 			if code := d.cmd.ProcessState.ExitCode(); code > 1 {
 				t.Errorf("exit status %d", code)
 			}
+			if file == "database.json" { // a command takes no database that the daemon would refuse
+				v.expectRun(1, "nothing was changed: the daemon, which does not answer, refuses this database", "blacklist", "add", "203.0.113.8", "--reason", "x")
+				v.expectRun(0, "store accept", "blacklist", "list")
+			}
 		})
 	}
 }

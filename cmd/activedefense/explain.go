@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,14 +21,18 @@ import (
 const maxExplained = 64 << 10
 
 // explainCommand is `explain`, for one line of log.
-type explainCommand struct{ *app }
+type explainCommand struct {
+	*app
+	input string // the path of the input as whose line it is read; "": the first of the firewalls' logs
+}
 
 func newExplainCommand(a *app) *cobra.Command {
-	e := &explainCommand{a}
-	return &cobra.Command{
+	e := &explainCommand{app: a}
+	command := &cobra.Command{
 		Use:   "explain [LINE]",
 		Short: "Parse one log line and say which rules count it, and how",
-		Long:  `Parses one log line, given as the argument or on standard input, and says which rules count it, and how.`,
+		Long: `Parses one log line, given as the argument or on standard input, and says which rules count it, and how. Of an input with
+patterns (--input) it says which of them took the line, and what.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usageErrorf("explain takes one line, and %d arguments were given: put the line in quotes", len(args))
@@ -39,6 +44,8 @@ func newExplainCommand(a *app) *cobra.Command {
 			return e.explain(c.Context(), line)
 		},
 	}
+	command.Flags().StringVar(&e.input, "input", "", "read it as a line of the input with this `PATH`, or of the file there (default: the first input of the firewalls' logs)")
+	return command
 }
 
 func (e *explainCommand) oneLine(args []string) (string, error) {
@@ -68,8 +75,16 @@ func (e *explainCommand) explain(ctx context.Context, text string) error {
 		return err
 	}
 	defer done()
+	query := url.Values{"line": {text}}
+	if e.input != "" {
+		path, err := filepath.Abs(e.input)
+		if err != nil {
+			return fmt.Errorf("find %s: %w", e.input, err)
+		}
+		query.Set("input", path)
+	}
 	var answer api.LineAnswer
-	if err := client.Get(ctx, "explain", url.Values{"line": {text}}, &answer); err != nil {
+	if err := client.Get(ctx, "explain", query, &answer); err != nil {
 		return asked(err)
 	}
 	for _, note := range answer.Notes {

@@ -17,7 +17,7 @@ func TestExplainReadsTheFirstLineAndSaysSo(t *testing.T) {
 	line := kvLine("203.0.113.1", "deny", "drop", "TRAFFIC")
 	for stdin, others := range map[string]bool{line: false, "\x00\x00" + line: false, "\n" + line + "\r\n\n": false, line + "\n" + kvLine("203.0.113.2", "deny", "drop", "TRAFFIC") + "\n": true} {
 		var said strings.Builder
-		got, err := (&explainCommand{&app{stdin: strings.NewReader(stdin), stderr: &said}}).oneLine(nil)
+		got, err := (&explainCommand{app: &app{stdin: strings.NewReader(stdin), stderr: &said}}).oneLine(nil)
 		if err != nil || got != line || strings.Contains(said.String(), "this is the first") != others {
 			t.Errorf("%q: %q, %v, says %q", stdin, got, err, said.String())
 		}

@@ -67,7 +67,7 @@ fit; a value that holds a comma is put in double quotes. An ADDRESS without a fl
 		{"severity", "`SEVERITY` of the threat"},
 		{"device", "firewall `NAME`, as in the log"},
 		{"action", "`ACTION` of the firewall"},
-		{"type", "`TYPE`: traffic, threat, globalprotect or system"},
+		{"type", "`TYPE`: traffic, threat, globalprotect, system or log (what patterns took)"},
 		{"subtype", "`SUBTYPE`, such as drop or vulnerability"},
 		{"rule", "`NAME` of the security rule"},
 		{"threat_id", "`NUMBER` of the threat's signature"},

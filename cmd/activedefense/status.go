@@ -63,7 +63,7 @@ func (c *statusCommand) status(ctx context.Context) error {
 		}
 		return c.show(ctx, daemon.At, daemon.status, again)
 	}
-	if err := whyBarred(c.app); err != nil {
+	if err := whyBarred(c.app, config.Options{WithoutFiles: true}); err != nil {
 		return c.statusWithout(ctx, err)
 	}
 	cfg, err := c.loadPart(config.PartAdmin)

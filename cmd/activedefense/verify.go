@@ -42,11 +42,12 @@ func (v *verifyCommand) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if daemon.usable() {
+	why := whyBarred(v.app, config.Options{})
+	if daemon.usable() || why != nil && daemon.refuses() {
 		return v.by(ctx, daemon.Client)
 	}
-	if err := whyBarred(v.app); err != nil {
-		return daemon.also(err)
+	if why != nil {
+		return daemon.also(why)
 	}
 	cfg, _, err := v.loadWhole()
 	if err != nil {

@@ -764,6 +764,14 @@ func (r *remover) fromPanorama() {
 			p.person(object, "It stays: rules of Panorama still refer to it. Take it off there, or have --adopt do it; then run this again.")
 			continue
 		}
+		var elements []string
+		if o.kind == "log forwarding profile" {
+			elements = append(elements, "log-setting")
+		}
+		if users := r.referring(o.name, elements...); len(users) > 0 && p.p.scopes.find(o.name, o.path...).scope.pushed { // the firewall's own, of which Panorama does not know
+			p.person(object, "It stays: "+owners(users, r.f.VSys)+" still refers to it. Have that name another one; then run this again.")
+			continue
+		}
 		gone := func(level string, entry *xmlapi.Node, unpushed string) {
 			made, theirs := "on Panorama, it is ours", !r.isOurs(o.kind, entry)
 			if theirs {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"activedefense/firewall"
 	"activedefense/firewall/policy/byhand"
 	"activedefense/firewall/policy/panorama"
 	"activedefense/firewall/xmlapi"
@@ -196,7 +197,7 @@ func (f *Facts) without(steps []Step, adopt bool) (*Facts, error) {
 func removal(f *Facts, want Expectation, adopt bool, device *xmlapi.Node) []Step {
 	v := &verifier{f: f, want: want, p: f.policy()}
 	v.servers, v.logs = v.p.ourSyslog(want), v.p.ourLogs(want)
-	r := &remover{provisioner: &provisioner{verifier: v}, adopt: adopt, used: map[string][]reference{}, armed: map[string]bool{}}
+	r := &remover{provisioner: &provisioner{verifier: v}, adopt: adopt, used: map[string][]reference{}, armed: map[string]bool{}, beside: map[string][]string{}}
 	for _, s := range sendingTo(want.SyslogAddress, v.servers) {
 		r.sendTo = append(r.sendTo, s.name)
 	}
@@ -260,7 +261,10 @@ type remover struct {
 	// filters are those of dynamic address groups, Panorama's too
 	filters []reference
 	armed   map[string]bool // other virtual systems that have rules of ours: what is shared stays for them
-	gone    []string        // xpaths of what is taken away, with all below
+	// beside are those with rules of ours for another tag, and what the names of that begin with: what of ours is shared and they live on stays
+	beside map[string][]string
+	gone   []string // xpaths of what is taken away, with all below
+	kept   []string // and of what stays
 
 	naming []string // match lists of Panorama's that stay and name a syslog server profile of ours
 	behind []Step   // what comes last: what is in templates
@@ -313,11 +317,24 @@ func (r *remover) references(path string, n *xmlapi.Node) {
 	}
 }
 
-// ourRules notes another virtual system that has rules of our names.
+// ourRules notes another virtual system that has rules of our names, or of those of another tag: as we make them, or with the sources of the tag.
 func (r *remover) ourRules(vsys *xmlapi.Node) {
-	rules, n := vsys.At("rulebase", "security", "rules"), r.want.Names
-	if name := vsys.Attr("name"); name != r.f.VSys && (rules.Entry(n.Block) != nil || rules.Entry(n.Listed) != nil) {
-		r.armed[name] = true
+	name := vsys.Attr("name")
+	if name == r.f.VSys {
+		return
+	}
+	for _, e := range vsys.At("rulebase", "security", "rules").Entries() {
+		stem := e.Attr("name")
+		if stem = strings.TrimSuffix(strings.TrimSuffix(stem, "-list"), "-block"); stem == e.Attr("name") || stem == "" {
+			continue
+		}
+		n, x := firewall.NamesFor(stem), readRule(e, layerLocal)
+		switch isNamed := x.name == n.Block || x.name == n.Listed; {
+		case isNamed && stem == r.want.Names.Group:
+			r.armed[name] = true
+		case isNamed && !x.allows() && (x.description == describesBlock || slices.Contains(x.source, n.Group) || slices.Contains(x.source, n.List)):
+			r.beside[name] = append(r.beside[name], stem)
+		}
 	}
 }
 
@@ -364,8 +381,13 @@ func (r *remover) referring(name string, elements ...string) []reference {
 
 // isGone tells whether a reference is taken away, or what it is in.
 func (r *remover) isGone(u reference) bool {
-	return slices.ContainsFunc(r.gone, func(gone string) bool {
-		below, in := strings.CutPrefix(u.at, gone)
+	return within(u.at, r.gone)
+}
+
+// within tells whether an xpath is one of some, or below it.
+func within(at string, some []string) bool {
+	return slices.ContainsFunc(some, func(one string) bool {
+		below, in := strings.CutPrefix(at, one)
 		return in && (below == "" || below[0] == '/')
 	})
 }
@@ -420,7 +442,7 @@ func (r *remover) byTheirs() {
 	}
 	for _, name := range r.sendTo {
 		for _, u := range r.referring(name, "send-syslog") {
-			if !slices.Contains(ourNames(n.Syslog), name) && r.maySend(u) && r.isOurMatchList(u.entry) {
+			if !slices.Contains(ourNames(n.Syslog), name) && r.isOurMatchList(u.entry) && r.maySend(u) {
 				r.stopSending(u)
 			}
 		}
@@ -440,9 +462,58 @@ func (r *remover) sending(name string) {
 // maySend tells whether a match list may stop sending to us: not one of another virtual system, nor one in Shared that another needs, nor
 // one of a log forwarding profile of ours that stays.
 func (r *remover) maySend(u reference) bool {
-	return r.here(u) && len(r.armed) == 0 && !slices.ContainsFunc(ourNames(r.want.Names.Logs), func(logs string) bool {
+	if !r.here(u) || len(r.armed) > 0 || slices.ContainsFunc(ourNames(r.want.Names.Logs), func(logs string) bool {
 		return strings.HasPrefix(u.path, xmlapi.SharedPath+"/log-settings/profiles"+xmlapi.EntryNamed(logs))
-	})
+	}) {
+		return false
+	}
+	var living []string
+	for vsys, stems := range r.beside {
+		if slices.ContainsFunc(stems, func(stem string) bool { return r.livesOn(vsys, stem, u) }) {
+			living = append(living, vsys)
+		}
+	}
+	if len(living) == 0 {
+		return true
+	}
+	slices.Sort(living)
+	r.person(u.owner, fmt.Sprintf("It stays: by its match list %s logs of virtual system %s come to us, which has rules of ours with another tag. "+goesWith, quoteAll([]string{u.entry.Attr("name")}), quoteAll(living)))
+	r.kept = append(r.kept, u.path)
+	return false
+}
+
+// goesWith is how what is shared is taken away that another virtual system lives on.
+const goesWith = "Take away what is ours there first (provision --firewall with its name in the configuration, --remove); then run this again."
+
+// livesOn tells whether what another virtual system, with rules of ours whose names begin with stem, has logged to us comes by a match list in Shared: it is that
+// one's own, or one of ours for logs for which it has none of its own.
+func (r *remover) livesOn(vsys, stem string, u reference) bool {
+	rest, isShared := strings.CutPrefix(u.path, xmlapi.SharedPath+"/log-settings/")
+	if !isShared {
+		return false
+	}
+	kind, _, _ := strings.Cut(rest, "/")
+	lists := r.f.shared.value.At("log-settings", kind, "match-list")
+	for _, p := range r.f.shared.value.At("log-settings", logProfiles).Entries() {
+		if name := p.Attr("name"); strings.HasPrefix(rest, logProfiles+xmlapi.EntryNamed(name)+"/") {
+			if !slices.ContainsFunc(r.referring(name, "log-setting"), func(by reference) bool { return by.vsys == vsys }) {
+				return false
+			}
+			if lists = p.Child("match-list"); slices.Contains(ourNames(stem), name) {
+				return true
+			}
+		}
+	}
+	isOwn := func(m *xmlapi.Node) bool {
+		return namesMatchList(stem, m) && m.Value("log-type") == u.entry.Value("log-type")
+	}
+	return isOwn(u.entry) || r.isOurMatchList(u.entry) && !slices.ContainsFunc(lists.Entries(), isOwn)
+}
+
+// namesMatchList tells whether a match list bears a name that we give where names begin with stem.
+func namesMatchList(stem string, m *xmlapi.Node) bool {
+	names, name := []string{stem, stem + "-" + logTraffic, stem + "-" + logThreat}, m.Attr("name")
+	return slices.Contains(names, name) || slices.Contains(names, strings.TrimSuffix(name, another))
 }
 
 // object takes away one of ours, wherever it stands, unless something still refers to it.
@@ -459,6 +530,7 @@ func (r *remover) object(kind, name string, path ...string) {
 			r.pushedObject(kind, name, sc, path)
 			continue
 		}
+		at := sc.path + "/" + strings.Join(path, "/") + xmlapi.EntryNamed(name)
 		if sc.path == xmlapi.SharedPath && len(r.armed) > 0 {
 			r.person(kind+" "+quoteAll([]string{name}), "It stays: rules of ours in virtual system "+quoteAll(slices.Sorted(maps.Keys(r.armed)))+" need what is shared.")
 			continue
@@ -468,7 +540,8 @@ func (r *remover) object(kind, name string, path ...string) {
 			users = slices.DeleteFunc(users, func(u reference) bool { return !r.here(u) })
 		}
 		if len(users) > 0 {
-			r.person(kind+" "+quoteAll([]string{name}), "It stays: "+owners(users, r.f.VSys)+" still refers to it. Take it off there, or have --adopt do it if it is our log forwarding, syslog server or tag; then run this again.")
+			r.person(kind+" "+quoteAll([]string{name}), "It stays: "+owners(users, r.f.VSys)+" still refers to it. "+r.ends(kind, users))
+			r.kept = append(r.kept, at)
 			continue
 		}
 		entry := sc.node.At(path...).Entry(name)
@@ -478,7 +551,6 @@ func (r *remover) object(kind, name string, path ...string) {
 				continue
 			}
 		}
-		at := sc.path + "/" + strings.Join(path, "/") + xmlapi.EntryNamed(name)
 		detail, foreign := "it is ours", !r.isOurs(kind, entry)
 		if foreign {
 			detail = notAsWeMakeIt
@@ -488,6 +560,28 @@ func (r *remover) object(kind, name string, path ...string) {
 			r.gone = append(r.gone, at)
 		}
 	}
+}
+
+// ends says what helps where something of ours of a kind stays for those that refer to it: --adopt takes our log forwarding, syslog server and tag off objects of
+// this virtual system, and of Shared, where that does not stay itself.
+func (r *remover) ends(kind string, users []reference) string {
+	users = slices.DeleteFunc(slices.Clone(users), func(u reference) bool { return within(u.at, r.kept) })
+	var elsewhere []string
+	for _, u := range users {
+		if !r.here(u) && !slices.Contains(elsewhere, u.vsys) {
+			elsewhere = append(elsewhere, u.vsys)
+		}
+	}
+	isTakenOff := slices.Contains([]string{"log forwarding profile", "syslog server profile", "tag"}, kind)
+	switch {
+	case len(users) == 0:
+		return "Once that has gone, run this again."
+	case len(elsewhere) > 0:
+		return fmt.Sprintf("Take away what is ours in virtual system %s first (provision --firewall with its name in the configuration, --remove), or have that name another one there; then run this again.", quoteAll(elsewhere))
+	case isTakenOff && !r.adopt:
+		return "Take it off there, or have --adopt do it; then run this again."
+	}
+	return "Take it off there; then run this again."
 }
 
 // addressStays tells why an address that bears our name is not taken away, adopted or not; "": it may be. Somebody may have it by a tag that it bears.
@@ -698,9 +792,7 @@ func (r *remover) stopSending(u reference) {
 
 // isOurMatchList tells whether a match list bears a name of ours and does nothing but send to us.
 func (r *remover) isOurMatchList(m *xmlapi.Node) bool {
-	n := r.want.Names
-	return slices.Contains([]string{n.Logs, n.Logs + "-" + logTraffic, n.Logs + "-" + logThreat}, strings.TrimSuffix(m.Attr("name"), another)) &&
-		sendsToAlone(m, owned{r.provisioner}.ourServers())
+	return namesMatchList(r.want.Names.Logs, m) && sendsToAlone(m, owned{r.provisioner}.ourServers())
 }
 
 // members takes away our address objects, with which address-group mode fills the group: all in one step, as there may be thousands.

@@ -40,6 +40,7 @@ func missingSteps(f *Facts, want Expectation) []Step {
 	}
 	p.dropBlocked(p.want.Names.Block, sources, p.block, profile)
 	p.split()
+	nameOurs(p, sources, list)
 	p.orderBlocks(profile)
 	p.sensorRule(profile)
 	p.internet(profile)
@@ -101,7 +102,7 @@ func (p *provisioner) source() []string {
 	}
 	var names []string
 	for _, s := range p.sources {
-		if (ofPanorama{p}).forRules(s.name) {
+		if (ofPanorama{p}).forRules(s.list(), s.name, p.block) {
 			continue
 		}
 		names = append(names, s.name)
@@ -140,7 +141,9 @@ func (p *provisioner) stopsTagged() string {
 // modeList gives the lists that block in ModeList, one that is made included.
 func (p *provisioner) modeList(made string) (names []string) {
 	for _, s := range p.sources {
-		names = append(names, s.name)
+		if !forPanorama(p.verifier, s.list(), s.name) {
+			names = append(names, s.name)
+		}
 	}
 	if made != "" && !slices.Contains(names, made) {
 		names = append(names, made)
@@ -220,7 +223,7 @@ func (p *provisioner) list() string {
 		}
 		return ""
 	}
-	lists := slices.DeleteFunc(p.p.lists(url), func(l placed) bool { return ofPanorama{p}.forRules(l.Attr("name")) })
+	lists := ofPanorama{p}.withoutTheirs(p.p.lists(url))
 	name := n.List
 	if len(lists) > 0 {
 		name = lists[0].Attr("name")

@@ -179,6 +179,8 @@ func (p *provisioner) forwarding() string {
 		if l.name == n.Logs+panoramaNames && l.scope.pushed { // rules of Panorama alone name it
 			p.matchList(l, logTraffic)
 			p.matchList(l, logThreat)
+		} else if forPanorama(p.verifier, logProfiles, l.name) { // and it is for them alone
+			continue
 		} else if slices.ContainsFunc(l.lists, func(m matchList) bool { return sendsTo(m, known) }) {
 			ours = append(ours, l)
 		}

@@ -163,14 +163,63 @@ func (f *Facts) objectStep(of Step, e xmlapi.Edit) (s Step, ok bool) {
 	return s, true
 }
 
-// forRules tells whether an object is one that we made on Panorama for rules there, and none of those is for this firewall: it comes to
-// all of its device group, and goes with the rules of the one for which it was made. Nothing of the firewall's own names it.
-func (p ofPanorama) forRules(name string) bool {
-	n := p.want.Names
-	if name != n.Group+panoramaNames && name != n.List+panoramaNames {
+// forPanorama tells whether an object of a list, address-group, external-list or profiles, bears a name that we give, for this firewall's tag or
+// another, to what rules of Panorama's name, is as we make it, and was pushed: it comes to all of a device group, and goes with the rules of the
+// firewall for which it was made. Nothing of a firewall's own may name it.
+func forPanorama(v *verifier, list, name string) bool {
+	if !strings.HasSuffix(name, panoramaNames) {
 		return false
 	}
-	return !slices.ContainsFunc(p.p.rules, func(r rule) bool { return p.isOwn(r) && slices.Contains(r.source, name) })
+	n, path := v.want.Names, []string{list}
+	if list == logProfiles {
+		path = []string{"log-settings", list}
+	}
+	switch o := v.p.scopes.find(name, path...); {
+	case !o.scope.pushed:
+		return false
+	case name == n.Group+panoramaNames || name == n.List+panoramaNames:
+		return true
+	case list == "external-list":
+		return strings.HasSuffix(name, strings.TrimPrefix(n.List, n.Group)+panoramaNames) && owned{&provisioner{verifier: v}}.ourList(o.Node)
+	case list == logProfiles:
+		var ours []string
+		for _, s := range v.servers {
+			ours = append(ours, s.name)
+		}
+		return slices.ContainsFunc(o.Child("match-list").Entries(), func(m *xmlapi.Node) bool {
+			return (m.Attr("name") == logTraffic || m.Attr("name") == logThreat) && sendsToAlone(m, ours)
+		})
+	}
+	return false
+}
+
+// logProfiles is the list of log forwarding profiles below log-settings.
+const logProfiles = "profiles"
+
+// forRules tells whether a source is Panorama's so, and is of no use here: no rule there that names it is for this firewall and drops all that the ones
+// of the firewall's own are to drop, of which first is the first for each traffic.
+func (p ofPanorama) forRules(list, name string, first map[traffic]int) bool {
+	if !forPanorama(p.verifier, list, name) {
+		return false
+	}
+	isNamed := false
+	for _, r := range slices.Concat(p.p.rules, p.p.inactive) {
+		if names := slices.Contains(r.source, name); names && r.layer == layerLocal {
+			return true
+		} else if names && !r.disabled && p.isOwn(r) {
+			isNamed = true
+		}
+	}
+	return !isNamed || len(p.gaps(func(t traffic) bool { return first[t] >= 0 })) > 0
+}
+
+// withoutTheirs are the lists among some that are not Panorama's so.
+func (p ofPanorama) withoutTheirs(lists []placed) []placed {
+	first := p.listed
+	if p.want.Mode == firewall.ModeList {
+		first = p.block
+	}
+	return slices.DeleteFunc(lists, func(l placed) bool { return p.forRules("external-list", l.Attr("name"), first) })
 }
 
 // ruleNames are the names of the rules that are made on Panorama for a firewall, or a virtual system.
@@ -331,9 +380,12 @@ func (p ofPanorama) raise(r rule, name, level string) (change panorama.Change, t
 // usable finds an object that Panorama has pushed and that can be named at a level. What a step on Panorama is yet to bring does not
 // count: it may be somebody else's to take.
 func (p ofPanorama) usable(level string, is func(*xmlapi.Node) bool, path ...string) string {
+	n := p.want.Names
 	for _, o := range p.f.asPushed.all(path...) {
-		if p.f.place.Over(p.levelOfObject(o.Node), level) && is(o.Node) {
-			return o.Attr("name")
+		name := o.Attr("name")
+		isOthers := name != n.Group+panoramaNames && name != n.List+panoramaNames && forPanorama(p.verifier, path[len(path)-1], name) // and goes with the rules of another tag
+		if p.f.place.Over(p.levelOfObject(o.Node), level) && is(o.Node) && !isOthers {
+			return name
 		}
 	}
 	return ""

@@ -103,6 +103,32 @@ func (p *provisioner) split() {
 	}
 }
 
+// nameOurs has our own rules that name what Panorama has for rules of its own name what is the firewall's.
+func nameOurs(p *provisioner, sources []string, list string) {
+	for _, r := range slices.Concat(p.p.rules, p.p.inactive) {
+		by := sources
+		if r.name == p.want.Names.Listed {
+			by = []string{list}
+		}
+		theirs := panoramasSources(p.verifier, r)
+		if len(theirs) == 0 || r.name != p.want.Names.Block && r.name != p.want.Names.Listed || p.planned(r.name) || len(by) == 0 || by[0] == "" {
+			continue
+		}
+		p.step(ActionChange, "security rule", r.name, fmt.Sprintf("source %s, in place of %s, which Panorama has for rules of its own and which goes with these", quoteAll(by), quoteAll(theirs)),
+			!owned{p}.ours(r), xmlapi.Replace(p.rulePath(r.name)+"/source", xmlapi.MemberList("source", by...)))
+	}
+}
+
+// panoramasSources are those of the sources of a rule of the firewall's own that Panorama has for rules of its own.
+func panoramasSources(v *verifier, r rule) (names []string) {
+	for _, m := range r.source {
+		if r.layer == layerLocal && (forPanorama(v, "external-list", m) || forPanorama(v, "address-group", m)) {
+			names = append(names, m)
+		}
+	}
+	return names
+}
+
 // planned tells whether a step changes the security rule of that name already.
 func (p *provisioner) planned(name string) bool {
 	return slices.ContainsFunc(p.steps, func(s Step) bool {
@@ -257,7 +283,7 @@ func (p *provisioner) putLogs(rules []rule, profile string) {
 			change := ofPanorama{p}.remoteLogging(r)
 			ofPanorama{p}.step("security rule "+r.String(), "On Panorama: a log forwarding profile that sends all traffic and threat logs to us, at session end: it "+strings.Join(faults, ", "),
 				ofPanorama{p}.reachOfLogging(r, change), !ofPanorama{p}.isOwn(r), change)
-		case foreign && r.logProfile != "":
+		case foreign && r.logProfile != "" && !forPanorama(p.verifier, logProfiles, r.logProfile):
 			p.join(r, p.rulePath(r.name))
 		default:
 			p.step(ActionChange, "security rule", r.name, detail, foreign,
@@ -372,7 +398,7 @@ func (p *provisioner) logDefault(r rule, profile, why string) {
 		p.tag()
 		p.create("security rule", r.name, "override: "+detail, p.vsys+defaultRulesPath,
 			xmlapi.NamedEntry(r.name, xmlapi.Leaf("action", r.action), xmlapi.Leaf("log-start", "no"), xmlapi.Leaf("log-end", "yes"), xmlapi.Leaf("log-setting", profile), xmlapi.MemberList("tag", p.want.Names.Tag)))
-	case r.logProfile != "" && r.logProfile != profile:
+	case r.logProfile != "" && r.logProfile != profile && !forPanorama(p.verifier, logProfiles, r.logProfile):
 		p.join(r, at)
 	default:
 		p.step(ActionChange, "security rule", r.name, detail, r.logProfile == "", xmlapi.Set(at, xmlapi.Leaf("log-setting", profile)), xmlapi.Set(at, xmlapi.Leaf("log-end", "yes")))

@@ -187,6 +187,7 @@ func (v *verifier) blockRule(f *findings) {
 		}
 	}
 	widerRules(v, f)
+	borrowingRules(v, f)
 	gaps := v.gaps(func(t traffic) bool { return v.block[t] >= 0 })
 	for _, rule := range v.blockRules() {
 		f.note("rule %s", rule)
@@ -273,6 +274,22 @@ func widerRules(v *verifier, f *findings) {
 			f.warn(fmt.Sprintf("If what bears the other tags alone shall not be stopped: Policies > Security > %s: source %s in place of %s.", quoteAll([]string{x.name}), word(v.want.Names.Group), name),
 				"%s stops what address group %s matches, which is more than what is blocked and no proof that it is (filter %s)", x, name, quoteAll([]string{g.Value("dynamic", "filter")}))
 		}
+	}
+}
+
+// borrowingRules warns of rules of the firewall's own that name what Panorama has for rules of its own.
+func borrowingRules(v *verifier, f *findings) {
+	for _, x := range slices.Concat(v.p.rules, v.p.inactive) {
+		names := panoramasSources(v, x)
+		if len(names) == 0 {
+			continue
+		}
+		own, kind := v.want.Names.List, "external dynamic list"
+		if v.p.scopes.find(names[0], "external-list").Node == nil {
+			own, kind = v.want.Names.Group, "address group"
+		}
+		f.warn(v.cli.or(fmt.Sprintf("Policies > Security > %s: source %s in place of %s.", quoteAll([]string{x.name}), word(own), words(names))),
+			"%s names %s %s, which Panorama has for rules of its own and which goes with these: then it stops nothing, and Panorama can push nothing to this firewall", x, kind, quoteAll(names))
 	}
 }
 

@@ -113,8 +113,10 @@ func (v *verifier) gaps(holds func(traffic) bool) zoneGaps {
 
 // logName is the log forwarding profile to be put on rules.
 func (v *verifier) logName() string {
-	if len(v.logs) > 0 {
-		return v.logs[0].name
+	for _, l := range v.logs {
+		if !forPanorama(v, logProfiles, l.name) {
+			return l.name
+		}
 	}
 	return v.want.Names.Logs
 }
@@ -134,6 +136,8 @@ func (v *verifier) logFaults(x rule) []string {
 	switch ours := slices.ContainsFunc(v.logs, func(l logProfile) bool { return l.name == x.logProfile }); {
 	case x.logProfile == "":
 		faults = append(faults, "has no log forwarding profile")
+	case ours && forPanorama(v, logProfiles, x.logProfile) && (x.layer == layerLocal || x.layer == layerDefault && x.overridden == layerLocal):
+		faults = append(faults, "uses log forwarding profile "+quoteAll([]string{x.logProfile})+", which Panorama has for rules of its own and which goes with these")
 	case !ours:
 		faults = append(faults, "uses log forwarding profile "+quoteAll([]string{x.logProfile})+", which does not send to us")
 	}

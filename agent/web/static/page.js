@@ -16,6 +16,7 @@
 
   // Where somebody types or has chosen something, a part stays as it is.
   const busy = (part) => {
+    if (part.querySelector('input:checked')) return true;
     const at = document.activeElement;
     return at && part.contains(at) && at.matches('input, select, textarea');
   };

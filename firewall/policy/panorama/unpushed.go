@@ -24,6 +24,7 @@ type Push struct {
 	SameCA    func(a, b *xmlapi.Node) bool                                 // whether two entries hold the same certificate
 
 	systems []string // all of the firewall
+	others  []System // those that are not judged just now
 }
 
 // System is a virtual system of the firewall, or the firewall where it has one.
@@ -87,7 +88,7 @@ func (p Push) Unpushed(ctx context.Context, d *xmlapi.Device) (out, secrets, tag
 
 // policy names what of rules and objects differs in any virtual system to which the push brings them. What is shared it brings to all.
 func (p Push) policy(ctx context.Context, d *xmlapi.Device) (out, tagged []string, err error) {
-	levels, used := map[string]*xmlapi.Node{}, p.names()
+	levels, used := map[string]*xmlapi.Node{}, p.names("")
 	for _, level := range p.At.line() {
 		if levels[level], err = d.Show(ctx, "read what is committed on Panorama", LevelPath(level)); err != nil {
 			return nil, nil, err
@@ -103,14 +104,14 @@ func (p Push) policy(ctx context.Context, d *xmlapi.Device) (out, tagged []strin
 			continue
 		}
 		of := p
-		of.System = s
+		of.System, of.others = s, slices.Delete(slices.Clone(all), i, i+1)
 		if i > 0 && !p.At.gets(s.Name) {
 			if p.At.lost(s.Name, s.Have) {
 				out = append(out, "the virtual systems of device group "+p.At.Group+", of which "+s.Name+" is none any more")
 			}
 			of.System, of.At.Group, of.At.Parents = s.shared(), "", nil
 		}
-		found := of.policyOf(levels, used)
+		found := of.policyOf(levels, used, p.names(s.Name))
 		if s.None && len(found) > 0 && named {
 			found = []string{"virtual system " + s.Name + ", which device group " + p.At.Group + " names and the firewall does not have: take it out of that group, for no push ends this"}
 		}
@@ -127,7 +128,7 @@ func (p Push) policy(ctx context.Context, d *xmlapi.Device) (out, tagged []strin
 }
 
 // policyOf names what differs in one virtual system; levels are what is committed, by level.
-func (p Push) policyOf(levels map[string]*xmlapi.Node, used *names) (out []string) {
+func (p Push) policyOf(levels map[string]*xmlapi.Node, used, here *names) (out []string) {
 	line, there := p.At.line(), map[unit][]committed{}
 	for _, level := range line {
 		objectsOf(levels[level], func(u unit, n *xmlapi.Node) { there[u] = append(there[u], committed{level, n}) })
@@ -137,5 +138,5 @@ func (p Push) policyOf(levels map[string]*xmlapi.Node, used *names) (out []strin
 			out = append(out, p.rules(level, base, levels[level].Child(base))...)
 		}
 	}
-	return slices.Concat(out, p.defaults(levels), p.objects(there, used))
+	return slices.Concat(out, p.defaults(levels), p.objects(there, used, here))
 }

@@ -48,6 +48,7 @@ type names struct {
 	any     map[string]bool            // where any object may be meant
 	of      map[string]map[string]bool // where those of a list may be
 	filters []string                   // of dynamic address groups
+	system  string                     // the virtual system alone in which they stand, with what is in none; "": in any
 }
 
 // has tells whether a name may mean an object of a list.
@@ -89,6 +90,7 @@ func (n *names) walk(e *xmlapi.Node, path []string, lists []string) {
 		}
 		switch {
 		case c.Name == "description" || c.Name == "comments" || c.Name == "comment":
+		case e.Name == "vsys" && n.system != "" && c.Attr("name") != n.system:
 		case c.Name == "filter" && e.Name == "dynamic":
 			n.filters = append(n.filters, c.Text)
 		default:
@@ -117,10 +119,13 @@ func (n *names) listsIn(e, c *xmlapi.Node, path []string, lists []string) []stri
 	return groupElements[in(2)][c.Name]
 }
 
-// names gives all that may be the name of an object in what the firewall has and would have.
-func (p Push) names() *names {
-	n := &names{any: map[string]bool{}, of: map[string]map[string]bool{}}
+// names gives all that may be the name of an object in what the firewall has and would have, in any virtual system or in one.
+func (p Push) names(system string) *names {
+	n := &names{any: map[string]bool{}, of: map[string]map[string]bool{}, system: system}
 	for _, s := range append([]System{p.System}, p.Systems...) {
+		if system != "" && s.Name != system {
+			continue
+		}
 		for _, held := range append([]Held{s.Have}, s.Then...) {
 			for _, part := range held.Parts {
 				n.walk(part.Node, nil, nil)

@@ -103,8 +103,8 @@ func (h Held) objects() (all, shared map[unit][]*xmlapi.Node) {
 }
 
 // objects names what of the objects differs; there is what is committed, the nearest to the firewall first, used all names
-// in the configuration of the firewall.
-func (p Push) objects(there map[unit][]committed, used *names) (out []string) {
+// in the configuration of the firewall, here those of this virtual system.
+func (p Push) objects(there map[unit][]committed, used, here *names) (out []string) {
 	have, shared := p.Have.objects()
 	made := map[unit][]*xmlapi.Node{}
 	for _, then := range slices.Concat(p.Then, p.Apart) {
@@ -129,12 +129,24 @@ func (p Push) objects(there map[unit][]committed, used *names) (out []string) {
 		case len(have[u])+len(made) > 0:
 			out = append(out, u.String()+" of "+all[0].level)
 		default:
-			if why := p.acts(u, all, used); why != "" {
+			meant := used
+			if p.standsElsewhere(u, all[0]) {
+				meant = here // the others mean their own, which is the same
+			}
+			if why := p.acts(u, all, meant); why != "" {
 				out = append(out, u.String()+" of "+all[0].level+", which is new"+why)
 			}
 		}
 	}
 	return out
+}
+
+// standsElsewhere tells whether another virtual system has an object of a device group already, just so.
+func (p Push) standsElsewhere(u unit, c committed) bool {
+	return !IsShared(c.level) && slices.ContainsFunc(p.others, func(s System) bool {
+		have, _ := s.Have.objects()
+		return isAmong(c.Node, have[u])
+	})
 }
 
 // behind tells how what is shared differs; "": not. It counts behind what is nearer, too, for other virtual systems. last is what Panorama has that is the

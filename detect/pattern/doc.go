@@ -1,0 +1,19 @@
+// Package pattern reads the lines of any log by regular expressions into events, of [detect.TypeLog]: the name that a pattern gives
+// them is the event's Subtype, and its named groups are the fields of the record.
+//
+// It reads one line at a time: an event that a program writes over several lines is none here. What an event means, and how many of
+// them are too many, is for the rules; where lines come from, and what becomes of those that no pattern takes, for the caller.
+//
+// # A stranger's text never names the source
+//
+// Log lines hold what strangers chose: user names, URLs, user agents. A pattern is to be anchored behind the last of it (with $, or
+// by a group that can hold no quote where the program escapes those), or to name the source ahead of it. The sets of patterns here
+// are, each tested with lines that hold whole faked messages. What a pattern cannot see is an end that was cut off on the way, so
+// that a faked one stands last: of a line of [MaxLine] bytes or more, and of a long one that rsyslog merged with its like, the end
+// is taken for cut, and $ does not match there.
+//
+// # Time
+//
+// Regular expressions are those of Go (RE2: linear in the length of the line, without look-around and back references). Before any is tried,
+// one pass over the line finds which patterns' fixed texts are in it, so that a line costs what the patterns cost that may take it.
+package pattern

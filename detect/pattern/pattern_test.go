@@ -1,0 +1,142 @@
+package pattern
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const sshFailed = `Failed password for (?:invalid user )?(?P<src_user>.*) from (?P<src>\S+) port (?P<src_port>\d+)(?: ssh2)?$`
+
+func setOf(t testing.TB, patterns ...Pattern) *Set {
+	t.Helper()
+	s, faults := Compile(patterns)
+	if faults != nil {
+		t.Fatalf("%+v", faults)
+	}
+	return s
+}
+
+func TestWhatIsWrongWithAPatternIsNamed(t *testing.T) {
+	for _, c := range []struct {
+		pattern   Pattern
+		key, says string
+	}{
+		{Pattern{Regexp: `(?P<src>\S+)`}, "event", "is missing"},
+		{Pattern{Event: "SSH failed", Regexp: `(?P<src>\S+)`}, "event", "lower-case letters"},
+		{Pattern{Event: "login", Regexp: `(?P<src>\S+)`}, "event", "firewalls' logs"},
+		{Pattern{Event: "a"}, "regexp", "is missing"},
+		{Pattern{Event: "a", Regexp: `from \S+`}, "regexp", "no group (?P<src>...)"},
+		{Pattern{Event: "a", Regexp: `(?P<src>\S+) (?P<user>\S+)`}, "regexp", `a group "user", which is no field of a record; use src, dst,`},
+		{Pattern{Event: "a", Regexp: `(?P<src>\S+`}, "regexp", "is no regular expression: missing closing )"},
+		{Pattern{Event: "a", Regexp: `(?P<src>\S+) (?!x)`}, "regexp", "without look-around"},
+		{Pattern{Event: "a", Regexp: `(?P<src>\S+) a++`}, "regexp", "possessive"},
+		{Pattern{Event: "a", Regexp: `(?P<src>\S+) \1`}, "regexp", "is no regular expression"},
+		{Pattern{Event: "a", Regexp: `(?P<src>(a{1000}){1000})`}, "regexp", "is too large"},
+		{Pattern{Event: "a", Regexp: `(?P<src>((a{10}){10}){100})`}, "regexp", "is too large"},
+		{Pattern{Event: "a", Regexp: `(?P<src>(?:abcdefghi){900})`}, "regexp", "is too large (4"},
+		{Pattern{Event: "a", Regexp: `(?P<src>` + strings.Repeat("x", maxLength) + `)`}, "regexp", "use at most 10000"},
+		{Pattern{Event: "a", Regexp: `(?P<src>` + strings.Repeat("(", 1500) + strings.Repeat(")", 1500) + `)`}, "regexp", "is no regular expression"},
+		{Pattern{Event: "a", Regexp: "failed\nfrom (?P<src>.*)"}, "regexp", "an event over several lines cannot be read"},
+		{Pattern{Event: "a", Regexp: `(?P<src>\S+)`, TimeFormat: time822}, "time_format", "no group (?P<time>...)"},
+		{Pattern{Event: "a", Regexp: `(?P<src>\S+) (?P<time>.*)`, TimeFormat: "%d/%b/%Y"}, "time_format", "does not tell the day and time of day"},
+		{Pattern{Event: "a", Regexp: `(?P<src>\S+) (?P<time>.*)`, TimeFormat: "2006-01-02 15:04 MST"}, "time_format", "belong to several"},
+	} {
+		_, faults := Compile([]Pattern{c.pattern})
+		if len(faults) != 1 || faults[0].Key != c.key || faults[0].Pattern != 0 || !strings.Contains(faults[0].Text, c.says) {
+			t.Errorf("%.60q: %+v, want %s: %s", c.pattern.Regexp, faults, c.key, c.says)
+		}
+	}
+	if _, faults := Compile(slices.Repeat([]Pattern{{Event: "a", Regexp: `x(?P<src>\S+)`}}, 10_000)); len(faults) != 1 || faults[0].Pattern != -1 || !strings.Contains(faults[0].Text, "10000 patterns; use at most 1000") {
+		t.Errorf("ten thousand: %+v", faults)
+	}
+	if _, faults := Compile(slices.Repeat([]Pattern{{Event: "a", Regexp: `x{900}(?P<src>\S+)`}}, 1000)); len(faults) != 1 || faults[0].Pattern != -1 || !strings.Contains(faults[0].Text, "too large together") {
+		t.Errorf("large ones: %+v", faults)
+	}
+	if _, faults := Compile([]Pattern{{}, {Event: "a", Regexp: `x`}}); len(faults) != 3 {
+		t.Errorf("all at once: %+v", faults)
+	}
+}
+
+const time822 = "02 Jan 06 15:04 -0700"
+
+func TestAFixedTextIsFoundInARegularExpression(t *testing.T) {
+	for text, want := range map[string]string{
+		sshFailed:                                "failed password for ",
+		`(?i)Failed (?P<src>.*)`:                 "failed ",
+		`(?i)task rejected (?P<src>.*)`:          " rejected ", // k and s may be written as letters that are not ASCII
+		`(?:alpha|gamma-ray) (?P<src>.*)`:        "alpha|gamma-ray",
+		`(?:alpha|\d+) from (?P<src>.*)`:         " from ",
+		`(?P<src>.*)`:                            "",
+		`(?:word)*(?P<src>.*)`:                   "",
+		`(?:word)+(?P<src>.*)`:                   "word",
+		`(?:word){2,3}(?P<src>.*)`:               "word",
+		`(?:word){0,3}(?P<src>.*)`:               "",
+		`É ist (?P<src>.*)`:                      "É ist ",
+		`(?P<src>.*) ` + strings.Repeat("y", 50): strings.Repeat("y", 31),
+	} {
+		s := setOf(t, Pattern{Event: "a", Regexp: text})
+		tree, _, _ := parse(text)
+		got := needOf(tree)
+		if want == strings.Repeat("y", 31) {
+			want = " " + want
+		}
+		if strings.Join(got, "|") != want || s.Slow(0) != (want == "") {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+}
+
+// What the filter lets through holds all that matches.
+func TestTheFilterPassesOverNothing(t *testing.T) {
+	words := []string{"failed", "Failed", "for", "from", "user", "a", "aa", "aab", "ab", "b", "ssh", "K", "k", "s", "Kelvin \u212a", "\u017f", "é", "\xff", "x", "1"}
+	draw := rand.New(rand.NewPCG(1, 2))
+	text := func(n int) string {
+		var b strings.Builder
+		for range n {
+			b.WriteString(words[draw.IntN(len(words))])
+			if draw.IntN(3) == 0 {
+				b.WriteByte(' ')
+			}
+		}
+		return b.String()
+	}
+	for range 300 {
+		var patterns []Pattern
+		for range 1 + draw.IntN(100) {
+			re := regexp.QuoteMeta(strings.ToValidUTF8(text(1+draw.IntN(3)), ""))
+			switch draw.IntN(4) {
+			case 0:
+				re = "(?i)" + re
+			case 1:
+				re = "(?:" + re + "|" + regexp.QuoteMeta(strings.ToValidUTF8(text(2), "")) + ")"
+			}
+			patterns = append(patterns, Pattern{Event: "a", Regexp: re + "(?P<src>.*)"})
+		}
+		s := setOf(t, patterns...)
+		p := New(s, Options{})
+		for range 20 {
+			line := []byte(text(draw.IntN(12)))
+			want := slices.IndexFunc(s.patterns, func(c compiled) bool { return c.re.Match(line) })
+			p.match(line)
+			if p.took != want {
+				t.Fatalf("%q: taken by %d, want %d (%s)", line, p.took, want, patterns[max(want, 0)].Regexp)
+			}
+			for i := range patterns {
+				if p.Tries(i, line) != s.patterns[i].re.Match(trimEnd(line)) {
+					t.Fatalf("%q alone: %s", line, patterns[i].Regexp)
+				}
+			}
+		}
+	}
+}
+
+func TestASetTellsItsEventsAndFields(t *testing.T) {
+	s := setOf(t, Pattern{Event: "b", Regexp: `(?P<src>\S+) port (?P<src_port>\d+)`}, Pattern{Event: "a", Regexp: `(?P<src>\S+)`}, Pattern{Event: "b", Regexp: `(?P<time>\S+) (?P<src>\S+)`})
+	if got := fmt.Sprint(s.Events(), s.Fields("b"), s.Fields("a"), s.Fields("c"), s.Len()); got != "[a b] [src src_port time] [src] [] 3" {
+		t.Error(got)
+	}
+}
