@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"activedefense/detect/arena"
+	"activedefense/detect/memory"
 )
 
 // The events of the firewalls' logs, as a CustomRule names them. Any other name is that of a pattern's event.
@@ -344,7 +345,7 @@ func (e *Engine) watchCustom(ev *Event, w *watched, r *Result) {
 		if len(e.settings.Ignore) > 0 && e.spares(rule.set.Name, ev, &w.party) != nil {
 			continue
 		}
-		if e.recalling && !e.unspentCustom(rule, ev, w, r.Session) {
+		if e.recalling && !rule.unspent(e.memory, ev, w, r.Session) {
 			continue
 		}
 		r.Outcome, r.Grade = max(r.Outcome, Counted), max(r.Grade, w.grade)
@@ -370,7 +371,10 @@ func (e *Engine) countCustom(rule *custom, ev *Event, w *watched, became Session
 		t.value = e.spread(rule.set.Distinct, ev, &w.party, became)
 	}
 	g := c.groups.add(w.hash, &w.key, of, &rule.rule, len(rule.set.Distinct) > 0, &t)
-	from, to, grade, ok := e.fires(rule, g, &t)
+	if !c.groups.gather(&e.window, g, &rule.rule, len(rule.set.Distinct) > 0, t.time) {
+		return nil
+	}
+	from, to, grade, ok := e.graded(rule.need, rule.window, t.time, t.proven)
 	if !ok {
 		return nil
 	}
@@ -390,24 +394,16 @@ func (e *Engine) countCustom(rule *custom, ev *Event, w *watched, became Session
 	return v
 }
 
-// fires looks whether a new sighting fires a rule. Where the proven ones fire it by themselves, the finding is theirs.
-func (e *Engine) fires(rule *custom, g uint32, t *sightedAt) (from, to int, grade Grade, ok bool) {
-	if !e.custom.groups.gather(&e.window, g, &rule.rule, len(rule.set.Distinct) > 0, t.time) {
-		return 0, 0, 0, false
-	}
-	return e.graded(rule.need, rule.window, t.time, t.proven)
-}
-
 // spentCustom is the number under which the memory has what verdicts of custom rules used up; the key says of which rule.
 const spentCustom = 255
 
-// unspentCustom tells whether a record that is recalled is still evidence for a rule.
-func (e *Engine) unspentCustom(rule *custom, ev *Event, w *watched, became Session) bool {
-	if e.memory == nil {
+// unspent tells whether a record that is recalled is still evidence for the rule.
+func (r *custom) unspent(m *memory.Memory, ev *Event, w *watched, became Session) bool {
+	if m == nil {
 		return true
 	}
-	key := rule.digest(ev, w, became)
-	all, forgeable := e.memory.Spent(&key, spentCustom)
+	key := r.digest(ev, w, became)
+	all, forgeable := m.Spent(&key, spentCustom)
 	return w.time > all && (w.time > forgeable || w.grade == Proven)
 }
 
