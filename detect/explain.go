@@ -13,6 +13,8 @@ type Counting struct {
 	Counts bool
 	Text   string // one plain sentence without a full stop
 	Grade  Grade  // of the record as evidence; GradeUnknown where the rule does not count it
+	// Key and Value are, where a custom rule counts the record, what it counts together, and what of it: "" where it counts events.
+	Key, Value string
 }
 
 // Explain says for each rule, in order of precedence, whether it counts the record and how, as if the source were not blocked
@@ -233,7 +235,7 @@ func (e *explanation) counting(r *custom) Counting {
 		text += " with " + e.values(r.set.Per)
 	}
 	text += ", which is " + e.done(&r.rule) + " at more than " + strconv.Itoa(r.need-1) + distinct + " within " + short(r.set.Window)
-	c.Counts, c.Grade = true, grade(e.ev)
+	c.Counts, c.Grade, c.Key, c.Value = true, grade(e.ev), e.values(r.set.Per), e.values(r.set.Distinct)
 	c.Text = text + e.gradedBy(&r.rule, e.ev.Type == TypeTraffic || e.ev.Type == TypeThreat)
 	if err := e.guard.CheckAddr(e.party.addr); err != nil && r.Mode != Notice {
 		c.Text += "; but it is never blocked: " + err.Error()
