@@ -21,6 +21,7 @@ import (
 	"activedefense/agent/health"
 	"activedefense/agent/labels"
 	"activedefense/agent/line"
+	"activedefense/agent/listen"
 	"activedefense/agent/loop"
 	"activedefense/agent/members"
 	"activedefense/agent/notify"
@@ -49,6 +50,8 @@ type Options struct {
 	RuntimeDir string
 	// Reload has the configuration read again, which ends this agent if there is no fault in it; nil: nobody can.
 	Reload func(context.Context) (faults []string, err error)
+	// Sockets are those that inputs listen on, which outlive an agent; nil: the agent has its own.
+	Sockets *listen.Sockets
 	// After is the agent, which has stopped, whose place this one takes in the same process: it goes on with its counters, and with since
 	// when things are as they are. nil: there was none.
 	After *Agent
@@ -66,38 +69,40 @@ type Agent struct {
 	started time.Time
 	begun   time.Time // when the first of the agents in this process started
 
-	teardown teardown.Teardown
-	failed   context.CancelCauseFunc // ends Run
-	instance string                  // the agent's own name in a database
-	list     *edl.Server             // nil when no list is served
-	serve    chan struct{}           // closed: the list's listener is to be opened
-	opened   chan error              // what came of that
-	admin    *api.Server
-	fleet    *enforce.Fleet
-	calls    *enforce.Calls
-	stats    *line.Stats
-	health   health.Health
-	clock    *clock.Clock // what can be believed of now
-	brake    release.Brake
-	lookout  *line.Lookout
-	noticed  trouble.Memory
-	notices  *notify.Notifier
-	geo      *geo.File // nil when there is none
-	pace     *pace.Pace
-	labels   *labels.Set                      // refreshed by start, then by refreshGuard alone
-	announce loop.Wakeup                      // what may never be blocked may have changed: the others on the database are told
-	members  atomic.Pointer[members.Members]  // nil until the store was reached
-	relist   loop.Wakeup                      // what label files list may have changed, or what may be blocked
-	leftOut  atomic.Pointer[[]labels.Trouble] // of what they list, and is not blocked; nil before that was looked at
-	own      *own.Addresses
-	taking   sync.Mutex // held while what is known is read from the database
-	renewing sync.Mutex // held while what is known is put together, so that the latest stays
-	guard    atomic.Pointer[detect.Guard]
-	known    atomic.Pointer[own.Known]     // the guard among it
-	store    atomic.Pointer[store.Store]   // nil until it was reached
-	feed     atomic.Pointer[feed]          // nil until the blacklist was loaded
-	bound    atomic.Pointer[state.Bounder] // nil until the blacklist was loaded
-	reading  atomic.Bool                   // the inputs are open
+	teardown  teardown.Teardown
+	failed    context.CancelCauseFunc // ends Run
+	instance  string                  // the agent's own name in a database
+	list      *edl.Server             // nil when no list is served
+	serve     chan struct{}           // closed: the list's listener is to be opened
+	opened    chan error              // what came of that
+	admin     *api.Server
+	listeners *listen.Server
+	fleet     *enforce.Fleet
+	calls     *enforce.Calls
+	stats     *line.Stats
+	health    health.Health
+	clock     *clock.Clock // what can be believed of now
+	brake     release.Brake
+	lookout   *line.Lookout
+	noticed   trouble.Memory
+	notices   *notify.Notifier
+	geo       *geo.File // nil when there is none
+	pace      *pace.Pace
+	labels    *labels.Set                      // refreshed by start, then by refreshGuard alone
+	announce  loop.Wakeup                      // what may never be blocked may have changed: the others on the database are told
+	members   atomic.Pointer[members.Members]  // nil until the store was reached
+	relist    loop.Wakeup                      // what label files list may have changed, or what may be blocked
+	leftOut   atomic.Pointer[[]labels.Trouble] // of what they list, and is not blocked; nil before that was looked at
+	own       *own.Addresses
+	taking    sync.Mutex      // held while what is known is read from the database
+	allowed   store.AllowList // as it was read last
+	renewing  sync.Mutex      // held while what is known is put together, so that the latest stays
+	guard     atomic.Pointer[detect.Guard]
+	known     atomic.Pointer[own.Known]     // the guard among it
+	store     atomic.Pointer[store.Store]   // nil until it was reached
+	feed      atomic.Pointer[feed]          // nil until the blacklist was loaded
+	bound     atomic.Pointer[state.Bounder] // nil until the blacklist was loaded
+	reading   atomic.Bool                   // the inputs are open
 }
 
 // New prepares an agent: the state folder with its lock, the certificates, the listeners of the admin
@@ -161,6 +166,9 @@ func (a *Agent) prepare(ctx context.Context, opts *Options) error {
 		return err
 	}
 	if a.notices, err = notify.New(notify.Options{Config: &cfg.Notify, Name: cfg.Name, Version: a.version, Logger: a.log, Now: a.now}); err != nil {
+		return err
+	}
+	if err := listenOn(a, opts); err != nil {
 		return err
 	}
 	return openAPI(a, opts.After, opts.RuntimeDir)

@@ -9,6 +9,7 @@ import (
 	"activedefense/agent/enforce"
 	"activedefense/agent/geo"
 	"activedefense/agent/line"
+	"activedefense/agent/listen"
 	"activedefense/config"
 	"activedefense/detect/panos"
 	"activedefense/detect/pattern"
@@ -19,22 +20,26 @@ import (
 func Inputs(cfg *config.Config) []line.Input {
 	var all []line.Input
 	for _, in := range cfg.Inputs {
-		all = append(all, inputOf(in))
+		all = append(all, inputOf(cfg, in))
 	}
 	return all
 }
 
-func inputOf(in config.Input) line.Input {
+func inputOf(cfg *config.Config, in config.Input) line.Input {
 	// The configuration was validated, so the name of the format is known.
 	format, _ := panos.ParseFormat(in.Format)
 	newParser := func() line.Parser { return panos.New(panos.Options{Format: format, Location: in.Location}) }
 	if in.Patterns != nil {
 		newParser = func() line.Parser { return pattern.New(in.Patterns, pattern.Options{Location: in.Location}) }
 	}
-	return line.Input{
+	out := line.Input{
 		Pattern: in.Path, MaxFiles: in.MaxFiles, FromEnd: in.FromEnd, SilentAfter: in.SilentAfter, Location: in.Location, Device: in.Device,
 		NewParser: newParser,
 	}
+	if in.Listen.On() {
+		out.Name, out.Pattern, out.Sealed = in.Listen.URL, listen.Pattern(filepath.Join(cfg.StateDir, spoolFolder), listener(&in)), true
+	}
+	return out
 }
 
 // Replay runs detection over old files as the configuration has it done. Inputs and rules are those of the configuration: a file
@@ -52,10 +57,15 @@ func inputFor(cfg *config.Config, path string) line.Input {
 	abs, err := filepath.Abs(path)
 	if err == nil && path != line.Stdin {
 		if in, ok := cfg.InputOf(abs); ok {
-			return inputOf(in)
+			return inputOf(cfg, in)
+		}
+		for _, in := range Inputs(cfg) { // of a listener's spool
+			if ok, _ := filepath.Match(in.Pattern, abs); ok {
+				return in
+			}
 		}
 	}
-	return inputOf(cfg.FirstInput())
+	return inputOf(cfg, cfg.FirstInput())
 }
 
 // Expected is what firewalls shall send to an agent with this configuration, and fetch from it.
@@ -74,11 +84,13 @@ func formats(inputs []config.Input) policy.Formats {
 		if in.Format == "pattern" {
 			continue // no firewall sends to it
 		}
-		if in.Format != "csv" {
+		if in.Format == "auto" || in.Format == "kv" {
 			f.Traffic, f.Threat, f.Shorter = panos.TrafficFormat, panos.ThreatFormat, panos.CustomFormat
 			f.GlobalProtect, f.System = panos.GlobalProtectFormat, panos.SystemFormat
 		}
-		f.Default = f.Default || in.Format != "kv"
+		f.Default = f.Default || in.Format == "auto" || in.Format == "csv"
+		f.CEF = f.CEF || in.Format == "auto" || in.Format == "cef"
+		f.LEEF = f.LEEF || in.Format == "auto" || in.Format == "leef"
 	}
 	return f
 }

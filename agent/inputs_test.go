@@ -13,12 +13,15 @@ func TestFormatsAreThoseThatInputsRead(t *testing.T) {
 	keys := policy.Formats{Traffic: panos.TrafficFormat, Threat: panos.ThreatFormat, GlobalProtect: panos.GlobalProtectFormat, System: panos.SystemFormat,
 		Shorter: panos.CustomFormat, Logins: true}
 	both := keys
-	both.Default = true
+	both.Default, both.CEF, both.LEEF = true, true, true
+	kvAndCSV := keys
+	kvAndCSV.Default = true
 	for _, c := range []struct {
 		inputs []string
 		want   policy.Formats
 	}{
-		{[]string{"kv"}, keys}, {[]string{"auto"}, both}, {[]string{"kv", "csv"}, both}, {[]string{"csv"}, policy.Formats{Default: true, Logins: true}},
+		{[]string{"kv"}, keys}, {[]string{"auto"}, both}, {[]string{"kv", "csv"}, kvAndCSV}, {[]string{"csv"}, policy.Formats{Default: true, Logins: true}},
+		{[]string{"cef"}, policy.Formats{CEF: true, Logins: true}}, {[]string{"leef", "pattern"}, policy.Formats{LEEF: true, Logins: true}},
 	} {
 		var inputs []config.Input
 		for _, f := range c.inputs {

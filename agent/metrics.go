@@ -42,6 +42,12 @@ var (
 	descFileUp     = desc("file_up", "1 while the file can be read.", "file")
 	descLastLine   = desc("input_last_line_timestamp_seconds", "When an input, by its path or pattern, last had a line, over restarts; absent where there was never one.", "input")
 	descSilent     = desc("input_silent", "1 while an input, or a file of it, has had no line for inputs[].silent_after.", "input")
+	descReceived   = desc("listen_messages_total", "Messages of an input that listens, by outcome: spooled, cut (longer than 64 KiB; among the spooled), dropped (no room in the spool), kernel (lost before they could be read).", "input", "outcome")
+	descTurned     = desc("listen_refused_total", "Connections, and messages over UDP, of senders that may not send.", "input")
+	descBroken     = desc("listen_broken_connections_total", "Connections that ended within a message.", "input")
+	descConnected  = desc("listen_connections", "Connections that are open.", "input")
+	descSpooled    = desc("spool_bytes", "What the spool of an input that listens takes.", "input")
+	descSpoolSize  = desc("spool_size_bytes", "What it may take.", "input")
 	descUnstored   = desc("lines_not_stored", "Lines that were read and are not stored yet.")
 	descFilesLeft  = desc("files_not_shown", "Files without metrics of their own, because there are more than 1000.")
 	descResting    = desc("files_resting", "Files beyond inputs[].max_files that have not changed since they were read to their ends.")
@@ -115,6 +121,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(descUnstored, float64(s.Unstored))
 	gauge(descFilesLeft, float64(s.NotShown))
 	collectInputs(&s, gauge, count)
+	collectListeners(&s, gauge, count)
 	if s.List != nil {
 		gauge(descListSize, float64(s.List.Entries))
 		gauge(descListOut, float64(s.List.LeftOut))
@@ -184,6 +191,21 @@ func collectInputs(s *Status, gauge, count func(d *prometheus.Desc, v float64, l
 		gauge(descLagSeconds, in.LagSeconds, file)
 		gauge(descLagBytes, float64(in.Behind), file)
 		gauge(descFileUp, oneIf(in.Error == ""), file)
+	}
+}
+
+// collectListeners sends what is known of the inputs that listen.
+func collectListeners(s *Status, gauge, count func(d *prometheus.Desc, v float64, labels ...string)) {
+	for i := range s.Listeners {
+		l := &s.Listeners[i]
+		for outcome, n := range map[string]uint64{"spooled": l.Messages, "cut": l.Cut, "dropped": l.Dropped, "kernel": l.Kernel} {
+			count(descReceived, float64(n), l.Listen, outcome)
+		}
+		count(descTurned, float64(l.Refused), l.Listen)
+		count(descBroken, float64(l.Broken), l.Listen)
+		gauge(descConnected, float64(l.Connections), l.Listen)
+		gauge(descSpooled, float64(l.Spooled), l.Listen)
+		gauge(descSpoolSize, float64(l.SpoolSize), l.Listen)
 	}
 }
 

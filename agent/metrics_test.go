@@ -10,6 +10,7 @@ import (
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
+	"activedefense/agent/listen"
 	"activedefense/agent/notify"
 	"activedefense/agent/silence"
 )
@@ -40,6 +41,31 @@ func TestAFileNameThatIsNoTextIsNoFaultOfTheMetrics(t *testing.T) {
 	}
 	if got, want := strings.Join(files, " "), `/l/\\x1b[2J\\u202e\\n /l/\x1b[2J\u202e\n /var/log/Firewall/\xfe.log /var/log/Firewall/\xff.log /var/log/Firewall/ä "b".log`; got != want {
 		t.Errorf("files %s", got)
+	}
+}
+
+// What a listener lost is told by where.
+func TestListenersHaveMetrics(t *testing.T) {
+	status := Status{Listeners: []listen.Status{{Listen: "udp://:514", Messages: 5, Cut: 1, Dropped: 2, Kernel: 3, Refused: 4, Spooled: 6, SpoolSize: 7}}}
+	families, err := newMetrics(func() Status { return status }).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			name := f.GetName()
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetValue()
+			}
+			got[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	for name, want := range map[string]float64{"listen_messages_total udp://:514 spooled": 5, "listen_messages_total udp://:514 cut": 1, "listen_messages_total udp://:514 dropped": 2,
+		"listen_messages_total udp://:514 kernel": 3, "listen_refused_total udp://:514": 4, "spool_bytes udp://:514": 6, "spool_size_bytes udp://:514": 7} {
+		if got["activedefense_"+name] != want {
+			t.Errorf("%s is %v, want %v", name, got["activedefense_"+name], want)
+		}
 	}
 }
 

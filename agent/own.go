@@ -102,7 +102,7 @@ func (a *Agent) takeProtected(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	allowed, err := st.Allowed(ctx, a.now())
+	allowed, err := st.Follow(ctx, &a.allowed)
 	if err != nil {
 		return err
 	}

@@ -67,9 +67,11 @@ func (a *Agent) start(ctx context.Context) error {
 	if a.geo != nil {
 		a.begin("following geo.file", a.geo.Run)
 	}
+	listening := spawn(a, a.listeners.Run)
 	m, f, err := a.takeStore(ctx)
 	a.teardown.Push("delivering notices", delivering)
 	a.teardown.Push("telling troubles", telling)
+	a.teardown.Push("listening", listening)
 	if err != nil || f == nil {
 		return err
 	}

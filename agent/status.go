@@ -10,6 +10,7 @@ import (
 	"activedefense/agent/enforce"
 	"activedefense/agent/health"
 	"activedefense/agent/line"
+	"activedefense/agent/listen"
 	"activedefense/agent/members"
 	"activedefense/agent/notify"
 	"activedefense/agent/silence"
@@ -35,6 +36,7 @@ type Status struct {
 	Queued        int                    `json:"inputs_waiting"`                        // files beyond inputs[].max_files that have something to read, and wait for their turn
 	FilesLost     uint64                 `json:"files_lost"`                            // since the start: files of which lines may be lost that were not read
 	Heard         []silence.Status       `json:"heard"`                                 // of each input, when it last had a line, and what is silent
+	Listeners     []listen.Status        `json:"listeners"`                             // of each input that listens
 	BadLines      []line.BadLine         `json:"bad_lines,omitempty"`                   // the first 20 lines that could not be parsed
 	Stored        uint64                 `json:"stored"`                                // records committed since the start
 	Rate          float64                `json:"lines_per_second"`
@@ -108,6 +110,7 @@ func (a *Agent) Status() Status {
 	silence.Spare(read.Heard, a.cfg.LeftAlone)
 	s.Files, s.Unstored = read.Files, read.Unstored
 	s.Inputs, s.NotShown, s.BadLines, s.Heard = append(s.Inputs, read.Inputs...), read.NotShown, read.BadLines, append([]silence.Status{}, read.Heard...)
+	s.Listeners = a.listeners.Status()
 	s.Stored, s.Rate, s.Detect, s.Store.LastCommit = read.Stored, read.Rate, read.Detect, read.LastCommit
 	if f := a.feed.Load(); f != nil {
 		held, observed := f.undecided()
@@ -155,7 +158,7 @@ func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 		away = []trouble.Trouble{t}
 	}
 	path, unwritten, _ := health.Unanswered(a.cfg.StateDir, s.Now)
-	all := slices.Concat(away, trouble.StateDir(path, unwritten, s.Now), trouble.Inputs(read), trouble.Crowds(read.Crowds), trouble.Releases(why, since, s.Now), trouble.Members(s.Members, s.Now),
+	all := slices.Concat(away, trouble.StateDir(path, unwritten, s.Now), trouble.Inputs(read), listenTroubles(a, s.Now), trouble.Crowds(read.Crowds), trouble.Releases(why, since, s.Now), trouble.Members(s.Members, s.Now),
 		trouble.Networks(&s.Detect, s.Ours.Known, s.Ours.Asked, a.started, s.Now), trouble.Firewalls(s.Firewalls, s.Now), trouble.Policies(s.Policies), trouble.Notices(s.Notices, s.Now),
 		trouble.Reload(s.Configuration.RefusedAt, s.Configuration.LoadedAt, s.Configuration.Faults, refused != nil && refused.here))
 	if p := s.Paused; p != nil {

@@ -111,6 +111,7 @@ func (l *loader) fit(c *Config) {
 	if c.StateDir != "" && !filepath.IsAbs(c.StateDir) {
 		l.warn("state_dir", "%q depends on the working directory; started in another one, the daemon would begin with an empty blacklist", clip(c.StateDir))
 	}
+	l.fitListeners(c)
 	l.fitNetworks(c)
 	l.fitIgnored(c)
 	l.fitTags(c)

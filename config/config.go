@@ -50,9 +50,10 @@ type Log struct {
 	Format string // auto, json or console
 }
 
-// Input is one glob of log files and how to read them.
+// Input is one glob of log files, or one address to listen on, and how to read what comes of it.
 type Input struct {
-	Path     string         // a glob as path/filepath.Match knows it, cleaned
+	Path     string         // a glob as path/filepath.Match knows it, cleaned; empty: it listens
+	Listen   Listener       // where there is no Path
 	Format   string         // auto, kv, csv or pattern
 	Patterns *pattern.Set   // those of format pattern; nil with any other
 	Timezone string         // as configured: Local or an IANA name

@@ -170,7 +170,7 @@ func customNames(s section, key string) (names []string) {
 type customReader struct{ ruleReader }
 
 func (s customReader) rule(outcome string) CustomRule {
-	r := CustomRule{Name: s.name(), Event: s.events(), Window: s.window(), Rule: s.common("", customModes), Escalate: s.escalate()}
+	r := CustomRule{Name: s.name(), Event: s.events(), Window: s.window(), Rule: s.common("", ownModes), Escalate: s.escalate()}
 	r.Rule.Outcome = s.outcome("outcome", outcome)
 	where, _ := s.k.Get("where").(map[string]any)
 	r.Where = s.conditions("where", where)
@@ -389,7 +389,7 @@ func (l *loader) fitEvents(c *Config, r *CustomRule, at string) {
 		_, ofPattern := patterns[event]
 		switch {
 		case ofFirewalls && !c.readsFirewalls():
-			l.fault(key, "no input reads the logs of firewalls, so that there is no event %s; add one of format auto, kv or csv", event)
+			l.fault(key, "no input reads the logs of firewalls, so that there is no event %s; add one (format: auto)", event)
 		case !ofFirewalls && !ofPattern:
 			all := append(slices.Sorted(maps.Keys(typesOf)), slices.Sorted(maps.Keys(patterns))...)
 			meant := "the events are " + strings.Join(all[:min(len(all), 30)], ", ") + "; a pattern of an input (inputs[].patterns) gives others"

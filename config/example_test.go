@@ -12,7 +12,7 @@ import (
 	"github.com/knadh/koanf/parsers/yaml"
 )
 
-// uncommented gives the example with its firewall, ignored records and label switched on, and the key file in a folder of the test.
+// uncommented gives the example with its firewall, listener (over TCP, for its certificate is not here), ignored records and label switched on, and the key file in a folder of the test.
 func uncommented(t *testing.T) []byte {
 	t.Helper()
 	head, firewalls, found := strings.Cut(string(Example), "\nfirewalls: []\n")
@@ -28,6 +28,13 @@ func uncommented(t *testing.T) []byte {
 		}
 		head = above + "\n" + key + ":\n" + regexp.MustCompile(`(?m)^#`).ReplaceAllString(elements, "") + "\n\n" + below
 	}
+	above, inputs, found := strings.Cut(head, "\n#  - listen:")
+	listener, below, end := strings.Cut(inputs, "\n\n")
+	if !found || !end {
+		t.Fatal("the example has no input that listens")
+	}
+	head = above + "\n  - listen:" + regexp.MustCompile(`(?m)^#`).ReplaceAllString(strings.Replace(listener, "tls:", "tcp:", 1), "") + "\n\n" + below
+	head = regexp.MustCompile(`(cert|key)_file: /etc/activedefense/syslog.(pem|key)`).ReplaceAllString(head, `${1}_file: ""`)
 	key := filepath.Join(t.TempDir(), "lab-fw-01.key")
 	if err := os.WriteFile(key, []byte("LUFRPT1example\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -58,6 +65,9 @@ func TestExampleWithFirewallLoads(t *testing.T) {
 	f := c.Firewalls[0]
 	if f.Name != "LAB-FW-01" || f.URL != "https://192.0.2.1" || f.APIKey.Reveal() != "LUFRPT1example" || f.Tag != "active-defense" {
 		t.Errorf("firewall = %+v", f)
+	}
+	if l := c.Inputs[1].Listen; l.Address != "0.0.0.0:6514" || len(l.Allow) != 1 || l.SpoolSize != 4_000_000_000 {
+		t.Errorf("listener = %+v", l)
 	}
 	if i := c.Detect.Ignore[0]; i.Reason == "" || len(i.DstPort) != 2 || len(i.Rules) != 2 || i.Until.Year() != 2027 {
 		t.Errorf("ignore = %+v", i)
@@ -120,7 +130,7 @@ func presetInput(t *testing.T) any {
 
 // at walks into a tree of maps and lists.
 func at(tree any, path []string) (any, bool) {
-	for _, part := range path {
+	for i, part := range path {
 		switch node := tree.(type) {
 		case map[string]any:
 			value, ok := node[part]
@@ -129,10 +139,15 @@ func at(tree any, path []string) (any, bool) {
 			}
 			tree = value
 		case []any:
-			if part != "0" || len(node) == 0 {
+			if part != "0" {
 				return nil, false
 			}
-			tree = node[0]
+			for _, element := range node { // the first that has it
+				if value, ok := at(element, path[i+1:]); ok {
+					return value, true
+				}
+			}
+			return nil, false
 		default:
 			return nil, false
 		}

@@ -24,7 +24,6 @@ func (s section) inputs(key string) []Input {
 	for _, e := range sections {
 		zone, location := e.zone("timezone")
 		in := Input{
-			Path:     e.filled("path", "a glob such as /var/log/Firewall/*.log"),
 			Format:   e.oneOf("format", formats),
 			Timezone: zone,
 			Location: location,
@@ -35,6 +34,7 @@ func (s section) inputs(key string) []Input {
 			SilentAfter: e.orZero("silent_after", time.Second, maxSilent),
 		}
 		in.Patterns = patternReader{e}.patterns(in.Format)
+		source(e, &in)
 		if _, err := filepath.Match(in.Path, ""); err != nil {
 			e.fault("path", "%q is not a valid glob; every [ needs a ], and it must not end in a backslash", clip(in.Path))
 		} else if in.Path != "" {

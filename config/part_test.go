@@ -21,7 +21,7 @@ func TestAFaultStopsWhatNeedsIt(t *testing.T) {
 	parts := map[string]Part{"store": PartStore, "admin": PartAdmin, "release": PartRelease, "rules": PartRules, "ours": PartOurs, "inputs": PartInputs, "guard": PartGuard}
 	for _, c := range []struct{ yaml, variable, stopped string }{
 		{"neverblock: [192.0.2.1]", "", "guard"},
-		{"allow: [192.0.2.1]", "", "guard"}, // edl.allow is like it
+		{"allow: [192.0.2.1]", "", "guard inputs"}, // edl.allow and inputs[].allow are like it
 		{"whatever: 1", "", "guard"},
 		{"stat_dir: /x", "", "guard store"},
 		{"Store: {url: x}", "", "guard store"},
@@ -35,7 +35,7 @@ func TestAFaultStopsWhatNeedsIt(t *testing.T) {
 		{"admin: {listen: nonsense}", "", "admin"},
 		{"admin: {port: 9400}", "", "admin rules"},
 		{"networks: {what: ever}", "", "guard ours"},
-		{"listn: 127.0.0.1:9", "", "admin guard"}, // or that of edl, which is named
+		{"listn: 127.0.0.1:9", "", "admin guard inputs"}, // or that of edl or an input
 		{"blacklist: {release_aftr: 1d}", "", "release"},
 		{"blacklist: {surge: {additions: many}}", "", ""},
 		{"detect: {port_scan: {portz: 1}}", "", "rules"},

@@ -53,6 +53,12 @@ var schema = []field{
 	{"inputs[].max_files", integer, 10000},
 	{"inputs[].silent_after", duration, "15m"},
 	{"inputs[].patterns", patterns, []any{}},
+	{"inputs[].listen", text, nil},
+	{"inputs[].tls.cert_file", text, nil},
+	{"inputs[].tls.key_file", text, nil},
+	{"inputs[].tls.client_ca_file", text, nil},
+	{"inputs[].allow", list, nil},
+	{"inputs[].spool_size", size, "4GB"},
 	{"networks.own", list, []string{}},
 	{"networks.ask_firewalls", boolean, true},
 	{"networks.proxies", list, []string{}},
@@ -195,24 +201,23 @@ var schema = []field{
 
 // choice is one value of a key that takes one of a few.
 type choice struct {
-	name  string
-	later bool // part of the contract, but this version cannot do it: refused until this is lifted
+	name string
 }
 
 var (
-	levels      = []choice{{name: "trace"}, {name: "debug"}, {name: "info"}, {name: "warn"}, {name: "error"}}
-	logFormats  = []choice{{name: "auto"}, {name: "json"}, {name: "console"}, {name: "journal"}}
-	formats     = []choice{{name: "auto"}, {name: "kv"}, {name: "csv"}, {name: "cef", later: true}, {name: "leef", later: true}, {name: "pattern"}}
-	starts      = []choice{{name: "beginning"}, {name: "end"}}
-	severities  = []choice{{name: "off"}, {name: "critical"}, {name: "high"}}
-	outcomes    = []choice{{name: "refused"}, {name: "all"}}
-	ruleModes   = []choice{{name: "block"}, {name: "observe"}, {name: "off"}}
-	customModes = []choice{{name: "block"}, {name: "observe"}, {name: "notice"}, {name: "off"}}
-	labelModes  = []choice{{name: "label"}, {name: "never"}, {name: "block"}}
-	modes       = []choice{{name: "dynamic-tag"}, {name: "address-group"}, {name: "edl"}}
-	sensors     = []choice{{name: "log"}, {name: "drop"}}
-	mailTLS     = []choice{{name: "starttls"}, {name: "tls"}}
-	panoramas   = []choice{{name: "plan"}, {name: "apply"}}
+	levels     = []choice{{name: "trace"}, {name: "debug"}, {name: "info"}, {name: "warn"}, {name: "error"}}
+	logFormats = []choice{{name: "auto"}, {name: "json"}, {name: "console"}, {name: "journal"}}
+	formats    = []choice{{name: "auto"}, {name: "kv"}, {name: "csv"}, {name: "cef"}, {name: "leef"}, {name: "pattern"}}
+	starts     = []choice{{name: "beginning"}, {name: "end"}}
+	severities = []choice{{name: "off"}, {name: "critical"}, {name: "high"}}
+	outcomes   = []choice{{name: "refused"}, {name: "all"}}
+	ruleModes  = []choice{{name: "block"}, {name: "observe"}, {name: "off"}}
+	ownModes   = []choice{{name: "block"}, {name: "observe"}, {name: "notice"}, {name: "off"}}
+	labelModes = []choice{{name: "label"}, {name: "never"}, {name: "block"}}
+	modes      = []choice{{name: "dynamic-tag"}, {name: "address-group"}, {name: "edl"}}
+	sensors    = []choice{{name: "log"}, {name: "drop"}}
+	mailTLS    = []choice{{name: "starttls"}, {name: "tls"}}
+	panoramas  = []choice{{name: "plan"}, {name: "apply"}}
 )
 
 // Bounds of numbers and durations. A zero upper bound means none.
@@ -241,6 +246,7 @@ const (
 	maxWindow     = 24 * time.Hour
 	minKeep       = day
 	minSize       = 100_000_000
+	minSpool      = 1_000_000
 	maxSize       = 1e18
 	minRelease    = time.Minute
 	minTimeout    = time.Second

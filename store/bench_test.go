@@ -82,7 +82,7 @@ func bareSQLite(ctx context.Context, s *Store, id int64, records []Record) error
 	for i := range records {
 		r := &records[i]
 		args := []any{id + int64(i), r.Time.UnixMicro(), 1, r.Src.AsSlice(), r.Dst.AsSlice(), r.SrcPort, r.DstPort, r.Repeat, r.File, r.Offset, r.Protocol, r.Outcome, r.Grade}
-		for _, text := range r.texts() {
+		for _, text := range r.Texts() {
 			args = append(args, *text)
 		}
 		if _, err := stmt.ExecContext(ctx, args...); err != nil {
@@ -104,7 +104,7 @@ func barePostgres(ctx context.Context, s *Store, _ int64, records []Record) erro
 			source := pgx.CopyFromSlice(len(records), func(i int) ([]any, error) {
 				r := &records[i]
 				row := []any{r.Time, int16(1), r.Src, r.Dst, int32(r.SrcPort), int32(r.DstPort), int64(r.Repeat), r.File, r.Offset, int16(r.Protocol), int16(r.Outcome), int16(r.Grade)}
-				for _, text := range r.texts() {
+				for _, text := range r.Texts() {
 					row = append(row, *text)
 				}
 				return row, nil

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// block is a detector's block with all fields set.
-func block(address string, at time.Time) Block {
+// blockOf is a detector's block with all fields set.
+func blockOf(address string, at time.Time) Block {
 	return Block{Address: prefix(address), Rule: "port-scan", Reason: "11 ports of 192.0.2.10 within 10m", By: ByDetector, Device: "LAB-FW-01",
 		Target: "192.0.2.10", FirstSeen: at.Add(-time.Minute), LastSeen: at, BlockedAt: at.Add(time.Second), Hits: 11, Count: 11, Grade: Forgeable,
 		Evidence: []Evidence{{at.Add(-time.Minute), "LAB-FW-01", "first line"}, {at, "LAB-FW-02", "second line"}}}
@@ -29,7 +29,7 @@ func TestEntriesKeepGradeAndState(t *testing.T) {
 		var blocks []Block
 		var want []Entry
 		for i, state := range []State{Blocked, Held, Observed} {
-			b := block([]string{"203.0.113.1", "203.0.113.2", "203.0.113.3"}[i], at)
+			b := blockOf([]string{"203.0.113.1", "203.0.113.2", "203.0.113.3"}[i], at)
 			b.Grade, b.State = Grade(i), state
 			blocks = append(blocks, b)
 			want = append([]Entry{entryOf(b, int64(i+1), 1)}, want...)
@@ -51,14 +51,14 @@ func TestHistoryOfAnAddress(t *testing.T) {
 	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		ctx, at := context.Background(), noon()
-		b := block("203.0.113.9", at)
+		b := blockOf("203.0.113.9", at)
 		result := commit(t, s, &Batch{Blocks: []Block{b}})
 		equal(t, "first block", result, CommitResult{Blocked: []netip.Prefix{b.Address}, Version: 1})
 		want := entryOf(b, 1, 1)
 		equal(t, "entries", allEntries(t, s, EntryFilter{}), []Entry{want})
 
 		// A second block is activity; its evidence and reason are not taken over.
-		second := block("203.0.113.9", at.Add(time.Hour))
+		second := blockOf("203.0.113.9", at.Add(time.Hour))
 		second.Reason, second.Hits, second.Evidence = "other", 5, []Evidence{{Line: "third"}}
 		equal(t, "second block", commit(t, s, &Batch{Blocks: []Block{second}}), CommitResult{Version: 2})
 		want.LastSeen, want.Hits, want.Version = at.Add(time.Hour), 16, 2
@@ -82,7 +82,7 @@ func TestHistoryOfAnAddress(t *testing.T) {
 			t.Errorf("releasing twice gives %v", err)
 		}
 		commit(t, s, &Batch{Touches: []Touch{{Address: b.Address, LastSeen: at.Add(4 * time.Hour), Hits: 1}}}) // too late: changes nothing
-		third := block("203.0.113.9", at.Add(5*time.Hour))
+		third := blockOf("203.0.113.9", at.Add(5*time.Hour))
 		commit(t, s, &Batch{Blocks: []Block{third}})
 		version, err := s.Version(ctx)
 		must(t, err)
@@ -126,7 +126,7 @@ func TestSameAddressTwiceInOneBatch(t *testing.T) {
 	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		at := noon()
-		b := []Block{block("203.0.113.9", at), block("198.51.100.1", at), block("203.0.113.9", at.Add(time.Minute))}
+		b := []Block{blockOf("203.0.113.9", at), blockOf("198.51.100.1", at), blockOf("203.0.113.9", at.Add(time.Minute))}
 		result := commit(t, s, &Batch{Blocks: b, Touches: []Touch{{Address: prefix("203.0.113.9"), LastSeen: at, Hits: 1}}})
 		equal(t, "result", result, CommitResult{Blocked: []netip.Prefix{b[0].Address, b[1].Address}, Version: 1})
 		list := allEntries(t, s, EntryFilter{Address: b[0].Address})
@@ -169,7 +169,7 @@ func TestCoveringFindsNetworks(t *testing.T) {
 		s := db.open("one")
 		ctx, at := context.Background(), noon()
 		for _, a := range []string{"203.0.113.9", "203.0.113.0/24", "203.0.0.0/16", "203.0.114.0/24", "0.0.0.0/0", "2001:db8::/32", "2001:db8::1", "::/0"} {
-			commit(t, s, &Batch{Blocks: []Block{block(a, at)}})
+			commit(t, s, &Batch{Blocks: []Block{blockOf(a, at)}})
 		}
 		for _, c := range []struct {
 			of   string
@@ -194,7 +194,7 @@ func TestEntriesFilter(t *testing.T) {
 		s := db.open("one")
 		ctx, at := context.Background(), noon()
 		for i, a := range []string{"203.0.113.1", "203.0.113.2", "198.51.100.1", "2001:db8::1", "203.0.113.0/24"} {
-			b := block(a, at)
+			b := blockOf(a, at)
 			if i%2 == 1 {
 				b.Rule = "host-sweep"
 			}

@@ -16,7 +16,7 @@ func TestChanges(t *testing.T) {
 		ctx, at := context.Background(), noon()
 		list, v0 := changes(t, s, 0)
 		equal(t, "of nothing", list, []Entry(nil))
-		commit(t, s, &Batch{Blocks: []Block{block("203.0.113.1", at), block("203.0.113.2", at), block("203.0.113.3", at)}})
+		commit(t, s, &Batch{Blocks: []Block{blockOf("203.0.113.1", at), blockOf("203.0.113.2", at), blockOf("203.0.113.3", at)}})
 		list, v1 := changes(t, s, v0)
 		equal(t, "added", prefixes(list), []netip.Prefix{prefix("203.0.113.1"), prefix("203.0.113.2"), prefix("203.0.113.3")})
 		version, err := s.Version(ctx)
@@ -57,7 +57,7 @@ func TestRulesAreThoseThatEntriesHaveOrHad(t *testing.T) {
 	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		for _, rule := range []string{"probe", "Zmap", "manual", "probe"} {
-			b := block("203.0.113.1", noon())
+			b := blockOf("203.0.113.1", noon())
 			b.Rule = rule
 			commit(t, s, &Batch{Blocks: []Block{b}})
 			_, err := s.Release(t.Context(), b.Address, ByOperator, "", noon())
@@ -73,7 +73,7 @@ func TestReleased(t *testing.T) {
 	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		ctx, at := context.Background(), noon()
-		commit(t, s, &Batch{Blocks: []Block{block("203.0.113.1", at), block("203.0.113.2", at), block("203.0.113.3", at), block("203.0.113.4", at)}})
+		commit(t, s, &Batch{Blocks: []Block{blockOf("203.0.113.1", at), blockOf("203.0.113.2", at), blockOf("203.0.113.3", at), blockOf("203.0.113.4", at)}})
 		for address, when := range map[string]time.Time{"203.0.113.1": at.Add(2 * time.Minute), "203.0.113.2": at.Add(time.Minute), "203.0.113.3": at.Add(-time.Microsecond)} {
 			_, err := s.Release(ctx, prefix(address), ByOperator, "", when)
 			must(t, err)
@@ -186,7 +186,7 @@ func TestCommandLineBesideDaemon(t *testing.T) {
 	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		ctx, at := context.Background(), noon()
 		daemon := db.open("one")
-		commit(t, daemon, &Batch{Blocks: []Block{block("203.0.113.1", at)}})
+		commit(t, daemon, &Batch{Blocks: []Block{blockOf("203.0.113.1", at)}})
 		_, since := changes(t, daemon, 0)
 
 		line := db.open("one")
@@ -205,7 +205,7 @@ func TestANeighbourhoodEndsWithTheLastOfItsSources(t *testing.T) {
 		ctx, s, at := context.Background(), db.open("one"), noon()
 		network := Block{Address: prefix("203.0.113.0/24"), Rule: RuleNeighbourhood, Reason: "three sources", By: ByDetector, Grade: Proven, FirstSeen: at, LastSeen: at, BlockedAt: at}
 		source := func(address string, grade Grade, state State, by string, until time.Duration) Block {
-			b := block(address, at)
+			b := blockOf(address, at)
 			b.Grade, b.State, b.By, b.ExpiresAt = grade, state, by, at.Add(until)
 			return b
 		}
@@ -261,9 +261,9 @@ func TestWhichNetworkASourceIsCountedIn(t *testing.T) {
 func TestBeganGivesBlocks(t *testing.T) {
 	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s, at := db.open("one"), noon()
-		held := block("203.0.113.4", at)
+		held := blockOf("203.0.113.4", at)
 		held.State = Held
-		commit(t, s, &Batch{Blocks: []Block{block("203.0.113.1", at.Add(-time.Microsecond)), block("203.0.113.2", at), block("203.0.113.3", at.Add(time.Hour)), held}})
+		commit(t, s, &Batch{Blocks: []Block{blockOf("203.0.113.1", at.Add(-time.Microsecond)), blockOf("203.0.113.2", at), blockOf("203.0.113.3", at.Add(time.Hour)), held}})
 		_, err := s.Release(t.Context(), prefix("203.0.113.2"), ByOperator, "", at)
 		must(t, err)
 		began := map[string]int{}

@@ -14,7 +14,7 @@ var doubled = Escalation{Factor: 2, Max: 100 * oneDay, Length: 30 * oneDay}
 
 // escalating is a block of the address that the tests use.
 func escalating(at time.Time, expires bool) Block {
-	b := block("203.0.113.9", at)
+	b := blockOf("203.0.113.9", at)
 	b.FirstSeen, b.BlockedAt, b.Escalation = at, at, doubled
 	if expires {
 		b.ExpiresAt = at.Add(doubled.Length)

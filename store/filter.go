@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"activedefense/store/block"
 )
 
 // RecordFilter selects records: those that meet every field that is set, and of a field with several values any of
@@ -97,55 +99,13 @@ func (f *RecordFilter) inGo() (matchers []func(*Record) bool) {
 	return matchers
 }
 
-func (t *textFilter) isASCII() bool { return !slices.ContainsFunc(t.want, isNotASCII) }
-
-func isNotASCII(s string) bool {
-	return strings.ContainsFunc(s, func(r rune) bool { return r > 127 })
-}
+func (t *textFilter) isASCII() bool { return !slices.ContainsFunc(t.want, block.IsNotASCII) }
 
 // matches tells whether a record meets the condition. A pattern of ASCII alone is compared as the databases do.
 func (t *textFilter) matches(r *Record) bool {
 	return slices.ContainsFunc(t.of(r), func(got string) bool {
-		return slices.ContainsFunc(t.want, func(want string) bool {
-			lower := lowerASCII
-			if isNotASCII(want) {
-				lower = strings.ToLower
-			}
-			if t.stars {
-				return matchStars(lower(want), lower(got))
-			}
-			return lower(want) == lower(got)
-		})
+		return slices.ContainsFunc(t.want, func(want string) bool { return block.MatchText(want, got, t.stars) })
 	})
-}
-
-// lowerASCII turns ASCII's letters into lower case and leaves all others.
-func lowerASCII(s string) string {
-	return strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			return r + 'a' - 'A'
-		}
-		return r
-	}, s)
-}
-
-// matchStars tells whether s matches a pattern in which "*" stands for any characters.
-func matchStars(pattern, s string) bool {
-	parts := strings.Split(pattern, "*")
-	if len(parts) == 1 {
-		return s == pattern
-	}
-	first, last := parts[0], parts[len(parts)-1]
-	s, ok := strings.CutPrefix(s, first)
-	if !ok {
-		return false
-	}
-	for _, part := range parts[1 : len(parts)-1] {
-		if _, s, ok = strings.Cut(s, part); !ok {
-			return false
-		}
-	}
-	return strings.HasSuffix(s, last)
 }
 
 // where collects conditions and their arguments.
@@ -237,7 +197,9 @@ func (w *where) addFiles(f *RecordFilter) {
 
 // isOf tells whether a path is that of a wanted file.
 func isOf(path string, wanted []string) bool {
-	return slices.ContainsFunc(wanted, func(want string) bool { return matchStars(want, path) || matchStars(want, filepath.Base(path)) })
+	return slices.ContainsFunc(wanted, func(want string) bool {
+		return block.MatchStars(want, path) || block.MatchStars(want, filepath.Base(path))
+	})
 }
 
 // addFilter appends what both databases say alike: numbers and texts. lower is the expression that turns

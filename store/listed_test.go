@@ -115,10 +115,10 @@ func TestWhatSeveralListStaysUntilTheLastLetsGo(t *testing.T) {
 func TestAListedBlockBesideOtherReasons(t *testing.T) {
 	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s, ctx := db.open("one"), context.Background()
-		found := block("203.0.113.1", noon())
-		held := block("203.0.113.2", noon())
+		found := blockOf("203.0.113.1", noon())
+		held := blockOf("203.0.113.2", noon())
 		held.State, held.Hold = Held, "a partner"
-		commit(t, s, &Batch{Blocks: []Block{found, held, block("203.0.113.3", noon())}})
+		commit(t, s, &Batch{Blocks: []Block{found, held, blockOf("203.0.113.3", noon())}})
 		timed := Block{Address: prefix("203.0.113.4"), Rule: "manual", Reason: "by hand", By: "anna", BlockedAt: noon(), ExpiresAt: noon().Add(time.Hour)}
 		_, _, err := s.Block(ctx, timed)
 		must(t, err)
@@ -145,7 +145,7 @@ func TestAListedBlockBesideOtherReasons(t *testing.T) {
 func TestWhoReleasesWhatIsListed(t *testing.T) {
 	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s, ctx := db.open("one"), context.Background()
-		commit(t, s, &Batch{Blocks: []Block{block("203.0.113.1", noon())}})
+		commit(t, s, &Batch{Blocks: []Block{blockOf("203.0.113.1", noon())}})
 		db.lists(s, botnet, 2, "203.0.113.1", "203.0.113.2", "203.0.113.3")
 		for _, address := range []string{"203.0.113.1", "203.0.113.2"} {
 			_, err := s.Release(ctx, prefix(address), "anna", "a partner", noon())
@@ -189,7 +189,7 @@ func TestAPersonsBlockStandsAboveTheFile(t *testing.T) {
 		db.unlists(s, botnet, 0, "203.0.113.1")
 		equal(t, "blocked", standing(t, s), "203.0.113.1 blocked anna: seen it")
 
-		held := block("203.0.113.2", noon())
+		held := blockOf("203.0.113.2", noon())
 		held.State = Held
 		commit(t, s, &Batch{Blocks: []Block{held}})
 		_, err = s.Accept(ctx, prefixesOf("203.0.113.2"), "anna", noon())

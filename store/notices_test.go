@@ -42,14 +42,14 @@ func TestNoticesAreWrittenWithWhatTheyTell(t *testing.T) {
 		ctx := context.Background()
 		s := db.open("one")
 		at := noon()
-		commit(t, s, &Batch{Blocks: []Block{block("203.0.113.1", at)}})
+		commit(t, s, &Batch{Blocks: []Block{blockOf("203.0.113.1", at)}})
 		setReceivers(t, s, "mail", "hook")
-		b := block("203.0.113.2", at)
+		b := blockOf("203.0.113.2", at)
 		b.Country, b.Grade, b.Device = "Netherlands", Proven, "LAB-FW-01"
 		b.Evidence = []Evidence{{at, "LAB-FW-01", "one"}, {at, "LAB-FW-01", strings.Repeat("é", 1000)}, {at, "", "three"}, {at, "", "four"}}
 		held, observed := inState(Held, at), inState(Observed, at)
 		observed.Address = prefix("203.0.113.3")
-		commit(t, s, &Batch{Seq: 1, Blocks: []Block{b, held, observed, block("203.0.113.1", at)}})
+		commit(t, s, &Batch{Seq: 1, Blocks: []Block{b, held, observed, blockOf("203.0.113.1", at)}})
 		commit(t, s, &Batch{Seq: 1, Blocks: []Block{b, held, observed}}) // its answer was lost
 		commit(t, s, &Batch{Blocks: []Block{b}})                         // again
 		_, err := s.List(ctx, LabelFile{"/l", "bad"}, addressesOf("198.51.100.1"), at)
@@ -200,7 +200,7 @@ func TestNoticesThatNobodyTakesAreBounded(t *testing.T) {
 		for round := range 4 {
 			var blocks []Block
 			for i := range 10 {
-				blocks = append(blocks, block(fmt.Sprintf("203.0.113.%d", round*10+i), at.Add(time.Duration(round)*time.Hour)))
+				blocks = append(blocks, blockOf(fmt.Sprintf("203.0.113.%d", round*10+i), at.Add(time.Duration(round)*time.Hour)))
 			}
 			commit(t, s, &Batch{Blocks: blocks})
 			must(t, s.PruneNotices(ctx, 12))

@@ -54,10 +54,10 @@ func copyRows(agent int64, records []Record) []byte {
 		b = copyAddr(copyAddr(b, r.Src), r.Dst)
 		b = copyInt32(copyInt32(b, int32(r.SrcPort)), int32(r.DstPort))
 		b = copyInt64(copyInt64(copyInt64(b, int64(r.Repeat)), r.File), r.Offset)
-		for _, n := range r.smalls() {
+		for _, n := range r.Smalls() {
 			b = copyInt16(b, int16(*n))
 		}
-		for _, s := range r.texts() {
+		for _, s := range r.Texts() {
 			b = append(binary.BigEndian.AppendUint32(b, uint32(len(*s))), *s...)
 		}
 	}
@@ -190,11 +190,11 @@ func (t *postgresRecords) searchStretch(ctx context.Context, base where, in Inte
 		query += " LIMIT " + w.arg(int64(limit))
 	}
 	var r Record
-	to := []any{&r.ID, &r.Time, &r.agent, intoAddr{&r.Src}, intoAddr{&r.Dst}, &r.SrcPort, &r.DstPort, &r.Repeat, &r.File, &r.Offset}
-	for _, n := range r.smalls() {
+	to := []any{&r.ID, &r.Time, &r.Agent, intoAddr{&r.Src}, intoAddr{&r.Dst}, &r.SrcPort, &r.DstPort, &r.Repeat, &r.File, &r.Offset}
+	for _, n := range r.Smalls() {
 		to = append(to, n)
 	}
-	for _, s := range r.texts() {
+	for _, s := range r.Texts() {
 		to = append(to, s)
 	}
 	err = t.native(ctx, query, w.args, to, func() error {
@@ -235,7 +235,7 @@ func (t *postgresRecords) sightings(ctx context.Context, agent int64, in []Inter
 	var texts interned
 	to := []any{&r.ID, &r.Time, intoAddr{&r.Src}, intoAddr{&r.Dst}, &r.SrcPort, &r.DstPort, &r.Repeat, &r.File, &r.Offset,
 		(*uint8)(&r.Protocol), (*uint8)(&r.Outcome), (*uint8)(&r.Grade)}
-	for _, text := range r.sightingTexts() {
+	for _, text := range sightingTexts(&r) {
 		to = append(to, intoText{text, &texts})
 	}
 	return t.native(ctx, `SELECT `+sightingColumns+` FROM records`+w.String()+` ORDER BY id`, w.args, to, func() error {

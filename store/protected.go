@@ -412,16 +412,109 @@ func (l *allowing) disallow(ctx context.Context, by, reason string, at time.Time
 
 // Allowed gives what is on the allow-list and ends after now, in order of the entries.
 func (l *allowing) Allowed(ctx context.Context, now time.Time) (list []Allowed, err error) {
-	err = l.view(ctx, "read the allow-list", func(ctx context.Context, tx *sql.Tx) error {
-		_, err := l.allowedWhere(ctx, tx, &list, `(ends_at IS NULL OR ends_at > $1)`, l.stamp(now))
+	return l.allowed(ctx, "read the allow-list", `(ends_at IS NULL OR ends_at > $1)`, l.stamp(now))
+}
+
+// Due gives the names on the allow-list that are to be resolved again by now.
+func (l *allowing) Due(ctx context.Context, now time.Time) (list []Allowed, err error) {
+	return l.allowed(ctx, "read which names are due", `due_at <= $1`, l.stamp(now))
+}
+
+func (l *allowing) allowed(ctx context.Context, doing, condition string, arg any) (list []Allowed, err error) {
+	err = l.view(ctx, doing, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := l.allowedWhere(ctx, tx, &list, condition, arg)
 		return err
 	})
-	slices.SortFunc(list, func(a, b Allowed) int { return cmp.Compare(a.Entry, b.Entry) }) // databases differ in how they order texts
+	slices.SortFunc(list, byEntry)
 	return list, err
 }
 
+// byEntry is the order of the allow-list: databases differ in how they order texts.
+func byEntry(a, b Allowed) int { return cmp.Compare(a.Entry, b.Entry) }
+
+// An AllowList is the allow-list as it was read last, for who follows it. The zero value was not read yet.
+type AllowList struct {
+	of      *database
+	entries []Allowed
+	seen    int64 // the last entry of the audit trail that changed it
+}
+
+// mostFollowed is how many changes of the allow-list are followed one by one; of more all of it is read.
+const mostFollowed = 5000
+
+// Follow brings list up to date and gives all of it, as Allowed does, but for what is over and not yet ended. Only what changed is read: what the
+// audit trail names, and names, which come to have other addresses without an entry there. What is given is not to be changed.
+func (l *allowing) Follow(ctx context.Context, list *AllowList) (all []Allowed, err error) {
+	now := AllowList{of: l.database}
+	err = l.view(ctx, "follow the allow-list", func(ctx context.Context, tx *sql.Tx) error {
+		now.entries, now.seen = nil, list.seen
+		var changed []string
+		if list.of == l.database {
+			if changed, now.seen, err = l.changedSince(ctx, tx, list.seen); err != nil {
+				return err
+			}
+		}
+		if list.of != l.database || len(changed) > mostFollowed {
+			if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM audit WHERE action IN ('allow', 'disallow')`).Scan(&now.seen); err != nil {
+				return err
+			}
+			_, err := l.allowedWhere(ctx, tx, &now.entries, `1 = 1`)
+			return err
+		}
+		_, err := l.allowedWhere(ctx, tx, &now.entries, `resolved_at IS NOT NULL`)
+		for part := range slices.Chunk(changed, maxArgs) {
+			if err != nil {
+				return err
+			}
+			var w where
+			marks := make([]string, len(part))
+			for i, entry := range part {
+				marks[i] = w.arg(entry)
+			}
+			var fresh []Allowed
+			_, err = l.allowedWhere(ctx, tx, &fresh, `resolved_at IS NULL AND entry IN (`+strings.Join(marks, ",")+`)`, w.args...)
+			now.entries = append(now.entries, fresh...)
+		}
+		for i := range list.entries {
+			if e := &list.entries[i]; e.Resolved.IsZero() && !isIn(changed, e.Entry) {
+				now.entries = append(now.entries, *e)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(now.entries, byEntry)
+	*list = now
+	return now.entries, nil
+}
+
+// isIn tells whether a text is among sorted ones.
+func isIn(sorted []string, text string) bool {
+	_, in := slices.BinarySearch(sorted, text)
+	return in
+}
+
+// changedSince gives, in order, what was allowed and disallowed since an entry of the audit trail, and which is the last one of that.
+func (l *allowing) changedSince(ctx context.Context, tx *sql.Tx, seen int64) (entries []string, last int64, err error) {
+	last = seen
+	err = forEach(ctx, tx, func(rows *sql.Rows) error {
+		var address netip.Prefix
+		var entry string
+		err := rows.Scan(&last, intoPrefix{&address}, &entry)
+		if entry == "" {
+			entry = addressText(address)
+		}
+		entries = append(entries, entry)
+		return err
+	}, `SELECT id, address, subject FROM audit WHERE id > $1 AND action IN ('allow', 'disallow') ORDER BY id`, seen)
+	slices.Sort(entries)
+	return slices.Compact(entries), last, err
+}
+
 // allowedWhere reads entries in force, with their addresses, and gives their ids.
-func (l *allowing) allowedWhere(ctx context.Context, tx *sql.Tx, list *[]Allowed, condition string, arg any) (ids []int64, err error) {
+func (l *allowing) allowedWhere(ctx context.Context, tx *sql.Tx, list *[]Allowed, condition string, args ...any) (ids []int64, err error) {
 	*list = nil
 	place := make(map[int64]int)
 	err = forEach(ctx, tx, func(rows *sql.Rows) error {
@@ -431,7 +524,7 @@ func (l *allowing) allowedWhere(ctx context.Context, tx *sql.Tx, list *[]Allowed
 		place[id] = len(*list)
 		ids, *list = append(ids, id), append(*list, a)
 		return err
-	}, `SELECT id, entry, reason, added_by, since, ends_at, resolved_at, due_at, trouble FROM allowed WHERE ended_at IS NULL AND `+condition+` ORDER BY id`, arg)
+	}, `SELECT id, entry, reason, added_by, since, ends_at, resolved_at, due_at, trouble FROM allowed WHERE ended_at IS NULL AND `+condition+` ORDER BY id`, args...)
 	if err != nil || len(ids) == 0 {
 		return nil, err
 	}
@@ -445,7 +538,7 @@ func (l *allowing) allowedWhere(ctx context.Context, tx *sql.Tx, list *[]Allowed
 			(*list)[at].Addresses = append((*list)[at].Addresses, p)
 		}
 		return nil
-	}, `SELECT allowed, address FROM allowed_addresses WHERE ended_at IS NULL ORDER BY address`)
+	}, `SELECT allowed, address FROM allowed_addresses WHERE ended_at IS NULL AND allowed IN (SELECT id FROM allowed WHERE ended_at IS NULL AND `+condition+`) ORDER BY address`, args...)
 }
 
 // Disallowed gives the addresses and networks that ceased to be allowed at that time or later.

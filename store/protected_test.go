@@ -2,9 +2,11 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 )
@@ -182,6 +184,63 @@ func TestTheAllowList(t *testing.T) {
 		}))
 		equal(t, "history", history, []string{"disallow 2001:db8::1/128 anna enough", "disallow 203.0.113.0/24 detector the time it was allowed for is over"})
 	})
+}
+
+// Who follows the allow-list has all of it after every change, whatever the change was.
+func TestTheAllowListIsFollowed(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		ctx, s, at := context.Background(), db.open("one"), noon()
+		var list AllowList
+		one := func(entry, reason string, until time.Time, addresses ...string) func() error {
+			a := Allowed{Entry: entry, Reason: reason, Until: until}
+			for _, p := range addresses {
+				a.Addresses = append(a.Addresses, prefix(p))
+			}
+			if strings.HasSuffix(entry, ".example") {
+				a.Due = at.Add(time.Minute)
+			}
+			return func() error { _, err := s.Allow(ctx, []Allowed{a}, "anna", at); return err }
+		}
+		end := func(entry string) func() error {
+			return func() error { _, err := s.Disallow(ctx, entry, "anna", "", at); return err }
+		}
+		resolved := func(addresses ...string) func() error {
+			var found []netip.Prefix
+			for _, p := range addresses {
+				found = append(found, prefix(p))
+			}
+			return func() error { return s.Resolved(ctx, "vpn.example", found, "", at, at.Add(time.Hour)) }
+		}
+		for i, do := range []func() error{
+			func() error { return nil }, one("203.0.113.9", "x", time.Time{}, "203.0.113.9/32"), one("203.0.113.0/24", "y", at.Add(time.Hour), "203.0.113.0/24"),
+			one("vpn.example", "z", time.Time{}, "198.51.100.7/32"), one("2001:db8::1", "", time.Time{}, "2001:db8::1/128"), one("203.0.113.9", "another reason", time.Time{}, "203.0.113.9/32"),
+			resolved("198.51.100.8/32", "198.51.100.9/32"), end("203.0.113.9"), one("192.0.2.1", "x", time.Time{}, "192.0.2.1/32"), resolved("198.51.100.7/32"), end("vpn.example"), end("2001:db8::1"),
+			one("203.0.113.9", "again", time.Time{}, "203.0.113.9/32"), func() error { _, err := s.EndAllowed(ctx, at.Add(2*time.Hour)); return err },
+		} {
+			must(t, do())
+			got, err := s.Follow(ctx, &list)
+			must(t, err)
+			want, err := s.Allowed(ctx, at)
+			must(t, err)
+			equal(t, fmt.Sprint("after change ", i), got, want)
+		}
+		if changed, _, err := readChanged(s, list.seen); err != nil || len(changed) > 0 {
+			t.Errorf("%v would be read once more: %v", changed, err)
+		}
+		other := db.open("two") // as after a restart
+		got, err := other.Follow(ctx, &list)
+		must(t, err)
+		equal(t, "of a store that was opened anew", len(got), 2)
+	})
+}
+
+// readChanged asks what changed on the allow-list since.
+func readChanged(s *Store, seen int64) (changed []string, last int64, err error) {
+	err = s.allowing.view(context.Background(), "look", func(ctx context.Context, tx *sql.Tx) (err error) {
+		changed, last, err = s.changedSince(ctx, tx, seen)
+		return err
+	})
+	return changed, last, err
 }
 
 // A pause is seen by all, has one end, which the latest word decides, and ends by itself or by hand, once.

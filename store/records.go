@@ -6,93 +6,38 @@ import (
 	"database/sql"
 	"errors"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
+
+	"activedefense/store/block"
 )
 
-// Record is one line of a log as it is kept. The zero Src and Dst mean that the line had none. Times
-// outside of the years 1 to 9999 are moved into them, and bytes that are no UTF-8 text become U+FFFD:
-// a line with odd bytes is stored like any other.
-type Record struct {
-	ID               int64 // given by Commit, growing; across several agents on one PostgreSQL only nearly in the order of commits
-	Time             time.Time
-	Device           string
-	Src, Dst         netip.Addr
-	SrcPort, DstPort uint16
-	SrcUser          string
-	SrcCountry       string
-	DstCountry       string
-	Action           string
-	Rule, RuleID     string
-	ThreatName       string
-	ThreatID         string
-	Severity         string
-	Subtype, Type    string
-	Direction        string // client-to-server or server-to-client; empty: the log does not say
-	Application      string // what the firewall took the session for, such as ssl or incomplete
-	FromZone, ToZone string // of the sender and of the receiver
-	SessionEndReason string // such as policy-deny; only of TRAFFIC
-	Protocol         Protocol
-	Outcome          Outcome
-	Grade            Grade
-	Repeat           uint32
-	File, Offset     int64 // where the line was read: Position.ID of this instance, and the byte where it begins
+// What a record is stands with the columns in which it is kept.
+type (
+	Record   = block.Record
+	Protocol = block.Protocol
+	Outcome  = block.Outcome
+	Grade    = block.Grade
+)
 
-	Path  string // what File is called now; given by Records where RecordFilter.Paths asks for it, and empty where that is not known any more
-	agent int64  // whose File is
-}
-
-// Protocol is that of a record's session. The numbers of Protocol, Outcome and Grade are those of the database.
-type Protocol uint8
-
-// ProtocolUnknown is the zero value: the log does not say, or an earlier version kept the record.
+// The values of Protocol, Outcome and Grade.
 const (
-	ProtocolUnknown Protocol = iota
-	TCP
-	UDP
-	ICMP // ICMPv6 too
-	OtherProtocol
+	ProtocolUnknown = block.ProtocolUnknown
+	TCP             = block.TCP
+	UDP             = block.UDP
+	ICMP            = block.ICMP
+	OtherProtocol   = block.OtherProtocol
+
+	OutcomeUnknown = block.OutcomeUnknown
+	Refused        = block.Refused
+	Answered       = block.Answered
+	LateAnswer     = block.LateAnswer
+
+	GradeUnknown = block.GradeUnknown
+	Forgeable    = block.Forgeable
+	Proven       = block.Proven
 )
-
-// String gives "tcp", "udp", "icmp" or "other"; "" for what is not known.
-func (p Protocol) String() string { return word(p, "", "tcp", "udp", "icmp", "other") }
-
-// Outcome is what became of what a record tells of.
-type Outcome uint8
-
-// OutcomeUnknown is the zero value: it was not judged.
-const (
-	OutcomeUnknown Outcome = iota
-	Refused
-	Answered
-	LateAnswer // refused, as the late answer to a session that ours opened
-)
-
-// String gives "refused", "answered" or "late-answer"; "" for what was not judged.
-func (o Outcome) String() string { return word(o, "", "refused", "answered", "late-answer") }
-
-// Grade says whether a record, or the evidence of a block, could have been made by packets from a forged source.
-type Grade uint8
-
-// GradeUnknown is the zero value: it was not judged.
-const (
-	GradeUnknown Grade = iota
-	Forgeable
-	Proven
-)
-
-// String gives "forgeable" or "proven"; "" for what was not judged.
-func (g Grade) String() string { return word(g, "", "forgeable", "proven") }
-
-// word gives that of a small number; "" for one that a later version may have written.
-func word[T ~uint8](n T, words ...string) string {
-	if int(n) < len(words) {
-		return words[n]
-	}
-	return ""
-}
 
 // storedForm makes of one record after the other the form in which both databases keep it. Most texts of a log are
 // those of the line before, which are known to be clean.
@@ -104,34 +49,21 @@ func (f *storedForm) take(r *Record) {
 	f.Record = *r
 	f.Time = clamp(r.Time)
 	f.Src, f.Dst = canonicalAddr(r.Src), canonicalAddr(r.Dst)
-	before := last.texts()
-	for i, s := range f.texts() {
+	before := last.Texts()
+	for i, s := range f.Texts() {
 		if *s != *before[i] {
 			*s = clean(*s)
 		}
 	}
 }
 
-// smallColumns and smalls name the small numbers in the same order.
-const smallColumns = "protocol, outcome, grade"
-
-func (r *Record) smalls() [3]*uint8 {
-	return [...]*uint8{(*uint8)(&r.Protocol), (*uint8)(&r.Outcome), (*uint8)(&r.Grade)}
-}
-
-// textColumns and texts name the text fields in the same order. The last ones, seldomTexts in number, are empty in most
-// records.
+// smallColumns name block.Record.Smalls, textColumns name block.Record.Texts, in the same order.
 const (
-	textColumns = "device, src_country, dst_country, action, rule, rule_id, subtype, type, application, from_zone, to_zone, session_end_reason, " +
+	smallColumns = "protocol, outcome, grade"
+	textColumns  = "device, src_country, dst_country, action, rule, rule_id, subtype, type, application, from_zone, to_zone, session_end_reason, " +
 		"src_user, threat_name, threat_id, severity, direction"
-	seldomTexts = 5
+	seldomTexts = 5 // so many of the last are empty in most records
 )
-
-func (r *Record) texts() [17]*string {
-	return [...]*string{&r.Device, &r.SrcCountry, &r.DstCountry, &r.Action, &r.Rule, &r.RuleID, &r.Subtype, &r.Type,
-		&r.Application, &r.FromZone, &r.ToZone, &r.SessionEndReason,
-		&r.SrcUser, &r.ThreatName, &r.ThreatID, &r.Severity, &r.Direction}
-}
 
 // errEnough stops a search when the limit is reached.
 var errEnough = errors.New("limit reached")
@@ -170,7 +102,7 @@ func (s *Store) Records(ctx context.Context, f RecordFilter, fn func(*Record) er
 					return nil
 				}
 			}
-			r.Path, r.agent = paths[fileKey{r.agent, r.File}], 0
+			r.Path, r.Agent = paths[fileKey{r.Agent, r.File}], 0
 			watch.pause()
 			if refused = fn(r); refused != nil {
 				return refused

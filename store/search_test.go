@@ -379,20 +379,6 @@ func TestSearchGoesOnFromPageToPage(t *testing.T) {
 	})
 }
 
-func TestMatchStars(t *testing.T) {
-	for _, c := range []struct {
-		pattern, s string
-		want       bool
-	}{
-		{"ab", "ab", true}, {"ab", "abc", false}, {"*", "", true}, {"a*", "a", true}, {"a*a", "a", false}, {"a*a", "aa", true},
-		{"*b*", "abc", true}, {"*b*b*", "abc", false}, {"a**c", "abc", true}, {"*ab", "aab", true}, {"", "a", false},
-	} {
-		if got := matchStars(c.pattern, c.s); got != c.want {
-			t.Errorf("matchStars(%q, %q) = %v", c.pattern, c.s, got)
-		}
-	}
-}
-
 // The stretches that a search on PostgreSQL goes through cover the time asked for, once and newest first.
 func TestStretches(t *testing.T) {
 	now := noon()

@@ -18,7 +18,7 @@ const sightingColumns = "id, time, src, dst, src_port, dst_port, repeat, file, f
 	"src_country, dst_country, rule_id, threat_name, to_zone"
 
 // sightingTexts are the texts among them.
-func (r *Record) sightingTexts() [17]*string {
+func sightingTexts(r *Record) [17]*string {
 	return [...]*string{&r.Device, &r.Type, &r.Subtype, &r.Direction, &r.Severity, &r.Action, &r.Rule, &r.ThreatID,
 		&r.Application, &r.FromZone, &r.SessionEndReason, &r.SrcUser,
 		&r.SrcCountry, &r.DstCountry, &r.RuleID, &r.ThreatName, &r.ToZone}

@@ -95,7 +95,7 @@ func TestReleasedEvidenceNoLongerCounts(t *testing.T) {
 			commit(t, s, b)
 		}
 		blockAndRelease := func(a string) {
-			commit(t, s, &Batch{Blocks: []Block{block(a, at)}})
+			commit(t, s, &Batch{Blocks: []Block{blockOf(a, at)}})
 			_, err := s.Release(ctx, prefix(a), ByOperator, "", at)
 			must(t, err)
 		}
@@ -115,7 +115,7 @@ func TestReleasedEvidenceNoLongerCounts(t *testing.T) {
 		blockAndRelease("203.0.113.2")
 		equal(t, "after more", seen(sightings(t, s, Interval{})), []string{"2 invalid IP", "5 198.51.100.1", "7 2001:db8:1::1",
 			"8 invalid IP", "9 203.0.113.1", "11 198.51.100.1", "12 2001:db8::1", "13 2001:db8:1::1"})
-		commit(t, s, &Batch{Blocks: []Block{block("198.51.100.1", at)}}) // blocked, not released: still there
+		commit(t, s, &Batch{Blocks: []Block{blockOf("198.51.100.1", at)}}) // blocked, not released: still there
 		equal(t, "with a block in force", len(sightings(t, s, Interval{})), 8)
 
 		// Ids must not begin anew when all records are gone, or new ones would look older than a release.

@@ -165,11 +165,11 @@ func addNetworks(w *where, column string, networks []netip.Prefix) {
 func scanRecord(rows *sql.Rows, r *Record) error {
 	var micros int64
 	var src, dst sql.RawBytes
-	to := []any{&r.ID, &micros, &r.agent, &src, &dst, &r.SrcPort, &r.DstPort, &r.Repeat, &r.File, &r.Offset}
-	for _, n := range r.smalls() {
+	to := []any{&r.ID, &micros, &r.Agent, &src, &dst, &r.SrcPort, &r.DstPort, &r.Repeat, &r.File, &r.Offset}
+	for _, n := range r.Smalls() {
 		to = append(to, n)
 	}
-	for _, s := range r.texts() {
+	for _, s := range r.Texts() {
 		to = append(to, s)
 	}
 	if err := rows.Scan(to...); err != nil {
@@ -199,7 +199,7 @@ func (t *sqliteRecords) sightings(ctx context.Context, agent int64, in []Interva
 	var micros int64
 	var src, dst sql.RawBytes
 	to := []any{&r.ID, &micros, &src, &dst, &r.SrcPort, &r.DstPort, &r.Repeat, &r.File, &r.Offset, (*uint8)(&r.Protocol), (*uint8)(&r.Outcome), (*uint8)(&r.Grade)}
-	known, texts := new(interned), r.sightingTexts()
+	known, texts := new(interned), sightingTexts(&r)
 	raw := make([]sql.RawBytes, len(texts))
 	for i := range raw {
 		to = append(to, &raw[i])
@@ -379,10 +379,10 @@ func (row *sqliteRow) fill(id int64, record *Record) {
 	for i, v := range [...]int64{int64(r.SrcPort), int64(r.DstPort), int64(r.Repeat), r.File, r.Offset} {
 		setIfOther(&args[5+i], v)
 	}
-	for i, n := range r.smalls() {
+	for i, n := range r.Smalls() {
 		args[10+i].Value = int64(*n) // Go has these small ones ready
 	}
-	texts := r.texts()
+	texts := r.Texts()
 	for i, s := range texts {
 		if *s == "" && i >= len(texts)-seldomTexts {
 			args[13+i].Value = nil

@@ -290,3 +290,11 @@ func membersWhere(ctx context.Context, q querier, condition string, args ...any)
 	}, `SELECT entry, address FROM members WHERE `+condition+` ORDER BY entry, seen DESC, address`, args...)
 	return members, err
 }
+
+// word gives that of a small number; "" for one that a later version may have written.
+func word[T ~uint8](n T, words ...string) string {
+	if int(n) < len(words) {
+		return words[n]
+	}
+	return ""
+}

@@ -13,7 +13,7 @@ import (
 
 // inState is a detector's block of the address that the tests use, by a rule and with a line that name the state.
 func inState(state State, at time.Time) Block {
-	b := block("203.0.113.9", at)
+	b := blockOf("203.0.113.9", at)
 	b.State, b.Rule, b.Reason, b.Grade = state, "rule-"+state.String(), "reason of "+state.String(), Grade(state)
 	b.Evidence = []Evidence{{at, "LAB-FW-01", "line of " + state.String()}}
 	if state == Held {
@@ -168,13 +168,13 @@ func TestAccept(t *testing.T) {
 		ctx, at := context.Background(), noon()
 		held := []string{"203.0.113.1", "203.0.113.2", "203.0.113.3", "2001:db8:1::/64"}
 		for _, address := range held {
-			b := block(address, at)
+			b := blockOf(address, at)
 			b.State, b.Hold = Held, "too many forgeable verdicts"
 			commit(t, s, &Batch{Blocks: []Block{b}})
 		}
-		observed := block("203.0.113.50", at)
+		observed := blockOf("203.0.113.50", at)
 		observed.State = Observed
-		commit(t, s, &Batch{Blocks: []Block{observed, block("203.0.113.60", at)}})
+		commit(t, s, &Batch{Blocks: []Block{observed, blockOf("203.0.113.60", at)}})
 		before, err := s.Version(ctx)
 		must(t, err)
 
@@ -203,7 +203,7 @@ func TestAccept(t *testing.T) {
 			return []any{e.State, e.AcceptedBy}
 		}
 		equal(t, "nobody has decided about what is held", of("203.0.113.1"), []any{Held, ""})
-		proven := block("203.0.113.1", at.Add(90*time.Minute)) // which decides by itself
+		proven := blockOf("203.0.113.1", at.Add(90*time.Minute)) // which decides by itself
 		proven.Grade = Proven
 		commit(t, s, &Batch{Blocks: []Block{proven}})
 		equal(t, "the detector has", of("203.0.113.1"), []any{Blocked, ""})
@@ -223,7 +223,7 @@ func TestAcceptedSince(t *testing.T) {
 		s := db.open("one")
 		ctx, at := context.Background(), noon()
 		for i, address := range []string{"203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4"} {
-			b := block(address, at)
+			b := blockOf(address, at)
 			b.State = Held
 			commit(t, s, &Batch{Blocks: []Block{b}})
 			_, err := s.Accept(ctx, []netip.Prefix{b.Address}, "anna", at.Add(time.Duration(i)*time.Hour))
@@ -252,7 +252,7 @@ func TestForgeableTimes(t *testing.T) {
 			func(b *Block) { b.Grade = Proven }, func(b *Block) { b.State = Held }, func(b *Block) { b.By = ByOperator }, func(b *Block) { b.Hold = "why" },
 			func(*Block) {},
 		} {
-			b := block(fmt.Sprintf("203.0.113.%d", i), at.Add(-time.Duration(i)*time.Hour))
+			b := blockOf(fmt.Sprintf("203.0.113.%d", i), at.Add(-time.Duration(i)*time.Hour))
 			change(&b)
 			commit(t, s, &Batch{Blocks: []Block{b}})
 		}
@@ -304,11 +304,11 @@ func TestMembersOfANetwork(t *testing.T) {
 		s := db.open("one")
 		ctx, at := context.Background(), noon()
 		member := func(i int) netip.Addr { return addr(fmt.Sprintf("2001:db8:1::%x", i)) }
-		b := block("2001:db8:1::/64", at)
+		b := blockOf("2001:db8:1::/64", at)
 		b.Members = []netip.Addr{member(2), member(1)}
-		other := block("2001:db8:2::/64", at)
+		other := blockOf("2001:db8:2::/64", at)
 		other.Members = []netip.Addr{addr("2001:db8:2::1")}
-		single := block("203.0.113.9", at)
+		single := blockOf("203.0.113.9", at)
 		single.Members = []netip.Addr{addr("203.0.113.9")}
 		commit(t, s, &Batch{Blocks: []Block{b, other, single}})
 		equal(t, "of the block", membersInForce(t, s), map[netip.Prefix][]netip.Addr{b.Address: b.Members, other.Address: other.Members, single.Address: nil})
@@ -374,7 +374,7 @@ func TestMembersGoWithTheEvidence(t *testing.T) {
 		s := db.open("one")
 		ctx, at := context.Background(), noon()
 		for _, network := range []string{"2001:db8:1::/64", "2001:db8:2::/64"} {
-			b := block(network, at)
+			b := blockOf(network, at)
 			b.Members = []netip.Addr{prefix(network).Addr().Next()}
 			commit(t, s, &Batch{Blocks: []Block{b}})
 		}

@@ -3,34 +3,19 @@ package store
 import (
 	"fmt"
 	"net/netip"
-	"strings"
 	"time"
-	"unicode/utf8"
+
+	"activedefense/store/block"
 )
 
-// clean makes a text storable in both databases: PostgreSQL refuses NUL bytes and what is not UTF-8.
-// Each NUL and each run of invalid bytes becomes U+FFFD.
-func clean(s string) string {
-	if utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
-		return s
-	}
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
-}
+// clean makes a text storable in both databases.
+func clean(s string) string { return block.Clean(s) }
 
-// clamp gives t in UTC, moved into the years 1 to 9999: RFC 3339 knows no others. The last day of 9999 is
-// left out, so that no time zone makes it the year 10000. (Both databases drop what is below microseconds.)
-func clamp(t time.Time) time.Time {
-	if t.Before(time.Time{}) {
-		return time.Time{}
-	}
-	if last := time.Date(9999, 12, 30, 23, 59, 59, 999999000, time.UTC); t.After(last) {
-		return last
-	}
-	return t.UTC()
-}
+// clamp gives t in UTC, moved into the years 1 to 9999. (Both databases drop what is below microseconds.)
+func clamp(t time.Time) time.Time { return block.Clamp(t) }
 
 // canonicalAddr drops a zone and writes an IPv4 address that was mapped into IPv6 as IPv4.
-func canonicalAddr(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
+func canonicalAddr(a netip.Addr) netip.Addr { return block.Address(a) }
 
 // canonical gives the one form in which a network or address is stored.
 func canonical(p netip.Prefix) (netip.Prefix, error) {

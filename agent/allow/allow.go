@@ -9,12 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"activedefense/agent/loop"
 	"activedefense/agent/own"
 	"activedefense/detect"
 	"activedefense/store"
@@ -108,19 +108,31 @@ func Add(ctx context.Context, st *store.Store, lookup own.Lookup, asks []Ask, by
 			added = append(added, list[i])
 		}
 	}
-	done := 0
-	for part := range slices.Chunk(added, inOne) {
+	for done, n := 0, leastInOne; done < len(added); {
+		part, begun := added[done:min(done+n, len(added))], time.Now()
 		gone, err := st.Allow(ctx, part, by, now)
 		if err != nil {
 			return added[:done], lifted, refused, fmt.Errorf("the first %d of %d are allowed; repeat it: %w", done, len(added), err)
 		}
 		done, lifted = done+len(part), append(lifted, gone...)
+		took := time.Since(begun)
+		if n = portion(len(part), took); done < len(added) {
+			loop.Pause(ctx, took) // in which others write
+		}
 	}
 	return added, lifted, refused, nil
 }
 
-// inOne is how many are written in one transaction, which blocks wait for.
-const inOne = 250
+// Blocks wait for what is written in one transaction. It is to take so long, as far as the one before tells, and has so many entries.
+const (
+	waited                = 50 * time.Millisecond
+	leastInOne, mostInOne = 20, 250
+)
+
+// portion is how many entries are written in one transaction after one of so many that took so long.
+func portion(wrote int, took time.Duration) int {
+	return int(min(max(int64(wrote)*int64(waited)/max(int64(took), 1), leastInOne), mostInOne))
+}
 
 // atOnce is how many names are resolved at the same time.
 const atOnce = 16

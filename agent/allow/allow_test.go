@@ -112,6 +112,19 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// A transaction has as many entries as the one before wrote in the time for which a block may wait.
+func TestPortionsFollowTheTimeThatTheyTake(t *testing.T) {
+	for _, c := range []struct {
+		wrote int
+		took  time.Duration
+		want  int
+	}{{20, 5 * time.Millisecond, 200}, {200, 100 * time.Millisecond, 100}, {250, time.Second, leastInOne}, {250, time.Millisecond, mostInOne}, {20, 0, mostInOne}, {0, time.Minute, leastInOne}} {
+		if got := portion(c.wrote, c.took); got != c.want {
+			t.Errorf("%+v: %d", c, got)
+		}
+	}
+}
+
 // A resolver that does not answer holds up no end of an allowance, and not the names behind one.
 func TestAResolverThatHangsHoldsUpNoEnd(t *testing.T) {
 	st, err := store.Open(t.Context(), store.Options{Path: filepath.Join(t.TempDir(), "test.db")})

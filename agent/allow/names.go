@@ -107,16 +107,14 @@ func (k *Keeper) end(ctx context.Context) error {
 
 // renew resolves the names that are due, some at the same time.
 func (k *Keeper) renew(ctx context.Context) error {
-	list, err := k.Store.Allowed(ctx, k.Now())
+	list, err := k.Store.Due(ctx, k.Now())
 	if err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
 	for i := range list {
-		if a := &list[i]; !a.Due.IsZero() && !a.Due.After(k.Now()) {
-			group.Go(func() error { return k.refresh(ctx, a) })
-		}
+		group.Go(func() error { return k.refresh(ctx, &list[i]) })
 	}
 	return group.Wait()
 }

@@ -49,7 +49,7 @@ func openFiles(ctx context.Context, o Options, stored []store.Position) (*files,
 	var shared []*parsers
 	for i, in := range o.Inputs {
 		shared = append(shared, parsersOf(&in))
-		opts.Inputs = append(opts.Inputs, tail.Input{Pattern: in.Pattern, MaxFiles: in.MaxFiles, FromEnd: in.FromEnd, Tag: i})
+		opts.Inputs = append(opts.Inputs, tail.Input{Pattern: in.Pattern, MaxFiles: in.MaxFiles, FromEnd: in.FromEnd, Sealed: in.Sealed, Tag: i})
 	}
 	set, err := tail.Open(ctx, opts, tailPositions(stored))
 	if err != nil {
@@ -67,8 +67,9 @@ func (s stream) Read(most int, take func(Line)) (int, error) {
 	}), nil
 }
 
-// refresh looks for new, rotated and returned files. It gives the lanes that are new, and those whose path is gone.
-func (f *files) refresh(ctx context.Context) (came, went []*lane, err error) {
+// refresh looks for new, rotated and returned files. It gives the lanes that are new, and those whose path is gone; done: a sealed file
+// was read to its end, which is to be stored.
+func (f *files) refresh(ctx context.Context) (came, went []*lane, done bool, err error) {
 	err = f.set.Refresh(ctx)
 	added, dropped := f.set.Changed()
 	for _, s := range dropped {
@@ -93,8 +94,12 @@ func (f *files) refresh(ctx context.Context) (came, went []*lane, err error) {
 		l.dry = false
 		f.ready = append(f.ready, l)
 		f.changed(l)
+		if l.live.input.Sealed && tail.Concluded(s) {
+			done = true
+			f.move(l)
+		}
 	}
-	return came, went, err
+	return came, went, done, err
 }
 
 // reorder brings the lanes into the order of their paths.
@@ -161,11 +166,16 @@ func (f *files) take(l *lane, p *parsed) {
 		l.live.begun = append(l.live.begun, p.place.Origin)
 	}
 	l.live.used = tail.Mark{File: p.place.Origin, Next: p.place.Offset + p.size}
+	f.move(l)
+	f.changed(l)
+}
+
+// move notes that the positions of a lane are to be committed.
+func (f *files) move(l *lane) {
 	if !l.live.moved {
 		l.live.moved = true
 		f.moved = append(f.moved, l)
 	}
-	f.changed(l)
 }
 
 // positions appends those that moved since they were last asked for.

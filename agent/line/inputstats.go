@@ -116,7 +116,7 @@ func (s *Stats) expect(inputs []Input, since time.Time, stored []store.Position,
 	var expected []silence.Input
 	lately := make(map[string]time.Time)
 	for _, in := range inputs {
-		e := silence.Input{Pattern: in.Pattern, After: in.SilentAfter, Since: since}
+		e := silence.Input{Name: in.Name, Pattern: in.Pattern, After: in.SilentAfter, Since: since}
 		for _, p := range stored {
 			if !matches(in.Pattern, p.Path) || p.Updated.After(now) {
 				continue

@@ -65,7 +65,8 @@ func (l *Live) run(ctx context.Context) error {
 // refresh looks for new, rotated and returned files, and now and then lets go of positions that nothing needs any more.
 func (l *Live) refresh(ctx context.Context) {
 	l.checked = l.opts.Now()
-	came, went, err := l.files.refresh(ctx)
+	came, went, done, err := l.files.refresh(ctx)
+	l.batch.opened = l.batch.opened || done
 	if err != nil && ctx.Err() == nil {
 		l.opts.Logger.Warn().Err(err).Msg("cannot scan the log files; retrying")
 	}

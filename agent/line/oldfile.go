@@ -40,6 +40,28 @@ func (f *oldFile) Read(most int, take func(Line)) (n int, err error) {
 	return n, nil
 }
 
+// EachLine gives the lines of what does not grow, through gzip if it is compressed that way, as they are read from files; each is valid during the call.
+// An error of take ends the reading and is returned.
+func EachLine(from io.Reader, take func(line []byte) error) error {
+	plain, err := decompress(from)
+	if err != nil {
+		return err
+	}
+	lines := newLineReader(plain)
+	for {
+		line, _, _, err := lines.next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := take(line); err != nil {
+			return err
+		}
+	}
+}
+
 // A lineReader gives the lines of what no longer grows.
 type lineReader struct {
 	in *bufio.Reader

@@ -59,11 +59,13 @@ type Parser interface {
 
 // Input says where lines come from and how they are read.
 type Input struct {
+	Name     string // what it is called; empty: Pattern
 	Pattern  string // of paths, as of [filepath.Match]
 	MaxFiles int    // followed at once; 0: 10,000
 	// SilentAfter is for how long there must have been no line for that to be told; 0: never.
 	SilentAfter time.Duration
 	FromEnd     bool           // a file never seen before is read from its end
+	Sealed      bool           // a file that was renamed is not written to any more, and deleted when it is stored that it was read to its end
 	NewParser   func() Parser  // called for each goroutine that parses lines of one source
 	Location    *time.Location // zone of the firewall's clock, to say which one would fit better
 	// Device is what its records call the device, whatever a line says; "": the line's own name for it, else that of its file.

@@ -264,10 +264,10 @@ func (s *Stats) silences(files map[int][]silence.File, now time.Time, rows []row
 			silent[q.Path] = q.Since
 		}
 		if !st.Since.IsZero() && st.Last.IsZero() {
-			silent[in.Pattern] = st.Since
+			silent[st.Pattern] = st.Since
 		}
 		if len(files[i]) == 0 {
-			none := &inputStats{path: in.Pattern}
+			none := &inputStats{path: st.Pattern}
 			none.heard(st.Last, now)
 			rows = append(rows, row{in: none, err: errNoFile, silent: st.Since})
 		}

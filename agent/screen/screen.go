@@ -39,7 +39,7 @@ func Write(w io.Writer, s *agent.Status, o Options) error {
 	if err := v.head(&out); err != nil {
 		return err
 	}
-	sections := []*section{v.members(), v.files(), v.firewalls(), v.policies(), v.notices(), v.named(), v.badLines()}
+	sections := []*section{v.members(), v.files(), v.listeners(), v.firewalls(), v.policies(), v.notices(), v.named(), v.badLines()}
 	room := o.Height - bytes.Count(out.Bytes(), []byte("\n"))
 	var wants []int
 	for _, s := range sections {

@@ -3,6 +3,7 @@
 package silence
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 // Input is one entry of the configuration.
 type Input struct {
+	Name    string // what it is called; empty: Pattern
 	Pattern string
 	After   time.Duration // without a line for that to be told; 0: never
 	Since   time.Time     // no line can have been seen before
@@ -28,7 +30,7 @@ type File struct {
 
 // Status is how an input does.
 type Status struct {
-	Pattern string    `json:"pattern"`
+	Pattern string    `json:"pattern"`            // or the name of an input that has one
 	Last    time.Time `json:"last_line,omitzero"` // of any of its files; zero: there was none ever
 	Files   int       `json:"files"`              // that Status is about: of several that differ in their date alone the one with the last line counts
 	// Since is when the input fell silent as a whole, by its last line or else Input.Since; zero: it is not, or not known to be.
@@ -64,7 +66,7 @@ type Quiet struct {
 
 // Of gives how an input does, by its files.
 func Of(in Input, files []File, now time.Time) Status {
-	s := Status{Pattern: in.Pattern, Last: in.Heard}
+	s := Status{Pattern: cmp.Or(in.Name, in.Pattern), Last: in.Heard}
 	newest := make(map[string]int, len(files)) // by series
 	blind, missing := false, 0
 	for i := range files {

@@ -12,12 +12,16 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/activation"
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/rs/zerolog"
 
 	"activedefense/agent"
 	"activedefense/agent/display"
 )
+
+// Sockets gives those that the service manager opened for the daemon (systemd.socket(5), LISTEN_FDS), once.
+func Sockets() []*os.File { return activation.Files(true) }
 
 // A Manager is told how the daemon does, by systemd's protocol (sd_notify(3)). Where there is none, telling it does nothing.
 type Manager struct {

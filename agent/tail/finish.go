@@ -19,6 +19,9 @@ func (st *Stream) finish(f *file) {
 	f.size = max(f.sizeNow(), f.offset)
 	st.set.shut(f)
 	st.delivery.conclude(f)
+	if st.in.Sealed {
+		st.set.news.of(st) // the caller is to store that it is done, though no line may come any more
+	}
 }
 
 // discard ends the reading of a file that turned out not to be one to read before anything was consumed of it.
@@ -36,6 +39,9 @@ func (st *Stream) expire() {
 	now := s.now()
 	for _, f := range slices.Clone(st.files.late) {
 		grace := s.grace
+		if st.in.Sealed {
+			grace = 0
+		}
 		if f.offset == 0 && !s.inputs.queued() {
 			grace = goneGrace // without a fingerprint it would not be recognised after a restart when it is written to after all
 		}

@@ -3,6 +3,7 @@ package tail
 import (
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -134,6 +135,13 @@ func (st *Stream) Position(used Mark) []Position {
 		}
 	}
 	return out
+}
+
+// Concluded tells whether a file of a stream was finished, which Position has not said yet.
+func Concluded(st *Stream) bool {
+	st.set.mu.Lock()
+	defer st.set.mu.Unlock()
+	return slices.ContainsFunc(st.delivery.finished, func(f finished) bool { return f.calls == 0 })
 }
 
 // Status tells how far the stream is, as of the line that was used last, and what troubles it.

@@ -45,6 +45,7 @@ type Input struct {
 	Pattern  string // as of [filepath.Match], in every part of the path; files that appear later are picked up
 	MaxFiles int    // that are followed at once, those with news first; the others are read in their turn. 0: 10,000
 	FromEnd  bool   // a file that is there when the input is first opened starts after its last complete line
+	Sealed   bool   // what was renamed is not written to any more: it is done when it was read to its end
 	Tag      int    // the caller's number of this input; see [Stream.Tag]
 }
 

@@ -71,7 +71,11 @@ func Inputs(s *line.Status) (troubles []Trouble) {
 
 // silent is an input without a line for too long, or some of its files.
 func silent(s *silence.Status) (t Trouble, is bool) {
-	t = Trouble{Of: s.Pattern, Remedy: "Look whether the firewall still sends (Monitor > Logs has new lines; Device > Server Profiles > Syslog) and what receives it still writes (systemctl status rsyslog). " +
+	receives := "what receives it still writes (systemctl status rsyslog)"
+	if strings.Contains(s.Pattern, "://") {
+		receives = "nothing between it and this host is in the way; status --all has what the listener refused"
+	}
+	t = Trouble{Of: s.Pattern, Remedy: "Look whether the firewall still sends (Monitor > Logs has new lines; Device > Server Profiles > Syslog) and " + receives + ". " +
 		"For one that logs less often raise inputs[].silent_after; the file of one that was taken out of service is moved away"}
 	switch {
 	case !s.Since.IsZero() && s.Last.IsZero():

@@ -115,7 +115,7 @@ func (a *app) named() string {
 }
 
 // subcommands are those that texts for an operator name.
-const subcommands = "run|check|config|replay|explain|blacklist|allow|records|verify|provision|status|report|watch|reload|token|members|notify|store|keygen|version"
+const subcommands = "run|check|config|replay|explain|blacklist|allow|records|verify|provision|status|report|watch|reload|token|patterns|members|notify|store|keygen|version"
 
 var ownCommand = regexp.MustCompile(`\bactivedefense (` + subcommands + `)\b`)
 

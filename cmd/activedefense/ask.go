@@ -55,7 +55,7 @@ func (a *app) answering(ctx context.Context, socket string, sure bool) (*running
 	asking, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	r := &running{Client: api.Dial(socket)}
-	r.Warn = a.warn
+	r.Warn = func(text string) { warnOnce(a, text) }
 	var s agent.Status
 	err := r.Get(asking, "status", nil, &s)
 	if f, ok := errors.AsType[*api.Fault](err); ok && f.Status == http.StatusForbidden {
@@ -164,8 +164,8 @@ func here(served *api.API) *api.Client {
 	return served.Here(api.Caller{Name: operator(), Role: api.Operator})
 }
 
-// warn says what is wrong with what is printed, once.
-func (a *app) warn(text string) {
+// warnOnce says what is wrong with what is printed, once.
+func warnOnce(a *app, text string) {
 	if a.warned != text {
 		a.warned = text
 		fmt.Fprintln(a.stderr, "warning: "+a.advice(display.Harmless(text)))

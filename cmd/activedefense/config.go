@@ -160,6 +160,9 @@ func inputWarnings(cfg *config.Config) []config.Warning {
 	}
 	var warnings []config.Warning
 	for i, in := range cfg.Inputs {
+		if in.Listen.On() {
+			continue
+		}
 		warn := func(format string, args ...any) {
 			warnings = append(warnings, config.Warning{Key: fmt.Sprintf("inputs[%d].path", i), Text: fmt.Sprintf(format, args...)})
 		}

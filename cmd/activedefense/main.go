@@ -205,7 +205,7 @@ internet addresses that scan or attack, and has the firewalls block them.`,
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration `FILE` (default "+defaultConfig+" if it exists)")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object a line")
 	root.AddCommand(newRunCommand(a), newCheckCommand(a), newConfigCommand(a), newReplayCommand(a), newExplainCommand(a),
-		newBlacklistCommand(a), newAllowCommand(a), newRecordsCommand(a), newVerifyCommand(a), newProvisionCommand(a), newStatusCommand(a), newReportCommand(a), newWatchCommand(a), newReloadCommand(a), newTokenCommand(a), newStoreCommand(a), newMembersCommand(a), newNotifyCommand(a), newKeygenCommand(a), newVersionCommand(a))
+		newBlacklistCommand(a), newAllowCommand(a), newRecordsCommand(a), newVerifyCommand(a), newProvisionCommand(a), newStatusCommand(a), newReportCommand(a), newWatchCommand(a), newReloadCommand(a), newTokenCommand(a), newPatternsCommand(a), newStoreCommand(a), newMembersCommand(a), newNotifyCommand(a), newKeygenCommand(a), newVersionCommand(a))
 	return root
 }
 

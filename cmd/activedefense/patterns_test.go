@@ -1,15 +1,20 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"activedefense/agent/api"
+	"activedefense/config"
+	"activedefense/detect/pattern"
 )
 
 // withPatterns adds an input with the patterns of sshd, for auth.log below the world's folder, and one of the test.
@@ -99,4 +104,68 @@ func TestALineOfAPatternIsExplained(t *testing.T) {
 func sorted(texts []string) []string {
 	slices.Sort(texts)
 	return texts
+}
+
+var spaces = regexp.MustCompile(` +`)
+
+// What patterns take of a file, and what none takes, is counted and shown, also compressed and on standard input.
+func TestPatternsAreTried(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	auth := withPatterns(w)
+	at := time.Now()
+	text := authLine(at, "sshd[7]: Failed password for root from 203.0.113.5 port 51234 ssh2") +
+		authLine(at, "sshd[7]: Failed password for \x1b[2J from scan.example.com port 51234 ssh2") +
+		authLine(at, "CRON[7]: session opened") + authLine(at, "app[7]: refused 203.0.113.6 for a reason")
+	w.write(auth, []byte(text))
+	elsewhere := filepath.Join(w.dir, "old.gz")
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	if _, err := z.Write([]byte(text)); err != nil || z.Close() != nil {
+		t.Fatal(err)
+	}
+	w.write(elsewhere, packed.Bytes())
+	for _, args := range [][]string{{auth}, {elsewhere}, {elsewhere, "--input", auth}} {
+		stdout, stderr, code := w.run(append([]string{"patterns", "test"}, args...)...)
+		for _, says := range []string{"4 lines, of which the patterns of " + auth + " take 3\n", " ssh-failed 2 1 0 ", " app-refused 1 0 0 ",
+			"no pattern takes 1 line, the first of them:\n", "CRON[7]: session opened\n", "1, ssh-failed:\n", "µs", `(?P<src>\S+) port (?P<src_port>\d+)(?: ssh2)?$`} {
+			if code != 0 || !strings.Contains(spaces.ReplaceAllString(stdout, " "), says) || strings.Contains(stdout, "\x1b") {
+				t.Errorf("%v: %q is not in (exit status %d) %s%s", args, says, code, stdout, stderr)
+			}
+		}
+	}
+	got := jsonLines[tried](w, "patterns", "test", auth, "--set", "sshd")
+	if last := got[len(got)-1]; got[0].Event != "ssh-failed" || got[0].Lines != 2 || got[0].NoAddress != 1 || len(got[0].Samples) != 2 || last.Pattern != 0 || last.Lines != 2 {
+		t.Errorf("%+v", got)
+	}
+	for says, args := range map[string][]string{
+		`"ssh" is not a set of patterns; there are apache-access, `: {auth, "--set", "ssh"},
+		"belongs to no input with patterns; those have the paths ":  {auth, "--input", w.log},
+	} {
+		if _, stderr, code := w.run(append([]string{"patterns", "test"}, args...)...); code != exitUsage || !strings.Contains(stderr, says) {
+			t.Errorf("%v: exit status %d, %s", args, code, stderr)
+		}
+	}
+}
+
+// A set is shown as it would stand in the configuration.
+func TestASetIsShownAsItWouldBeConfigured(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	auth := withPatterns(w)
+	if stdout, _, code := w.run("patterns", "show"); code != 0 || !strings.Contains(stdout, "sshd           ssh-dropped, ssh-failed") {
+		t.Errorf("exit status %d, %s", code, stdout)
+	}
+	for _, set := range pattern.Sets() {
+		stdout, stderr, code := w.run("patterns", "show", set)
+		w.write(w.config, []byte("inputs:\n  - path: "+auth+"\n    format: pattern\n    "+strings.ReplaceAll(stdout, "\n", "\n    ")+"\n"))
+		cfg, _, err := config.Load(config.Options{Path: w.config})
+		if code != 0 || err != nil {
+			t.Fatalf("exit status %d, %v, %s%s", code, err, stdout, stderr)
+		}
+		want, _ := pattern.Named(set)
+		for i, p := range want {
+			if cfg.Inputs[0].Patterns.At(i) != p {
+				t.Errorf("%+v, want %+v", cfg.Inputs[0].Patterns.At(i), p)
+			}
+		}
+	}
 }

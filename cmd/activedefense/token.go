@@ -44,7 +44,7 @@ its SHA-256 alone. A running daemon takes over a change by itself, once it knows
 		Use:   "list",
 		Short: "List the tokens by name",
 		Args:  cobra.NoArgs,
-		RunE:  func(*cobra.Command, []string) error { return a.listTokens() },
+		RunE:  func(*cobra.Command, []string) error { return listTokens(a) },
 	}, &cobra.Command{
 		Use:   "remove NAME",
 		Short: "Remove a token: who has it may do nothing any more, at once",
@@ -104,7 +104,7 @@ func (a *app) addToken(name, role string) error {
 	return err
 }
 
-func (a *app) listTokens() error {
+func listTokens(a *app) error {
 	_, list, err := a.tokens()
 	if err != nil {
 		return err

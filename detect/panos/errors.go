@@ -14,6 +14,10 @@ var ErrIgnored error = ignored("not a TRAFFIC, THREAT or GLOBALPROTECT record, n
 // does not end as the firewall's own text does. A user who is long enough can bring that about, and nothing more.
 var ErrCut error = cutOff("a login without the client's address: expected a description below 500 bytes that ends in \"From: ADDRESS.\"")
 
+// ErrUncertainLogin says that a record in CEF or LEEF is of a login, and that who tried may have written the client's address or the
+// status: there are several.
+var ErrUncertainLogin error = cutOff("a login with several addresses of the client, any of which who tried may have written")
+
 type ignored string
 
 func (e ignored) Error() string        { return string(e) }
@@ -27,14 +31,16 @@ func (e cutOff) Is(target error) bool { return target == detect.ErrCut }
 // Faults of a line. They are fixed values, so that a flood of bad lines costs
 // nothing, and say what was expected.
 var (
-	// ErrUnsupported: the line is CEF or LEEF.
-	ErrUnsupported = errors.New("CEF and LEEF are not supported yet: expected key=value or the default comma-separated format")
+	// ErrJSON: what HTTP server profiles send is what their administrators wrote, so that no one can know it; Strata's JSON is not read.
+	ErrJSON = errors.New("a record in JSON, which is not read: expected key=value, the default comma-separated format, CEF or LEEF")
+	// ErrUncertain: a stranger may have written the source address.
+	ErrUncertain = errors.New("two source addresses, behind text that a stranger may have chosen: expected src ahead of users and contents, or once")
 	// ErrNoFormat: neither of the formats begins where the syslog header ends.
-	ErrNoFormat = errors.New("no log record found: expected a line that begins with SrcLocation= or Type=, or the default comma-separated format, after the syslog header")
+	ErrNoFormat = errors.New("no log record found: expected a line that begins with SrcLocation=, Type=, CEF: or LEEF:, or the default comma-separated format, after the syslog header")
 	// ErrCloudFormat: Strata Logging Service forwards other columns.
-	ErrCloudFormat = errors.New("this is the format of Strata Logging Service (an ISO time in place of receive_time): expected the firewall's own log forwarding")
+	ErrCloudFormat = errors.New("this is the format of Strata Logging Service (an ISO time in place of receive_time): expected the firewall's own log forwarding, or its CEF or LEEF")
 	// ErrTruncated: the line ends too early.
-	ErrTruncated = errors.New("the record is cut off: expected a Type key, or 26 columns (GLOBALPROTECT 29, SYSTEM 16), or all keys of the GlobalProtect or System format")
+	ErrTruncated = errors.New("the record is cut off: expected a Type key, or 26 columns (GLOBALPROTECT 29, SYSTEM 16), or all keys of the GlobalProtect or System format, or in CEF and LEEF the type of the log, the destination port and the action")
 	// ErrColumns: a value moved the columns behind it, or its quotes are not the format's.
 	ErrColumns = errors.New("the columns are not in their places: expected values with commas or quotes in quotes, inner quotes doubled")
 	// ErrAmbiguous: keys left out or in another order, and one of them twice.

@@ -12,6 +12,7 @@ const (
 	kindCEF
 	kindLEEF
 	kindCloud
+	kindJSON
 	kindRepeat
 )
 
@@ -34,7 +35,9 @@ const byteOrderMark = "\xef\xbb\xbf"
 // RFC 3164 or RFC 5424, with or without a space behind it; the header of RFC 5424;
 // a time in the traditional form, also with a year, or in RFC 3339, as rsyslog's
 // two file templates write it; a host; the tags "-" (rsyslog's for a message of
-// RFC 5424 without an application name) and ":".
+// RFC 5424 without an application name), ":" and "logforwarder", which is Strata
+// Logging Service's; and a whole message of RFC 5424 with its octet count, which
+// relays wrap Strata's in.
 func splitHeader(line []byte) (header, bool) {
 	var h header
 	b := trimLeft(trimMark(line))
@@ -116,7 +119,12 @@ func (h *header) hostAndTag(b []byte) bool {
 			return false
 		}
 		h.host = host
-		b = trimLeft(b[len(host):])
+		if b = trimLeft(b[len(host):]); h.begin(b) {
+			return true
+		}
+		if rest, ok := h.fromCloud(b); ok {
+			return h.begin(rest)
+		}
 	}
 	// At most four tags: the empty application, process, message id and
 	// structured data of a message of RFC 5424 written out by a relay.
@@ -131,6 +139,23 @@ func (h *header) hostAndTag(b []byte) bool {
 		b = trimLeft(b[1:])
 	}
 	return false
+}
+
+// cloudTag is the tag of Strata Logging Service's messages.
+const cloudTag = "logforwarder "
+
+// fromCloud steps over what Strata Logging Service, or a relay of its messages, puts behind the host: a tag, or another header with its octet
+// count. A time and a host in there are the sender's.
+func (h *header) fromCloud(b []byte) ([]byte, bool) {
+	if hasPrefix(b, cloudTag) {
+		return trimLeft(b[len(cloudTag):]), true
+	}
+	inner := skipPriority(skipOctetCount(b))
+	if len(inner) == len(b) || !hasPrefix(inner, "1 ") {
+		return nil, false
+	}
+	rest, ok := h.ietf(inner[2:])
+	return trimLeft(trimMark(trimLeft(rest))), ok
 }
 
 // ietf reads the header of RFC 5424 behind its version: time, host, application,
@@ -248,6 +273,8 @@ func recordKind(b []byte) kind {
 		if hasPrefix(b, "LEEF:") {
 			return kindLEEF
 		}
+	case c == '{':
+		return kindJSON
 	case c == 'm':
 		if hasPrefix(b, repeatMark[1:]) {
 			return kindRepeat

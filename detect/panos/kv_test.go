@@ -230,16 +230,20 @@ func TestFormats(t *testing.T) {
 		t.Errorf("json: %v", err)
 	}
 	kv, csv := plainRecord().line(), "Nov 21 02:00:05 LAB-FW-01 "+trafficLine(nil)
-	cef := "Nov 21 02:00:05 LAB-FW-01 CEF: 0|Palo Alto Networks|PAN-OS|10.2|x|TRAFFIC|1|src=203.0.113.5"
+	cef := "Nov 21 02:00:05 LAB-FW-01 CEF: 0|Palo Alto Networks|PAN-OS|10.2|end|TRAFFIC|1|src=203.0.113.5 dpt=443 act=deny"
+	leef := "LEEF:1.0|Palo Alto Networks|PAN-OS Syslog Integration|10.2|deny|cat=TRAFFIC|src=203.0.113.5|dstPort=443"
 	for _, c := range []struct {
 		format Format
 		line   string
 		want   error
 	}{
-		{Auto, kv, nil}, {KV, kv, nil}, {CSV, kv, ErrNoFormat}, {CEF, kv, ErrUnsupported}, {LEEF, kv, ErrUnsupported},
-		{Auto, csv, nil}, {CSV, csv, nil}, {KV, csv, ErrNoFormat},
-		{Auto, cef, ErrUnsupported}, {KV, cef, ErrUnsupported},
-		{Auto, "LEEF:1.0|Palo Alto Networks|PAN-OS", ErrUnsupported},
+		{Auto, kv, nil}, {KV, kv, nil}, {CSV, kv, ErrNoFormat}, {CEF, kv, ErrNoFormat}, {LEEF, kv, ErrNoFormat},
+		{Auto, csv, nil}, {CSV, csv, nil}, {KV, csv, ErrNoFormat}, {CEF, csv, ErrNoFormat},
+		{Auto, cef, nil}, {CEF, cef, nil}, {KV, cef, ErrNoFormat}, {LEEF, cef, ErrNoFormat},
+		{Auto, leef, nil}, {LEEF, leef, nil}, {CSV, leef, ErrNoFormat}, {CEF, leef, ErrNoFormat},
+		{Auto, "LEEF:1.0|Palo Alto Networks|PAN-OS", ErrExtensionHeader}, {Auto, "CEF:0|Palo Alto Networks|PAN-OS|11.1|end", ErrExtensionHeader},
+		{Auto, "CEF:0|Example|Gateway|1|1|TRAFFIC|1|src=203.0.113.5", ErrOtherProduct}, {CEF, "LEEF:1.0|Example|Gateway|1|1|src=203.0.113.5", ErrNoFormat},
+		{Auto, "Nov 21 02:00:05 LAB-FW-01 {\"SourceAddress\": \"203.0.113.5\"}", ErrJSON}, {KV, "{}", ErrJSON},
 		{CEF, "", ErrIgnored}, {Auto, " \t\r", ErrIgnored},
 	} {
 		var ev detect.Event

@@ -183,7 +183,7 @@ func FuzzParse(f *testing.F) {
 		systemLine("globalprotect", "globalprotectportal-auth-fail", "GlobalProtect user authentication failed. Login from: 203.0.113.5"), // names no component
 		systemLine("general", "general", "User x logged in via Web from 203.0.113.5 using https"), systemLine("general", "general", "User x logged in via Web from using https"),
 		fillLogin(GlobalProtectFormat, gpValues(`x; SrcIP=8.8.8.8`)), fillLogin(SystemFormat, systemValues(authFail("x; Type=TRAFFIC", wrongPassword, "203.0.113.5"))),
-		"CEF: 0|Palo Alto Networks|PAN-OS|", "2021-10-27T19:20:59.000000Z,no-serial,TRAFFIC,end",
+		"CEF: 0|Palo Alto Networks|PAN-OS|", "CEF:0|Palo Alto Networks|PAN-OS|10|x(1)|THREAT|1|src=203.0.113.5 dpt=1 act=drop request=a cat=b", "LEEF:2.0|Palo Alto Networks|LF|1|x|^|cat=THREAT^src=203.0.113.5^dstPort=1^action=drop", "2021-10-27T19:20:59.000000Z,no-serial,TRAFFIC,end",
 	} {
 		f.Add([]byte(line), int64(1763690430))
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"activedefense/detect"
+	"activedefense/detect/panos/extension"
 )
 
 // Format is the layout of a log record.
@@ -52,7 +53,7 @@ func ParseFormat(s string) (Format, error) {
 
 // Options of a Parser. The zero value is usable.
 type Options struct {
-	// Format of the lines. With KV or CSV, a line in another format is ErrNoFormat.
+	// Format of the lines. With another than Auto, a line in another format is ErrNoFormat.
 	Format Format
 	// Location is the zone of the firewall's clock, for times without a zone of
 	// their own; nil means time.Local.
@@ -72,9 +73,12 @@ type Parser struct {
 	// that needs a second look, a message put together again, a value taken out of its quotes.
 	values values
 	login  loginValues
-	cands  []candidate
-	joined []byte
-	buf    []byte
+	// CEF and LEEF, and the times of Strata's with their zone.
+	extension extension.Reader
+	zoned     [3][40]byte
+	cands     []candidate
+	joined    []byte
+	buf       []byte
 }
 
 // New makes a Parser.
@@ -124,21 +128,29 @@ func (p *Parser) Parse(line []byte, at time.Time, ev *detect.Event) error {
 	if err := p.accept(h.kind); err != nil {
 		return err
 	}
-	if h.kind == kindKV {
+	switch h.kind {
+	case kindKV:
 		return p.parseKV(&h, at, ev)
+	case kindCSV:
+		return p.parseCSV(&h, at, ev)
 	}
-	return p.parseCSV(&h, at, ev)
+	return p.parseExtension(&h, at, ev)
 }
 
 // accept says whether a record of this kind is to be read.
 func (p *Parser) accept(k kind) error {
-	switch {
-	case p.format == CEF || p.format == LEEF || k == kindCEF || k == kindLEEF:
-		return ErrUnsupported
-	case k == kindCloud:
+	switch k {
+	case kindCloud:
 		return ErrCloudFormat
-	case k == kindKV && p.format != CSV, k == kindCSV && p.format != KV:
-		return nil
+	case kindJSON:
+		return ErrJSON
+	case kindKV, kindCSV, kindCEF, kindLEEF:
+		if p.format == Auto || p.format == formatOf[k] {
+			return nil
+		}
 	}
 	return ErrNoFormat
 }
+
+// formatOf gives the format of a kind of record.
+var formatOf = [...]Format{kindKV: KV, kindCSV: CSV, kindCEF: CEF, kindLEEF: LEEF}

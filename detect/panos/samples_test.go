@@ -161,7 +161,7 @@ func errorName(err error) string {
 		err  error
 		name string
 	}{
-		{ErrIgnored, "ignored"}, {ErrCut, "cut"}, {ErrColumns, "columns"}, {ErrUnsupported, "unsupported"}, {ErrNoFormat, "no-format"}, {ErrCloudFormat, "cloud-format"},
+		{ErrIgnored, "ignored"}, {ErrCut, "cut"}, {ErrColumns, "columns"}, {ErrJSON, "json"}, {ErrUncertain, "uncertain"}, {ErrUncertainLogin, "uncertain-login"}, {ErrOtherProduct, "other-product"}, {ErrExtensionHeader, "extension-header"}, {ErrNoFormat, "no-format"}, {ErrCloudFormat, "cloud-format"},
 		{ErrTruncated, "truncated"}, {ErrAmbiguous, "ambiguous"}, {ErrKeyOrder, "key-order"}, {ErrNoSource, "no-source"}, {ErrBadAddress, "bad-address"}, {ErrBadPort, "bad-port"}, {ErrBadTime, "bad-time"},
 	} {
 		if errors.Is(err, e.err) {

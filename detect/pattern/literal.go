@@ -1,7 +1,10 @@
 package pattern
 
 import (
+	"cmp"
+	"math/bits"
 	"regexp/syntax"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -10,84 +13,183 @@ import (
 const (
 	minText  = 2  // bytes of a fixed text that is worth looking for
 	maxText  = 32 // bytes of one that are looked for
-	maxTexts = 64 // of one pattern: beyond that it is tried on every line
+	maxTexts = 64 // that are looked for at once
 )
 
-// needOf gives texts one of which is in every line that a regular expression matches, regardless of the case of ASCII letters, which
-// are lower here; none: it is not known. They are the longest that there are.
-func needOf(re *syntax.Regexp) []string {
-	switch re.Op {
-	case syntax.OpLiteral:
-		return literal(re)
-	case syntax.OpCapture, syntax.OpPlus:
-		return needOf(re.Sub[0])
-	case syntax.OpRepeat:
-		if re.Min > 0 {
-			return needOf(re.Sub[0])
+// needs gives, for each regular expression, texts one of which is in every line that it matches, regardless of the case of ASCII letters, which are lower here;
+// none: it is not known. They are long ones that few of the others need as well: what all lines of a program have leaves nothing out.
+func needs(trees []*syntax.Regexp) [][]string {
+	all := make([][][]string, len(trees))
+	shared := map[string]int{}
+	name := func(texts []string) string { return strings.Join(texts, "\x00") }
+	for i, tree := range trees {
+		all[i] = needsOf(tree)
+		for _, texts := range all[i] {
+			shared[name(texts)]++
 		}
-	case syntax.OpConcat:
-		var best []string
-		for _, sub := range re.Sub {
-			if need := needOf(sub); better(need, best) {
-				best = need
-			}
-		}
-		return best
-	case syntax.OpAlternate:
-		var all []string
-		for _, sub := range re.Sub {
-			need := needOf(sub)
-			if need == nil || len(all)+len(need) > maxTexts {
-				return nil
-			}
-			all = append(all, need...)
-		}
-		return all
 	}
-	return nil
+	best := make([][]string, len(trees))
+	for i := range trees {
+		most := -1 << 30
+		for _, texts := range all[i] {
+			if score := shortest(texts) - 2*bits.Len(uint(shared[name(texts)]-1)); score > most {
+				best[i], most = texts, score
+			}
+		}
+	}
+	return best
 }
 
-// better tells whether texts leave fewer lines over than others.
-func better(need, than []string) bool {
-	a, b := shortest(need), shortest(than)
-	return a > b || a == b && a > 0 && len(need) < len(than)
+// needsOf gives sets of texts, of each of which one is in every line that is matched.
+func needsOf(re *syntax.Regexp) (all [][]string) {
+	if texts := exact(re); texts != nil {
+		return worth(all, texts)
+	}
+	switch re.Op {
+	case syntax.OpLiteral:
+		return worth(nil, []string{plainPart(re)})
+	case syntax.OpCapture, syntax.OpPlus:
+		return needsOf(re.Sub[0])
+	case syntax.OpRepeat:
+		if re.Min > 0 {
+			return needsOf(re.Sub[0])
+		}
+	case syntax.OpConcat:
+		run := []string{""}
+		for _, sub := range re.Sub {
+			texts := exact(sub)
+			if longer := cross(run, texts); longer != nil {
+				run = longer
+				continue
+			}
+			all = worth(all, run)
+			if run = texts; texts == nil {
+				all, run = append(all, needsOf(sub)...), []string{""}
+			}
+		}
+		return worth(all, run)
+	case syntax.OpAlternate:
+		var either []string
+		for _, sub := range re.Sub {
+			var best []string
+			for _, texts := range needsOf(sub) {
+				if shortest(texts) > shortest(best) {
+					best = texts
+				}
+			}
+			if either = append(either, best...); best == nil || len(either) > maxTexts {
+				return nil
+			}
+		}
+		return worth(nil, either)
+	}
+	return all
+}
+
+// worth adds a set of texts that are long enough to be looked for.
+func worth(all [][]string, texts []string) [][]string {
+	if shortest(texts) < minText {
+		return all
+	}
+	cut := make([]string, len(texts))
+	for i, t := range texts {
+		cut[i] = t[:min(len(t), maxText)]
+	}
+	slices.SortFunc(cut, func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) })
+	var few []string // a text that holds another says nothing beside it
+	for _, t := range cut {
+		if !slices.ContainsFunc(few, func(f string) bool { return strings.Contains(t, f) }) {
+			few = append(few, t)
+		}
+	}
+	return append(all, few)
 }
 
 func shortest(texts []string) int {
 	if len(texts) == 0 {
 		return 0
 	}
-	least := maxText
-	for _, t := range texts {
-		least = min(least, len(t))
-	}
-	return least
+	return len(slices.MinFunc(texts, func(a, b string) int { return len(a) - len(b) }))
 }
 
-// literal gives the longest part of a fixed text that is found whatever the case.
-func literal(re *syntax.Regexp) []string {
-	best, run := "", strings.Builder{}
-	end := func() {
-		if run.Len() > len(best) {
-			best = run.String()
+// exact gives all texts that an expression matches, if they are few; else none.
+func exact(re *syntax.Regexp) (texts []string) {
+	switch re.Op {
+	case syntax.OpEmptyMatch, syntax.OpBeginText, syntax.OpEndText, syntax.OpBeginLine, syntax.OpEndLine, syntax.OpWordBoundary, syntax.OpNoWordBoundary:
+		return []string{""}
+	case syntax.OpLiteral:
+		if re.Flags&syntax.FoldCase != 0 && slices.ContainsFunc(re.Rune, foldsBeyondASCII) {
+			return nil
 		}
-		run.Reset()
+		return []string{lower(string(re.Rune))}
+	case syntax.OpCharClass:
+		for i := 0; i < len(re.Rune); i += 2 {
+			for r := re.Rune[i]; r <= re.Rune[i+1]; r++ {
+				if texts = append(texts, lower(string(r))); r >= utf8.RuneSelf || len(texts) > 8 {
+					return nil
+				}
+			}
+		}
+		return texts
+	case syntax.OpCapture:
+		return exact(re.Sub[0])
+	case syntax.OpQuest:
+		if texts = exact(re.Sub[0]); texts != nil {
+			texts = append(texts, "")
+		}
+	case syntax.OpConcat:
+		texts = []string{""}
+		for _, sub := range re.Sub {
+			if texts = cross(texts, exact(sub)); texts == nil {
+				return nil
+			}
+		}
+	case syntax.OpAlternate:
+		for _, sub := range re.Sub {
+			some := exact(sub)
+			if texts = append(texts, some...); some == nil {
+				return nil
+			}
+		}
 	}
-	for _, r := range re.Rune {
-		if re.Flags&syntax.FoldCase != 0 && foldsBeyondASCII(r) {
-			end()
-			continue
-		}
-		if r < utf8.RuneSelf {
-			r = unicode.ToLower(r)
-		}
-		run.WriteRune(r)
-	}
-	end()
-	if best = best[:min(len(best), maxText)]; len(best) < minText {
+	if len(texts) > maxTexts {
 		return nil
 	}
-	return []string{best}
+	return texts
+}
+
+// cross gives each of some texts followed by each of others; none where these are none, or all are too many.
+func cross(texts, others []string) (all []string) {
+	if len(texts)*len(others) > maxTexts {
+		return nil
+	}
+	for _, t := range texts {
+		for _, o := range others {
+			all = append(all, t+o)
+		}
+	}
+	return all
+}
+
+// plainPart is the longest part of a fixed text that is found whatever its case.
+func plainPart(re *syntax.Regexp) (best string) {
+	parts := strings.FieldsFunc(string(re.Rune), foldsBeyondASCII)
+	for _, part := range parts {
+		if len(part) > len(best) {
+			best = part
+		}
+	}
+	return lower(best)
+}
+
+// lower makes lower-case letters of ASCII ones.
+func lower(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < utf8.RuneSelf {
+			return unicode.ToLower(r)
+		}
+		return r
+	}, text)
 }
 
 // foldsBeyondASCII tells whether a letter of any case may be written as one that is not ASCII, as k and s may.

@@ -72,7 +72,7 @@ func Compile(patterns []Pattern) (*Set, []Fault) {
 	}
 	var faults []Fault
 	s := &Set{patterns: make([]compiled, len(patterns))}
-	needs, size := make([][]string, len(patterns)), 0
+	trees, size := make([]*syntax.Regexp, len(patterns)), 0
 	for i := range patterns {
 		c := &s.patterns[i]
 		c.Pattern = patterns[i]
@@ -88,8 +88,8 @@ func Compile(patterns []Pattern) (*Set, []Fault) {
 			continue
 		}
 		size += n
-		needs[i] = needOf(tree)
-		if len(needs[i]) > 0 && !slices.ContainsFunc(needs[i], func(text string) bool { return !strings.Contains(text, "\n") }) {
+		trees[i] = tree
+		if slices.ContainsFunc(needsOf(tree), breaks) {
 			fault("regexp", "needs a line break, and lines are read one by one: an event over several lines cannot be read")
 		}
 		if c.groups, why = groupsOf(tree); why != "" {
@@ -111,8 +111,13 @@ func Compile(patterns []Pattern) (*Set, []Fault) {
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	s.filter = newFilter(needs)
+	s.filter = newFilter(needs(trees))
 	return s, nil
+}
+
+// breaks tells whether all of some texts have a line break.
+func breaks(texts []string) bool {
+	return !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(text, "\n") })
 }
 
 // notEvent says why a text is no name of an event.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"testing"
@@ -68,25 +69,41 @@ func TestAFixedTextIsFoundInARegularExpression(t *testing.T) {
 		sshFailed:                                "failed password for ",
 		`(?i)Failed (?P<src>.*)`:                 "failed ",
 		`(?i)task rejected (?P<src>.*)`:          " rejected ", // k and s may be written as letters that are not ASCII
-		`(?:alpha|gamma-ray) (?P<src>.*)`:        "alpha|gamma-ray",
+		`(?:alpha|gamma-ray) (?P<src>.*)`:        "alpha |gamma-ray ",
 		`(?:alpha|\d+) from (?P<src>.*)`:         " from ",
+		`" (?P<action>404) (?P<src>.*)`:          `" 404 `,
+		`/(?P<src>.*)\.(?:env|git/)`:             ".env|.git/",
+		`(?P<src>.*) [ab]x?c`:                    " ac| bc| axc| bxc",
 		`(?P<src>.*)`:                            "",
+		`(?P<src>.*) [a-z]`:                      "",
+		`(?P<src>.*)(?:word|)`:                   "",
 		`(?:word)*(?P<src>.*)`:                   "",
 		`(?:word)+(?P<src>.*)`:                   "word",
 		`(?:word){2,3}(?P<src>.*)`:               "word",
 		`(?:word){0,3}(?P<src>.*)`:               "",
 		`É ist (?P<src>.*)`:                      "É ist ",
-		`(?P<src>.*) ` + strings.Repeat("y", 50): strings.Repeat("y", 31),
+		`(?P<src>.*) ` + strings.Repeat("y", 50): " " + strings.Repeat("y", 31),
 	} {
 		s := setOf(t, Pattern{Event: "a", Regexp: text})
 		tree, _, _ := parse(text)
-		got := needOf(tree)
-		if want == strings.Repeat("y", 31) {
-			want = " " + want
-		}
-		if strings.Join(got, "|") != want || s.Slow(0) != (want == "") {
+		if got := needs([]*syntax.Regexp{tree})[0]; strings.Join(got, "|") != want || s.Slow(0) != (want == "") {
 			t.Errorf("%s: %q, want %q", text, got, want)
 		}
+	}
+}
+
+// Of several texts that is looked for which the other patterns do not need as well, unless it is short.
+func TestTheFixedTextIsOneThatTellsPatternsApart(t *testing.T) {
+	var trees []*syntax.Regexp
+	for status := range 8 {
+		tree, _, why := parse(fmt.Sprintf(`^\S+ haproxy: (?P<src>\S+) \d+ 40%d -`, status))
+		if why != "" {
+			t.Fatal(why)
+		}
+		trees = append(trees, tree)
+	}
+	if got, alone := needs(trees)[4], needs(trees[:1])[0]; got[0] != " 404 -" || alone[0] != " haproxy: " {
+		t.Errorf("%q, alone %q", got, alone)
 	}
 }
 

@@ -95,7 +95,7 @@ func (r *Rule) conditions() []string {
 		}
 	}
 	add("source", unknownSets(r.Source))
-	add("destination", unknownSets(r.Destination))
+	add("destination", r.Destination.Sets) // the blocked sources, too: which sources are blocked is a case of its own, where sessions lead to is not
 	add("application filter", r.Filters)
 	add("service", r.Services.Unknown)
 	if r.Services.Default {

@@ -15,8 +15,10 @@ import (
 // decisions gives the policy with the names of its objects resolved. What stands for the blocked sources (the group of the
 // mode, and the list) is the set decision.Blocked; every other dynamic address group and external dynamic list is a set of
 // which the members are not known.
-func (p *vsysPolicy) decisions(want Expectation) *decision.Policy {
+// emptied: no address bears our tag any more, so that dynamic address groups hold none.
+func (p *vsysPolicy) decisions(want Expectation, emptied bool) *decision.Policy {
 	r := p.resolver(want)
+	r.emptied = emptied
 	out := &decision.Policy{Zones: p.zones, Ports: r.defaultPorts()}
 	for _, x := range p.rules {
 		out.Rules = append(out.Rules, decision.Rule{
@@ -44,6 +46,7 @@ type resolver struct {
 	names   firewall.Names
 	blocked map[string]bool // groups and lists of the blocked sources
 	wider   map[string]bool // those of them that match what does not bear our tag, too
+	emptied bool            // no address bears our tag any more
 	known   map[string]decision.Addresses
 }
 
@@ -148,7 +151,10 @@ func externalList(name string) string { return "external dynamic list " + quoteA
 
 // blockedBy gives what an object that blocks stands for: the blocked sources, and whatever somebody else put into it.
 func (r *resolver) blockedBy(group *xmlapi.Node) decision.Addresses {
-	out := decision.Addresses{Sets: []string{decision.Blocked}}
+	var out decision.Addresses
+	if !r.emptied || group.Child("dynamic") == nil {
+		out.Sets = []string{decision.Blocked}
+	}
 	add := func(name string) {
 		one := r.address(name)
 		out.Ranges, out.Sets = append(out.Ranges, one.Ranges...), append(out.Sets, one.Sets...)

@@ -258,7 +258,7 @@ func TestDecisionsOfRandomPolicies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		policy := facts.policy().decisions(l.want)
+		policy := facts.policy().decisions(l.want, false)
 		all := slices.DeleteFunc(slices.Concat(sharedPre, pre, local, post, sharedPost), func(r randomRule) bool { return r.disabled })
 		names := []string{"intrazone-default", "interzone-default"}
 		for i, r := range all {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"activedefense/firewall"
@@ -77,7 +78,33 @@ type Formats struct {
 	// proven from the forgeable; "": there is none.
 	Shorter string
 	Default bool // the default format (CSV) is read as well
-	Logins  bool // the logs that hold logins are read: GlobalProtect, and of the system log those of authentication
+	// CEF and LEEF: custom formats in these are read as well. We write none: they are others', whose receivers need them as they are.
+	CEF, LEEF bool
+	Logins    bool // the logs that hold logins are read: GlobalProtect, and of the system log those of authentication
+}
+
+// also gives the name of a custom format that is read though it is not ours, "" if it is none.
+func (f Formats) also(have string) string {
+	switch {
+	case f.CEF && strings.HasPrefix(have, "CEF:"):
+		return "CEF"
+	case f.LEEF && strings.HasPrefix(have, "LEEF:"):
+		return "LEEF"
+	}
+	return ""
+}
+
+// others names the formats that are read though they are not ours.
+func (f Formats) others() string {
+	switch {
+	case f.CEF && f.LEEF:
+		return "CEF or LEEF"
+	case f.CEF:
+		return "CEF"
+	case f.LEEF:
+		return "LEEF"
+	}
+	return ""
 }
 
 // of gives the format of one type of log.
@@ -114,16 +141,18 @@ type Facts struct {
 	shared fact[*xmlapi.Node]  // config/shared of the running configuration; nil: it is empty
 	// What Panorama pushed, as told of the virtual system and as told without one; empty: nothing.
 	vsysPushed, barePushed fact[[]xmlapi.Pushed]
-	template               fact[*xmlapi.Node] // the config of its template; nil: none
-	pair                   xmlapi.Pair        // only of a plan, where Panorama pushed something; the zero value: it is in none
-	standby                string             // see Plan.Standby
-	place                  panorama.Place     // where that comes from; only of a plan
-	placeUnknown           error              // why Panorama could not be asked for it
-	local                  []*xmlapi.Node     // the virtual systems of the firewall and what is shared, candidate and running; only of a plan that may change Panorama
-	systems                []systemFacts      // the other virtual systems; the same
-	elsewhere              []systemFacts      // the other virtual systems, to see who sees what is shared; only of a removal
-	asPushed               scopes             // what Panorama pushed, before any step; only of a plan
-	seen                   panorama.View      // the same, with where it is from
+	template               fact[*xmlapi.Node]  // the config of its template; nil: none
+	pair                   xmlapi.Pair         // only of a plan, where Panorama pushed something; the zero value: it is in none
+	standby                string              // see Plan.Standby
+	place                  panorama.Place      // where that comes from; only of a plan
+	placeUnknown           error               // why Panorama could not be asked for it
+	local                  []*xmlapi.Node      // the virtual systems of the firewall and what is shared, candidate and running; only of a plan that may change Panorama
+	systems                []systemFacts       // the other virtual systems; the same
+	elsewhere              []systemFacts       // the other virtual systems, to see who sees what is shared; only of a removal
+	naming                 map[string][]string // rules of others on Panorama that name what we made there for rules, by the name of that; only of a removal
+	emptied                bool                // no address bears our tag any more, as after a removal
+	asPushed               scopes              // what Panorama pushed, before any step; only of a plan
+	seen                   panorama.View       // the same, with where it is from
 	// standing is what of our names, and of overrides of the default rules, Panorama has in its candidate configuration where it pushes
 	// to the firewall from, pushed or not, by xpath; nil: it was not asked. Only of a plan.
 	standing        map[string]*xmlapi.Node

@@ -143,3 +143,37 @@ func TestProvisionedFirewallSendsLogins(t *testing.T) {
 		}
 	}
 }
+
+// A server profile in CEF or LEEF is another receiver's and is read as it is, where it has what no record can be read without. We write none: where
+// nothing else is read, a person does.
+func TestFormatsThatAreOthers(t *testing.T) {
+	const cef = "CEF:0|Palo Alto Networks|PAN-OS|$sender_sw_version|$subtype|$type|1|src=$src dst=$dst suser=$srcuser dpt=$dport act=$action"
+	at := sharedSyslog + xmlapi.EntryNamed("active-defense") + "/format"
+	l := ready(t, "11.1.4")
+	l.want.Formats.CEF = true
+	for _, kind := range []string{"traffic", "threat"} {
+		l.edit("edit", at+"/"+kind, "<"+kind+">"+cef+"</"+kind+">")
+	}
+	if found := l.logFaults(); len(found) != 0 {
+		t.Errorf("found %q", found)
+	}
+	if left := l.plan(); len(left) != 0 {
+		t.Errorf("to do: %v", left)
+	}
+	l.edit("edit", at+"/traffic", "<traffic>"+strings.Replace(cef, " dpt=$dport act=$action", " dpt=$dport_", 1)+"</traffic>")
+	if found := l.logFaults(); len(found) != 1 || !strings.Contains(found[0], "the traffic format is CEF without $dport, $action") {
+		t.Errorf("found %q", found)
+	}
+	l.edit("edit", at+"/traffic", "<traffic>"+strings.Replace(cef, "CEF:0", "LEEF:1.0", 1)+"</traffic>")
+	if found := l.logFaults(); len(found) != 1 || !strings.Contains(found[0], "the traffic format differs") {
+		t.Errorf("LEEF, which no input reads: %q", found)
+	}
+	l.want.Formats = Formats{LEEF: true}
+	if found := l.logFaults(); len(found) != 1 || !strings.Contains(found[0], "the threat format is not LEEF") {
+		t.Errorf("LEEF alone is read: %q", found)
+	}
+	left := l.plan()
+	if len(left) != 1 || left[0].Action != ActionPerson || !strings.Contains(left[0].Detail, "Custom Log Format > Threat: Palo Alto Networks' template of LEEF") {
+		t.Errorf("to do: %v", left)
+	}
+}

@@ -166,6 +166,9 @@ func (f *Facts) readFormer(ctx context.Context, d *xmlapi.Device, want Expectati
 		defer itself.Close()
 		err = f.place.ReadFormer(ctx, itself, ruleNames(f.place, want.Names))
 	}
+	if err == nil {
+		f.naming, err = readNaming(ctx, itself, ruleNames(f.place, want.Names), want.Names)
+	}
 	if err == nil && len(f.place.Former) > 0 {
 		f.standing, err = readStanding(ctx, itself, f.place, want.Names)
 	}
@@ -173,6 +176,38 @@ func (f *Facts) readFormer(ctx context.Context, d *xmlapi.Device, want Expectati
 		f.standingUnknown, err = err, nil
 	}
 	return err
+}
+
+// readNaming reads which Pre Rules of Panorama name what we make there for rules, by the name of that, but for some rules.
+func readNaming(ctx context.Context, itself *xmlapi.Device, but []string, n firewall.Names) (map[string][]string, error) {
+	naming := map[string][]string{}
+	found, err := panorama.RulesFrom(ctx, itself, n.Group+panoramaNames, n.List+panoramaNames)
+	for _, e := range found {
+		if slices.Contains(but, e.Attr("name")) {
+			continue
+		}
+		for _, name := range append(e.Child("source").Members(), e.Value("log-setting")) {
+			naming[name] = append(naming[name], e.Attr("name"))
+		}
+	}
+	return naming, err
+}
+
+// othersNeed says what we made on Panorama for rules and a removal leaves to those of other firewalls; "": nothing.
+func (f *Facts) othersNeed(n firewall.Names) string {
+	var objects, rules []string
+	for _, o := range listsOnPanorama(n) {
+		by := f.naming[o.name]
+		if len(by) == 0 || f.asPushed.find(o.name, o.path...).Node == nil {
+			continue
+		}
+		objects, rules = append(objects, o.kind+" "+quoteAll([]string{o.name})), append(rules, by...)
+	}
+	if len(objects) == 0 {
+		return ""
+	}
+	slices.Sort(rules)
+	return fmt.Sprintf("on Panorama stays %s, which rules of others name (%s), and goes with the last of these", strings.Join(objects, ", "), strings.Join(atMost(slices.Compact(rules)), ", "))
 }
 
 // onPanoramaList is a list of a device group, or of Shared, in which we make objects.
@@ -759,6 +794,9 @@ func (r *remover) fromPanorama() {
 	r.matchListsOnPanorama()
 	r.standingInTemplate()
 	for _, o := range listsOnPanorama(n) {
+		if len(r.f.naming[o.name]) > 0 { // see othersNeed
+			continue
+		}
 		object := o.kind + " " + quoteAll([]string{o.name})
 		if slices.Contains(used, o.kind+" "+o.name) {
 			p.person(object, "It stays: rules of Panorama still refer to it. Take it off there, or have --adopt do it; then run this again.")

@@ -711,7 +711,7 @@ func TestRemoveFromPanorama(t *testing.T) {
 	}
 	if plan, err := Remove(t.Context(), a.device, a.want, false); err != nil || !slices.Contains(shorts(plan.Steps), `delete security rule "active-defense-block-`+serial+`" (pushed by Panorama, device group hq)`) ||
 		!strings.Contains(strings.Join(plan.Panorama.Commands, "\n"), "delete device-group hq pre-rulebase security rules active-defense-block-"+serial+"\n") ||
-		!slices.Contains(shorts(plan.Steps), `delete address group "active-defense-panorama"`) || strings.Contains(strings.Join(plan.Panorama.Commands, "\n"), "log-setting") {
+		slices.Contains(shorts(plan.Steps), `delete address group "active-defense-panorama"`) || !strings.Contains(plan.LeftOut, "on Panorama stays address group \"active-defense-panorama\", external dynamic list \"active-defense-list-panorama\", log forwarding profile \"active-defense-panorama\", which rules of others name (active-defense-block-"+sister+", active-defense-block-list-"+sister+")") || strings.Contains(strings.Join(plan.Panorama.Commands, "\n"), "log-setting") {
 		t.Errorf("the plan of a removal: %q, %v", shorts(plan.Steps), err)
 	}
 	left := a.takeAway(false)
@@ -720,6 +720,9 @@ func TestRemoveFromPanorama(t *testing.T) {
 	}
 	if i := slices.IndexFunc(left.Steps, func(s Step) bool { return strings.Contains(s.Object, "security rule \"active-defense") }); i >= 0 {
 		t.Errorf("left: %v", left.Steps[i])
+	}
+	if i := slices.IndexFunc(left.Steps, func(s Step) bool { return strings.Contains(s.Object, "-panorama") }); i >= 0 || !strings.Contains(left.LeftOut, "which rules of others name") {
+		t.Errorf("of what the other firewall needs there is left %v, %q", left.Steps, left.LeftOut)
 	}
 	if again := b.whole(); len(again.Steps) != 0 {
 		t.Errorf("the other firewall lacks %q", again.Steps)

@@ -89,7 +89,7 @@ type Plan struct {
 	// PendingDifferences are the kinds of traffic of the virtual system that these decide otherwise than the plan.
 	PendingDifferences      []decision.Difference `json:"pending_differences,omitempty"` // at most MaxDifferences
 	PendingDifferencesTotal int                   `json:"pending_differences_total,omitempty"`
-	// LeftOut is what is not planned although a list is served, and why; "": nothing.
+	// LeftOut is what is not planned although a list is served, or of a removal what stays on Panorama for other firewalls, and why; "": nothing.
 	LeftOut string `json:"left_out,omitempty"`
 	// FormerMode is what another mode, or a list that is no longer served, has left on the firewall once the steps are taken, and what to do
 	// about it; "": nothing. No step takes it away.
@@ -984,7 +984,7 @@ func (f *Facts) applied(steps []Step) (*Facts, error) {
 
 // differences gives what would be decided otherwise after the steps than now.
 func differences(now, after *Facts, want Expectation) []decision.Difference {
-	return decision.Compare(now.policy().decisions(want), after.policy().decisions(want))
+	return decision.Compare(now.policy().decisions(want, false), after.policy().decisions(want, after.emptied))
 }
 
 // planned gives the steps that are missing, with those that show only once the first ones are taken: a rule whose logs

@@ -57,6 +57,7 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 		return Plan{}, err
 	}
 	plan := newPlan(f, after, want, steps)
+	plan.LeftOut = f.othersNeed(want.Names)
 	part, err := removalPart(f, after, want, steps, adopt)
 	if err != nil {
 		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
@@ -190,6 +191,7 @@ func (f *Facts) without(steps []Step, adopt bool) (*Facts, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
 	}
+	after.emptied = true // the registered addresses go with it
 	return after, nil
 }
 

@@ -265,6 +265,30 @@ func TestSomebodyElsesLogForwardingIsJoined(t *testing.T) {
 	}
 }
 
+// A rule of somebody else's to or from our group stops nothing more once the registered addresses are gone: that is among what is decided otherwise.
+func TestRemoveTellsWhatRulesOfOthersOnOurGroupNoLongerStop(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = rulesOfOthers })
+	l.apply(l.plan(), false)
+	l.commit()
+	rules := xmlapi.VSysPath("vsys1") + "/rulebase/security/rules"
+	home := strings.NewReplacer("<from><member>any", "<from><member>dmz", "<destination><member>any", "<destination><member>"+tag, "allow<", "deny<").Replace(letIn("no calls home", "untrust"))
+	out := strings.Replace(letIn("out", "untrust"), "<from><member>any", "<from><member>dmz", 1)
+	for _, e := range []error{l.sim.Config().Edit("boss", "set", rules, home), l.sim.Config().Edit("boss", "set", rules, out),
+		l.sim.Config().Edit("boss", "move", rules+xmlapi.EntryNamed("out"), "top"), l.sim.Config().Edit("boss", "move", rules+xmlapi.EntryNamed("no calls home"), "top"), l.sim.Config().Commit("boss")} {
+		if e != nil {
+			t.Fatal(e)
+		}
+	}
+	plan, err := Remove(t.Context(), l.device, l.want, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(plan.Differences, func(d decision.Difference) bool { return strings.Contains(d.RuleBefore, "no calls home") })
+	if i < 0 || plan.Differences[i].RuleAfter != `"out"` || plan.Differences[i].ActionAfter != "allow" || !slices.Contains(plan.Differences[i].Conditions, "destination blocked sources") {
+		t.Errorf("decided otherwise: %+v", plan.Differences)
+	}
+}
+
 // What is shared stays as long as another virtual system has rules of ours, and its own objects of our names are not touched.
 func TestRemoveLeavesOtherVirtualSystemsArmed(t *testing.T) {
 	const zones = `<zone><entry name="untrust"/><entry name="dmz"/></zone>`

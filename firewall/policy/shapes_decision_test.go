@@ -26,7 +26,7 @@ func TestShapesAreDecidedByTheEvaluator(t *testing.T) {
 					t.Fatal(err)
 				}
 				t.Cleanup(d.Close)
-				policies[vsys] = ReadFacts(t.Context(), d, want).policy().decisions(want)
+				policies[vsys] = ReadFacts(t.Context(), d, want).policy().decisions(want, false)
 			}
 			for _, f := range s.flows {
 				p := policies[f.packet.VSys]

@@ -144,6 +144,10 @@ func (p *provisioner) formats(s syslogProfile) {
 		}
 		want := p.want.Formats.of(kind)
 		object := "syslog server profile"
+		if want == "" && !p.want.Formats.Default {
+			p.person(object, found+": "+strings.Join(f.remedies, " "))
+			continue
+		}
 		if s.scope.pushed {
 			at := p.f.place.TemplatePath() + "/shared/log-settings/syslog" + xmlapi.EntryNamed(s.name) + "/format"
 			change := xmlapi.Set(at, xmlapi.Leaf(kind, want))

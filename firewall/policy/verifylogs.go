@@ -193,7 +193,17 @@ func (v logChecks) oneFormat(f *findings, s syslogProfile, kind string) {
 		}
 		return v.cli.or(fmt.Sprintf("Device > Server Profiles > Syslog > %s > Custom Log Format > %s: %s", s.name, sectionTitle(kind), format))
 	}
+	others := v.want.Formats.others()
+	template := "Palo Alto Networks' template of " + others
 	switch {
+	case v.want.Formats.also(have) != "":
+		if missing := withoutVariables(have, kind); len(missing) > 0 {
+			blame(remedy(template), "%s: the %s format is %s without %s", profile, kind, v.want.Formats.also(have), strings.Join(missing, ", "))
+			return
+		}
+		f.note("%s logs use %s", kind, v.want.Formats.also(have))
+	case want == "" && !v.want.Formats.Default && others != "":
+		blame(remedy(template), "%s: the %s format is not %s", profile, kind, others)
 	case have == "" && (want == "" || v.want.Formats.Default):
 		f.note("%s logs use the default format", kind)
 	case have == "":
@@ -208,6 +218,28 @@ func (v logChecks) oneFormat(f *findings, s syslogProfile, kind string) {
 	default:
 		blame(remedy(want), "%s: the %s format differs from the expected one: %s", profile, kind, formatDiff(have, want))
 	}
+}
+
+// withoutVariables gives what a custom format in CEF or LEEF lacks of what no record of the log can be read without.
+func withoutVariables(format, kind string) []string {
+	need := []string{"$type", "$src", "$dst", "$dport", "$action"}
+	switch kind {
+	case logGlobalProtect:
+		need = []string{"$type", "$eventid", "$public_ip", "$status"}
+	case logSystem:
+		need = []string{"$type", "$subtype", "$opaque"}
+	}
+	return slices.DeleteFunc(need, func(variable string) bool {
+		for rest := format; ; {
+			i := strings.Index(rest, variable)
+			if i < 0 {
+				return false
+			}
+			if rest = rest[i+len(variable):]; rest == "" || !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz_", rune(rest[0])) {
+				return true
+			}
+		}
+	})
 }
 
 // formatDiff tells two formats apart by their fields, which end with semicolons: "-" is what the profile has and we do

@@ -191,7 +191,7 @@ func (v peerChecks) stoppedPeers(f *findings, sessions []ours.Session) {
 	if !slices.ContainsFunc(sessions, isWhole) {
 		return
 	}
-	policy, groups := v.p.decisions(v.want), v.dynamicGroups()
+	policy, groups := v.p.decisions(v.want, false), v.dynamicGroups()
 	for i, r := range policy.Rules {
 		if slices.Contains(r.Applications, "ipsec") { // which stands for these
 			policy.Rules[i].Applications = append(slices.Clone(r.Applications), "ike", "ipsec-esp", "ipsec-esp-udp")

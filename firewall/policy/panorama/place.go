@@ -348,6 +348,18 @@ func (p *Place) ReadFormer(ctx context.Context, d *xmlapi.Device, rules []string
 	return nil
 }
 
+// RulesFrom gives the Pre Rules of the Panorama d, by its candidate configuration, of any device group and of Shared, that have one of two names as a source.
+func RulesFrom(ctx context.Context, d *xmlapi.Device, a, b string) (rules []*xmlapi.Node, err error) {
+	for _, at := range []string{groups + "/entry", LevelPath(Shared)} {
+		found, err := xmlapi.GetAll(ctx, d, "look for rules on Panorama that name what is ours", at+"/pre-rulebase/security/rules/entry[source/member[text()='"+a+"' or text()='"+b+"']]")
+		if err != nil {
+			return nil, err
+		}
+		rules = append(rules, found...)
+	}
+	return rules, nil
+}
+
 // InGroups tells whether a change is in a device group that pushes to the firewall, or in Shared.
 func (p Place) InGroups(c Change) bool {
 	return c.touches(func(xpath string) bool {

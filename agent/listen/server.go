@@ -1,0 +1,259 @@
+package listen
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+)
+
+// Input is one address to listen on.
+type Input struct {
+	URL       string         // as configured, such as tcp://0.0.0.0:5514; what it is called
+	Network   string         // udp, tcp or tls
+	Address   string         // host:port
+	TLS       TLS            // for tls
+	Allow     []netip.Prefix // who may send; empty: everybody, who has a certificate of TLS.ClientCAFile
+	SpoolSize int64          // bytes
+}
+
+// Options are what a Server needs. Positions and Former may be nil.
+type Options struct {
+	Dir     string // of the spools
+	Inputs  []Input
+	Sockets *Sockets
+	// Positions gives how far the files were read, as it is stored.
+	Positions func(context.Context) ([]Position, error)
+	// Former is the server before in the same process, which has stopped: its counts go on.
+	Former *Server
+	Logger zerolog.Logger
+	Now    func() time.Time
+}
+
+// keepEvery is how often old files are looked for, and soonEvery how often where room is wanted.
+const (
+	keepEvery = 10 * time.Second
+	soonEvery = time.Second
+)
+
+// Server listens on the addresses of all inputs.
+type Server struct {
+	opts      Options
+	listeners []*listener
+}
+
+// Pattern gives the files of an input, as tail reads them: those that are written to.
+func Pattern(dir string, in *Input) string {
+	return filepath.Join(quoteMeta(dir), folderOf(in), "*"+suffix)
+}
+
+// folderOf names the folder of an input.
+func folderOf(in *Input) string {
+	host, port, _ := net.SplitHostPort(in.Address) // it was validated
+	return in.Network + "-" + cmp.Or(host, "any") + "-" + port
+}
+
+// quoteMeta has a path taken literally by filepath.Match.
+func quoteMeta(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
+// New opens the spools and the sockets. Nothing is taken from them before Run. The caller must Close the server. An error names the input's URL.
+func New(o Options) (*Server, error) {
+	s := &Server{opts: o}
+	for i := range o.Inputs {
+		l, err := newListener(&o.Inputs[i], &s.opts)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("listen on %s: %w", o.Inputs[i].URL, err), s.Close())
+		}
+		s.listeners = append(s.listeners, l)
+	}
+	o.Sockets.keep(func(url string) bool { return s.find(url) != nil })
+	return s, nil
+}
+
+func (s *Server) find(url string) *listener {
+	if s == nil {
+		return nil
+	}
+	for _, l := range s.listeners {
+		if l.URL == url {
+			return l
+		}
+	}
+	return nil
+}
+
+// Close gives back what New took, but for the sockets. It is called after Run has returned.
+func (s *Server) Close() error {
+	var errs []error
+	for _, l := range s.listeners {
+		errs = append(errs, l.close())
+	}
+	return errors.Join(errs...)
+}
+
+// Run takes messages until ctx ends; then it takes what has arrived by that moment, and leaves connections to the next server on the same Sockets.
+func (s *Server) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, l := range s.listeners {
+		group.Go(func() error { return l.run(ctx) })
+		group.Go(func() error { s.keep(ctx, l); return nil })
+	}
+	return group.Wait()
+}
+
+// keep looks after a spool until ctx ends.
+func (s *Server) keep(ctx context.Context, l *listener) {
+	failing := false
+	for {
+		err := l.spool.keepOnce(ctx, s.opts.Positions)
+		if err != nil && ctx.Err() == nil && !failing {
+			l.log.Warn().Err(err).Msg("cannot look after the spool; retrying")
+		}
+		failing = err != nil
+		l.noteLosses()
+		wait := keepEvery
+		if l.spool.used.Load() > l.spool.room.Load()/2 || l.udp != nil {
+			wait = soonEvery
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-l.spool.wake:
+			select { // it wakes with every write that fails
+			case <-ctx.Done():
+			case <-time.After(soonEvery / 10):
+			}
+		case <-timer.C:
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// counts are of one input, since the program started.
+type counts struct {
+	messages, cut, refused, broken, dropped atomic.Uint64
+	connections                             atomic.Int64
+	kernel                                  atomic.Uint64
+}
+
+func (c *counts) take(former *counts) {
+	for _, n := range [][2]*atomic.Uint64{{&c.messages, &former.messages}, {&c.cut, &former.cut}, {&c.refused, &former.refused},
+		{&c.broken, &former.broken}, {&c.dropped, &former.dropped}, {&c.kernel, &former.kernel}} {
+		n[0].Store(n[1].Load())
+	}
+}
+
+// listener is one input.
+type listener struct {
+	*Input
+	log     zerolog.Logger
+	now     func() time.Time
+	sockets *Sockets
+	spool   *spool
+	tcp     net.Listener // nil for udp
+	udp     *net.UDPConn // nil for the others
+	tls     *certificates
+	counts  counts
+	lent    atomic.Int64 // bytes of buffers beyond bufferLeast
+
+	mu       sync.Mutex
+	seen     uint32             // what the kernel last told of drops
+	sessions map[netip.Addr]int // connections by sender
+	warned   time.Time          // when a refusal was last logged
+	losses   losses
+}
+
+func newListener(in *Input, o *Options) (*listener, error) {
+	l := &listener{Input: in, log: o.Logger.With().Str("input", in.URL).Logger(), now: o.Now, sockets: o.Sockets, sessions: map[netip.Addr]int{}}
+	var err error
+	if in.Network == "tls" {
+		if l.tls, err = newCertificates(in.TLS, l.log); err != nil {
+			return nil, err
+		}
+	}
+	if l.spool, err = openSpool(filepath.Join(o.Dir, folderOf(in)), in.SpoolSize, l.log, o.Now); err != nil {
+		return nil, err
+	}
+	if in.Network == "udp" {
+		l.udp, err = o.Sockets.packets(in)
+	} else {
+		l.tcp, err = o.Sockets.listener(in)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if former := o.Former.find(in.URL); former != nil {
+		l.counts.take(&former.counts)
+		l.seen = former.seen
+	} else if l.udp != nil {
+		l.seen, _ = kernelDrops(l.udp) // the service manager may have opened it long ago
+	}
+	return l, nil
+}
+
+func (l *listener) close() error {
+	if l.udp != nil {
+		l.countDrops()
+		return l.udp.Close()
+	}
+	if err := l.tcp.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// address is what is listened on.
+func (l *listener) address() net.Addr {
+	if l.udp != nil {
+		return l.udp.LocalAddr()
+	}
+	return l.tcp.Addr()
+}
+
+func (l *listener) run(ctx context.Context) error {
+	l.log.Info().Stringer("address", l.address()).Msg("listening for syslog")
+	if l.udp != nil {
+		return l.receive(ctx)
+	}
+	return l.accept(ctx)
+}
+
+// allows tells whether an address may send.
+func (l *listener) allows(from netip.Addr) bool {
+	if len(l.Allow) == 0 {
+		return true
+	}
+	from = from.Unmap().WithZone("")
+	for _, p := range l.Allow {
+		if p.Contains(from) {
+			return true
+		}
+	}
+	return false
+}
+
+// refuse counts a connection or a message that is not taken, and says so once a minute.
+func (l *listener) refuse(from netip.Addr, why string) {
+	l.counts.refused.Add(1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now := l.now(); now.Sub(l.warned) >= time.Minute {
+		l.warned = now
+		l.log.Warn().Stringer("sender", from).Uint64("refused", l.counts.refused.Load()).Msg("a sender is refused: " + why)
+	}
+}

@@ -1,0 +1,383 @@
+package panos
+
+import (
+	"bytes"
+	"cmp"
+	"net/netip"
+	"time"
+
+	"activedefense/detect"
+	"activedefense/detect/panos/extension"
+)
+
+// Faults of records in CEF and LEEF.
+var (
+	// ErrOtherProduct: it is not of PAN-OS or Strata Logging Service.
+	ErrOtherProduct = extension.ErrOther
+	// ErrExtensionHeader: it is cut off in its header, or has another one.
+	ErrExtensionHeader = extension.ErrHeader
+)
+
+// keyed is a record in CEF or LEEF.
+type keyed struct {
+	p *Parser
+	h *header
+	x *extension.Reader
+}
+
+// parseExtension reads a record in CEF or LEEF. See package extension for whom its values are to be believed.
+func (p *Parser) parseExtension(h *header, at time.Time, ev *detect.Event) error {
+	r := keyed{p: p, h: h, x: &p.extension}
+	x := r.x
+	var err error
+	if h.kind == kindLEEF {
+		err = x.LEEF(h.body)
+	} else {
+		err = x.CEF(h.body)
+	}
+	if err != nil {
+		return err
+	}
+	log := x.Log()
+	if h.kind == kindLEEF {
+		log = x.Either(extension.Category, extension.Type)
+	}
+	ev.Type = recordType(log)
+	device := x.Value(extension.Device)
+	if len(device) == 0 {
+		device = h.host
+	}
+	ev.Device = p.names.device.get(device)
+	switch {
+	case ev.Type != detect.TypeUnknown:
+		return r.session(at, ev)
+	case equalFold(log, "GLOBALPROTECT"):
+		return r.globalProtect(at, ev)
+	case equalFold(log, "SYSTEM"):
+		return r.system(at, ev)
+	case isLogName(log):
+		return ErrIgnored
+	}
+	return ErrTruncated
+}
+
+// session sets what a TRAFFIC or THREAT record holds.
+func (r *keyed) session(at time.Time, ev *detect.Event) error {
+	x, n := r.x, &r.p.names
+	action := x.Value(extension.Action)
+	if r.h.kind == kindLEEF && ev.Type == detect.TypeTraffic && (x.Cloud() || len(action) == 0 || isAction(x.Signature())) {
+		action = x.Signature()
+	}
+	if len(action) == 0 || !x.Has(extension.DstPort) {
+		return ErrTruncated
+	}
+	src, certain := r.source()
+	if !certain {
+		return ErrUncertain
+	}
+	srcPort := x.Value(extension.SrcPort)
+	dst, dstPort := x.Either(extension.Dst, extension.DstIPv6), x.Value(extension.DstPort)
+	if err := setEndpoints(ev, src, srcPort, dst, dstPort); err != nil {
+		return err
+	}
+	ev.NATSrc, ev.NATSrcPort = translated(src, srcPort, x.Value(extension.NATSrc), x.Value(extension.NATSrcPort))
+	ev.NATDst, ev.NATDstPort = translated(dst, dstPort, x.Value(extension.NATDst), x.Value(extension.NATDstPort))
+	ev.Protocol = protocol(x.Value(extension.Protocol))
+	r.p.setUser(ev, r.unescaped(x.Value(extension.User)))
+	ev.SrcCountry = n.region.get(x.Value(extension.SrcRegion))
+	ev.DstCountry = n.region.get(x.Value(extension.DstRegion))
+	ev.Action = n.action.get(action)
+	ev.Rule = n.rule.get(r.labelled(extension.Rule, extension.RuleLabel, "Rule"))
+	ev.RuleID = n.ruleID.get(x.Value(extension.RuleID))
+	ev.Application = n.application.get(x.Value(extension.Application))
+	ev.SrcZone = n.zone.get(r.labelled(extension.SrcZone, extension.SrcZoneLabel, "Source Zone", "Src Zone", "FromZone"))
+	ev.DstZone = n.zone.get(r.labelled(extension.DstZone, extension.DstZoneLabel, "Destination Zone", "Dst Zone", "ToZone"))
+	// PAN-OS's templates have no such key, and behind contents anybody may have written it, the client of a proxy included.
+	if client, ok := forwardedClient(x.Value(extension.Client)); ok && x.Cloud() && x.AheadOfContents(extension.Client) {
+		ev.Client = client
+	}
+	if ev.Type == detect.TypeThreat {
+		r.setThreat(ev)
+	} else {
+		ev.Subtype = n.subtype.get(r.subtype())
+		ev.EndReason = n.endReason.get(x.Value(extension.EndReason))
+		ev.Traffic = r.traffic()
+	}
+	return r.p.setGenerated(ev, r.times(), r.h, at)
+}
+
+// isAction says whether b could be what the firewall did with a session, as PAN-OS's templates of LEEF have it for the event.
+func isAction(b []byte) bool {
+	return hasPrefix(b, "allow") || hasPrefix(b, "deny") || hasPrefix(b, "drop") || hasPrefix(b, "reset")
+}
+
+// source gives the source address as text, and whether it is certain that no stranger wrote it. Records of sessions over IPv6
+// have it in a key of its own; Strata's may have it in both, equal or one of them empty.
+func (r *keyed) source() (b []byte, certain bool) {
+	x := r.x
+	v4, v6 := x.Value(extension.Src), x.Value(extension.SrcIPv6)
+	switch {
+	case len(v4) > 0 && x.Ahead(extension.Src):
+		return v4, true
+	case len(v6) > 0 && x.Ahead(extension.SrcIPv6):
+		return v6, true
+	case !x.Certain(extension.Src) || !x.Certain(extension.SrcIPv6):
+		return nil, false
+	case len(v4) == 0 || len(v6) == 0:
+		return x.Either(extension.Src, extension.SrcIPv6), true
+	}
+	one, ok := parseAddr(v4)
+	other, also := parseAddr(v6)
+	return v4, ok && also && one == other
+}
+
+// labelled gives a value whose key is CEF's for anything, if its label is missing or one of those that PAN-OS and Strata write.
+func (r *keyed) labelled(f, label extension.Field, names ...string) []byte {
+	x := r.x
+	if x.AsTrusted(label, f) {
+		text := x.Value(label)
+		for _, name := range names {
+			if string(text) == name {
+				return x.Value(f)
+			}
+		}
+		return nil
+	}
+	return x.Value(f)
+}
+
+// subtype gives the subtype of a TRAFFIC record or of a login.
+func (r *keyed) subtype() []byte {
+	if r.h.kind == kindLEEF {
+		return r.x.Value(extension.Subtype)
+	}
+	return r.x.Signature()
+}
+
+// traffic reads what a session carried. PAN-OS's template of CEF has what the client sent in "in", Strata in "out".
+func (r *keyed) traffic() detect.Traffic {
+	x := r.x
+	sent, received := x.Value(extension.BytesSent), x.Value(extension.BytesReceived)
+	if r.h.kind == kindCEF {
+		if sent, received = x.Value(extension.In), x.Value(extension.Out); x.Cloud() {
+			sent, received = received, sent
+		}
+	}
+	return counters(sent, received, x.Value(extension.PacketsSent), x.Value(extension.PacketsReceived))
+}
+
+// setThreat sets what THREAT records alone have.
+func (r *keyed) setThreat(ev *detect.Event) {
+	x, n := r.x, &r.p.names
+	subtype, threat := r.threat()
+	ev.Subtype = n.subtype.get(subtype)
+	name, id := splitThreat(r.unescaped(threat))
+	if isNumber(threat) {
+		name, id = nil, threat
+	}
+	ev.ThreatName, ev.ThreatID = n.threat.get(name), n.threatID.get(id)
+	ev.Severity = n.severity.get(r.severity())
+	ev.Direction = direction(r.labelled(extension.Direction, extension.DirectionLabel, "Direction", "DirectionOfAttack"))
+	if r.h.kind == kindCEF || x.Cloud() || x.AheadOfContents(extension.ThreatCategory) { // PAN-OS's template of LEEF 1.0 has none
+		ev.Category = n.category.get(x.Value(extension.ThreatCategory))
+	}
+}
+
+// threat gives the subtype and the threat of a THREAT record. PAN-OS's template of threats has the threat in the header of CEF and the subtype
+// in "cat", those of URL, data and WildFire have it the other way round; Strata has the subtype in the header.
+func (r *keyed) threat() (subtype, threat []byte) {
+	x := r.x
+	signature, category := x.Signature(), x.Value(extension.Category)
+	switch {
+	case r.h.kind == kindLEEF:
+		if _, id := splitThreat(signature); id != nil {
+			return x.Value(extension.Subtype), signature
+		}
+		return x.Value(extension.Subtype), x.Value(extension.ThreatID)
+	case x.Cloud():
+		if threat = x.Value(extension.ThreatID); len(threat) == 0 && isNumber(category) {
+			threat = category
+		}
+		return signature, threat
+	case !isSubtype(signature):
+		return category, signature
+	}
+	if isSubtype(category) {
+		category = nil
+	}
+	return signature, category
+}
+
+// isSubtype says whether b could be the subtype of a THREAT record: letters and dashes, such as "ml-virus".
+func isSubtype(b []byte) bool {
+	for _, c := range b {
+		if c-'a' >= 26 && c != '-' {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+// severity gives the severity: a word where the record has one, else the word for its number.
+func (r *keyed) severity() []byte {
+	x := r.x
+	number := x.HeaderSeverity()
+	if r.h.kind == kindLEEF {
+		number = x.Value(extension.SeverityNumber)
+	}
+	if word := x.Value(extension.Severity); len(word) > 0 && (x.Cloud() || r.h.kind == kindLEEF) {
+		return word
+	}
+	if len(number) == 1 && number[0] >= '1' && number[0] <= '5' {
+		return severities[number[0]-'1']
+	}
+	return nil
+}
+
+// severities are those that PAN-OS numbers, from 1 on.
+var severities = [...][]byte{[]byte("informational"), []byte("low"), []byte("medium"), []byte("high"), []byte("critical")}
+
+// times gives the times of a record. devTime of LEEF is when the firewall received it, of Strata's when the record was generated. PAN-OS's templates do not
+// have all of them: where a stranger may have supplied one it is not read.
+func (r *keyed) times() recordTimes {
+	x := r.x
+	t := recordTimes{received: x.Value(extension.Received), generated: x.Value(extension.Generated), precise: x.Value(extension.Precise)}
+	if sent := x.Value(extension.Sent); r.h.kind == kindLEEF && x.Cloud() {
+		t.generated = sent
+	} else if r.h.kind == kindLEEF && len(sent) > 0 {
+		t.received = sent
+	}
+	if !x.Cloud() && !x.AheadOfContents(extension.Generated) {
+		t.generated = nil
+	}
+	if !x.Cloud() && !x.Ahead(extension.Precise) && (len(t.generated) == 0 || !x.AheadOfContents(extension.Precise)) {
+		t.precise = nil
+	}
+	zone := x.Value(extension.Zone)
+	if !x.Ahead(extension.Zone) {
+		zone = nil
+	}
+	if string(zone) == "UTC" || string(zone) == "GMT" || len(zone) == 0 && x.Cloud() {
+		t.received, t.generated, t.precise = r.inUTC(0, t.received), r.inUTC(1, t.generated), r.inUTC(2, t.precise)
+	}
+	return t
+}
+
+// inUTC gives a time that has no zone of its own one.
+func (r *keyed) inUTC(i int, b []byte) []byte {
+	const utc = " UTC"
+	buf := &r.p.zoned[i]
+	if len(b)+len(utc) > len(buf) || isNumber(b) || len(b) == 0 || b[len(b)-1]-'0' >= 10 || len(b) > 19 && bytes.LastIndexAny(b[19:], "+-") >= 0 {
+		return b
+	}
+	n := copy(buf[:], b)
+	n += copy(buf[n:], utc)
+	return buf[:n]
+}
+
+// unescaped takes the backslashes of CEF off, where there are some: ahead of an equals sign, a bar or another one. It is good until the
+// next call.
+func (r *keyed) unescaped(b []byte) []byte {
+	if r.h.kind != kindCEF || bytes.IndexByte(b, '\\') < 0 {
+		return b
+	}
+	r.p.buf = r.p.buf[:0]
+	for i := 0; i < len(b); i++ {
+		if b[i] == '\\' && i+1 < len(b) && (b[i+1] == '=' || b[i+1] == '|' || b[i+1] == '\\') {
+			i++
+		}
+		r.p.buf = append(r.p.buf, b[i])
+	}
+	return r.p.buf
+}
+
+// globalProtect sets what a GLOBALPROTECT record holds. The user stands ahead of the client's address, and what his program says of itself
+// behind it: where either holds another address, none is certain.
+func (r *keyed) globalProtect(at time.Time, ev *detect.Event) error {
+	x, n := r.x, &r.p.names
+	ev.Type = detect.TypeGlobalProtect
+	event := x.Value(extension.Event)
+	if r.h.kind == kindLEEF && !x.Ahead(extension.Event) {
+		event = x.Signature()
+	}
+	if len(event) == 0 || !x.Has(extension.Status) || !x.Has(extension.PublicIP) && !x.Has(extension.PublicIPv6) {
+		return ErrTruncated
+	}
+	var uncertain error
+	status := x.Value(extension.Status)
+	ev.Src = netip.Addr{}
+	if x.Certain(extension.PublicIP) && x.Certain(extension.PublicIPv6) && x.Certain(extension.Status) && x.Certain(extension.Event) {
+		if err := setClient(ev, x.Value(extension.PublicIP), x.Value(extension.PublicIPv6)); err != nil {
+			return err
+		}
+	} else {
+		uncertain, status = ErrUncertainLogin, []byte(failure)
+	}
+	ev.Subtype = n.subtype.get(event)
+	ev.Action = n.action.get(status)
+	if x.Certain(extension.Method) {
+		ev.Application = n.application.get(x.Value(extension.Method))
+	}
+	ev.SrcUser = n.user.get(r.unescaped(x.Value(extension.User)))
+	ev.SrcCountry = n.region.get(x.Value(extension.SrcRegion))
+	for _, f := range [...]extension.Field{extension.Error, extension.Description, extension.Reason} {
+		if ev.EndReason == "" {
+			ev.EndReason = n.endReason.get(r.unescaped(x.Value(f)))
+		}
+	}
+	if x.Certain(extension.Repeat) {
+		r.setRepeat(ev, x.Value(extension.Repeat))
+	}
+	return cmp.Or(r.p.setGenerated(ev, r.times(), r.h, at), uncertain)
+}
+
+// setRepeat multiplies the messages by the events of the record. Strata has written such numbers with their bytes in the
+// other order, 16777216 for 1 (its documentation's own examples).
+func (r *keyed) setRepeat(ev *detect.Event, b []byte) {
+	const swapped = 1 << 24
+	if n, ok := counter(b); ok && n%swapped == 0 && n/swapped < 256 {
+		if n /= swapped; n > 1 {
+			ev.Repeat = uint32(min(uint64(ev.Repeat)*n, maxRepeat))
+		}
+		return
+	}
+	setRepeat(ev, b)
+}
+
+// system sets what a SYSTEM record holds, if it is of a login. Where it does not name the event, which Strata's do not in a way that
+// is documented, the text decides.
+func (r *keyed) system(at time.Time, ev *detect.Event) error {
+	x := r.x
+	subtype, event := r.subtype(), x.Value(extension.Category)
+	if r.h.kind == kindLEEF {
+		event = x.Signature()
+	}
+	status, known := loginEvent(subtype, event)
+	if !known && (len(event) == 0 || x.Cloud()) {
+		_, known = loginEvent([]byte("general"), []byte("general"))
+		event = nil
+	}
+	if !known {
+		return ErrIgnored
+	}
+	if !x.Has(extension.Message) {
+		return ErrTruncated
+	}
+	description := r.unescaped(x.Value(extension.Message))
+	if n := len(description); n > 1 && description[0] == '"' && description[n-1] == '"' {
+		description = description[1 : n-1]
+	}
+	err := r.p.setLogin(ev, status, description)
+	if err != nil && err != ErrCut {
+		return err
+	}
+	if len(event) == 0 {
+		event = []byte("auth-fail")
+		if ev.Action == success {
+			event = []byte("auth-success")
+		}
+	}
+	ev.Subtype = r.p.names.subtype.get(event)
+	ev.Severity = r.p.names.severity.get(r.severity())
+	return cmp.Or(r.p.setGenerated(ev, r.times(), r.h, at), err)
+}

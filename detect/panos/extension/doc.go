@@ -1,0 +1,20 @@
+// Package extension takes records in the Common Event Format (CEF) and the Log Event Extended Format (LEEF) apart, as PAN-OS
+// and Strata Logging Service write them: into the header and the values of the keys that detection reads, as text. What the
+// text means is the caller's business, and so is the syslog header.
+//
+// Neither format is safe by itself: PAN-OS escapes nothing in its values unless the server profile says so, and users, addresses of
+// pages, agents and names of files hold what strangers put there, ` src=...` included. So it matters where a key stands. What precedes the first value that
+// a stranger can choose is the firewall's. The table of keys says which values those are: those of users, and those of contents,
+// which are easier to choose (an address of a page needs no account).
+//
+//   - A key that stands ahead of all such values is the firewall's, whatever follows; in all templates that PAN-OS documents the
+//     source and the destination are such keys.
+//   - Of a key that stands between the source and the first content the last one counts, so that a user cannot forge it; of one that stands nowhere ahead
+//     of a content, the last one.
+//   - The source address may stand behind such a value (Strata's longer records have users ahead of it). There it must be the only one:
+//     else the record has none that is certain, see [Reader.Source].
+//
+// So in a record with all keys of its template a user can forge nothing of a TRAFFIC record, and a content nothing that
+// precedes it. A key that a site left out of its template may be supplied by a stranger, so sites should leave none out. The name of a threat stands in
+// the header, ahead of everything: it is the vendor's and held for the firewall's.
+package extension

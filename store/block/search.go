@@ -1,0 +1,294 @@
+package block
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// Block is one that a search looks through.
+type Block struct {
+	Info
+	FirstID, Agent int64
+	Load           func(context.Context) ([]byte, error) // reads it; called by several goroutines at once
+}
+
+// Sources are where a search looks. A record is in one of them only.
+type Sources struct {
+	Files  []*File
+	Blocks []Block
+}
+
+// mostPending is how many records a search knows of before it can tell which are the newest: 32 bytes each. mostReady is how many of them are made
+// at once where a unit has few.
+const (
+	mostPending = 1 << 18
+	mostReady   = 128
+	chunkSize   = 512 // records that are made at once
+)
+
+// Search calls fn for the records that match, newest first: by time, and by id where times are equal; at most limit of them, 0 is no limit. The record is
+// valid during the call only. It works on all cores, reads what it needs and no more, and holds a bounded part of it. An error of fn ends it and
+// is returned. What cannot be read, because a file or block is damaged or gone, is passed over, and told at the end: an error that
+// names it (see Open and Decode), after all others were found.
+func Search(ctx context.Context, from Sources, f Filter, limit int, fn func(*Record) error) error {
+	return newSearch(from, &f).run(ctx, limit, fn)
+}
+
+func (s *search) run(ctx context.Context, limit int, fn func(*Record) error) error {
+	defer s.close()
+	before, left := key{latest, latest}, limit
+	for {
+		p := &pass{search: s, before: before, limit: left, fn: fn}
+		more, err := p.run(ctx)
+		if err != nil {
+			return err
+		}
+		if left > 0 {
+			if left -= p.given; left == 0 {
+				more = false
+			}
+		}
+		if !more {
+			return s.unread()
+		}
+		before = p.floor
+	}
+}
+
+// Count tells how many records match; what cannot be read is told as by Search.
+func Count(ctx context.Context, from Sources, f Filter) (int64, error) {
+	s := newSearch(from, &f)
+	defer s.close()
+	var total atomic.Int64
+	err := s.each(ctx, func(i int) error {
+		return s.look(ctx, i, key{latest, latest}, func(sel *selection) error {
+			n, err := sel.count()
+			total.Add(n)
+			return err
+		})
+	}, func(int) (bool, error) { return true, nil })
+	if err != nil {
+		return 0, err
+	}
+	return total.Load(), s.unread()
+}
+
+// search is what the passes of one have in common.
+type search struct {
+	plan   *plan
+	pieces []piece // those that end last first
+	hold   int     // mostPending
+
+	mu      sync.Mutex
+	free    []*groupReader
+	decoded []*blockReader
+	failed  []error
+}
+
+// piece is a group of a file or a block.
+type piece struct {
+	file           *File
+	group          int
+	block          *Block
+	oldest, newest int64
+}
+
+// ref is a record that was found.
+type ref struct {
+	key
+	piece, row int32
+	record     *Record // nil: not made yet
+}
+
+func newSearch(from Sources, f *Filter) *search {
+	s := &search{plan: newPlan(f), hold: mostPending}
+	for _, file := range from.Files {
+		for i, g := range file.groups {
+			s.pieces = append(s.pieces, piece{file: file, group: i, oldest: g.oldest, newest: g.newest})
+		}
+	}
+	for i := range from.Blocks {
+		b := &from.Blocks[i]
+		s.pieces = append(s.pieces, piece{block: b, oldest: b.Oldest.UnixMicro(), newest: b.Newest.UnixMicro()})
+	}
+	s.pieces = slices.DeleteFunc(s.pieces, func(p piece) bool { return p.newest < s.plan.since || p.oldest >= s.plan.until })
+	slices.SortStableFunc(s.pieces, func(a, b piece) int { return -cmp64(a.newest, b.newest) })
+	return s
+}
+
+// close ends what is kept to be used again.
+func (s *search) close() {
+	for _, b := range s.decoded {
+		b.decoder.Close()
+	}
+}
+
+// unread tells what could not be read.
+func (s *search) unread() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return errors.Join(s.failed...)
+}
+
+// fail notes what could not be read, each once, and no more than a person reads.
+func (s *search) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.failed) < 10 && !slices.ContainsFunc(s.failed, func(e error) bool { return e.Error() == err.Error() }) {
+		s.failed = append(s.failed, err)
+	}
+}
+
+// open begins to read a piece.
+func (s *search) open(ctx context.Context, i int) (unit, error) {
+	p := &s.pieces[i]
+	s.mu.Lock()
+	var room *groupReader
+	if n := len(s.free); p.file != nil && n > 0 {
+		room, s.free = s.free[n-1], s.free[:n-1]
+	}
+	var decoded *blockReader
+	if n := len(s.decoded); p.file == nil && n > 0 {
+		decoded, s.decoded = s.decoded[n-1], s.decoded[:n-1]
+	}
+	s.mu.Unlock()
+	if p.file != nil {
+		return p.file.group(p.group, room), nil
+	}
+	if decoded == nil {
+		d, err := NewDecoder()
+		if err != nil {
+			return nil, err
+		}
+		decoded = &blockReader{decoder: d}
+	}
+	data, err := p.block.Load(ctx)
+	if err == nil {
+		err = decoded.decoder.Decode(data, p.block.FirstID, p.block.Agent, &decoded.Columns)
+	}
+	if err != nil {
+		s.release(decoded)
+		return nil, fmt.Errorf("the records %d to %d: %w", p.block.FirstID, p.block.FirstID+p.block.Records-1, err)
+	}
+	return decoded, nil
+}
+
+// release ends the reading of a piece.
+func (s *search) release(u unit) {
+	u.close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch u := u.(type) {
+	case *groupReader:
+		s.free = append(s.free, u)
+	case *blockReader:
+		s.decoded = append(s.decoded, u)
+	}
+}
+
+// look has fn go through a piece, if it may have something. What cannot be read is noted.
+func (s *search) look(ctx context.Context, i int, before key, fn func(*selection) error) error {
+	u, err := s.open(ctx, i)
+	if err == nil {
+		defer s.release(u)
+		sel := &selection{unit: u, plan: s.plan, before: before}
+		var may bool
+		if may, err = sel.begin(s.pieces[i].oldest, s.pieces[i].newest); err == nil && may {
+			err = fn(sel)
+		}
+	}
+	return s.passOver(ctx, i, err)
+}
+
+// passOver notes an error of reading a piece; what ends the search is returned.
+func (s *search) passOver(ctx context.Context, i int, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if f := s.pieces[i].file; f != nil {
+		err = f.failed(err)
+	}
+	s.fail(err)
+	return nil
+}
+
+// each has all cores call read for the pieces, in their order, and calls then for each in its order when it was read, until that says that it is enough. No more
+// than a few are read ahead.
+func (s *search) each(ctx context.Context, read func(i int) error, then func(i int) (more bool, err error)) error {
+	ctx, stop := context.WithCancel(ctx)
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	defer stop()
+	cores := runtime.GOMAXPROCS(0)
+	ahead := make(chan struct{}, 2*cores)
+	done := make([]chan error, len(s.pieces))
+	for i := range done {
+		done[i] = make(chan error, 1)
+	}
+	var next atomic.Int64
+	for range min(cores, len(s.pieces)) {
+		workers.Go(func() {
+			for {
+				select {
+				case ahead <- struct{}{}:
+				case <-ctx.Done():
+					return
+				}
+				i := int(next.Add(1)) - 1
+				if i >= len(done) || ctx.Err() != nil {
+					return
+				}
+				done[i] <- read(i)
+			}
+		})
+	}
+	for i := range done {
+		select {
+		case err := <-done[i]:
+			if err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if more, err := then(i); err != nil || !more {
+			return err
+		}
+		<-ahead
+	}
+	return nil
+}
+
+// blockReader is a block that was decoded: one page, in whatever order it was written.
+type blockReader struct {
+	decoder *Decoder
+	Columns
+}
+
+func (b *blockReader) pageCount() int                       { return 1 }
+func (b *blockReader) turn(int) int                         { return b.Len() }
+func (b *blockReader) begins(int) int                       { return 0 }
+func (b *blockReader) place(row int) (page, i int)          { return 0, row }
+func (b *blockReader) load(int) error                       { return nil }
+func (b *blockReader) different(text int) ([]string, error) { return b.texts[text].different, nil }
+func (b *blockReader) columns() *Columns                    { return &b.Columns }
+func (b *blockReader) sorted() bool                         { return false }
+func (b *blockReader) close()                               {}
+
+func cmp64(a, b int64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
