@@ -81,11 +81,7 @@ func blacklist(s section) Blacklist {
 func (l *loader) fit(c *Config) {
 	// A restart rebuilds what counts from the records, and a sighting can count for twice the window. What the probe rule
 	// has counted is kept by itself.
-	longest := max(c.Detect.PortScan.Window, c.Detect.HostSweep.Window, c.Detect.Login.Window)
-	for _, r := range c.Detect.Custom {
-		longest = max(longest, r.Window)
-	}
-	longest = min(longest, maxWindow)
+	longest := min(c.Detect.LongestWindow(), maxWindow)
 	if c.Store.KeepRecords < 2*longest {
 		l.fault("store.keep_records", "%s is too short for a detection window of %s, since a restart looks back two windows; use at least %s",
 			FormatDuration(c.Store.KeepRecords), FormatDuration(longest), FormatDuration(max(minKeep, 2*longest)))

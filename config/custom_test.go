@@ -48,6 +48,9 @@ rules:
 	if got := c.Detect.Custom; !reflect.DeepEqual(got, want) {
 		t.Errorf("rules are\n%+v\nwant\n%+v", got, want)
 	}
+	if longest := c.Detect.LongestWindow(); longest != 24*time.Hour {
+		t.Errorf("a restart looks back twice %s", longest)
+	}
 	if tags := c.Detect.Tags(); !reflect.DeepEqual(tags, []string{"third"}) {
 		t.Errorf("tags %v", tags)
 	}

@@ -184,6 +184,17 @@ func (d *Detect) off() (names []string) {
 	return names
 }
 
+// LongestWindow is that of the rules whose evidence a restart counts again from the records. What the probe rule has counted is kept by itself.
+func (d *Detect) LongestWindow() time.Duration {
+	longest := max(d.PortScan.Window, d.HostSweep.Window, d.Login.Window)
+	for _, r := range d.Custom {
+		if r.Mode != "off" {
+			longest = max(longest, r.Window)
+		}
+	}
+	return longest
+}
+
 // Tags gives the tags of the rules, those of rules that are off too, each once for every rule that has it.
 func (d *Detect) Tags() (tags []string) {
 	for _, r := range []*Rule{&d.PortScan.Rule, &d.HostSweep.Rule, &d.Probe.Rule, &d.Vulnerability.Rule, &d.Login.Rule} {

@@ -121,7 +121,8 @@ type Settings struct {
 	// pairs of address and port (four for each on average) and older times of them (as many
 	// again). A million, all different, take some 100 MiB; the bounds reached, 250 MiB; and
 	// 400 MiB after traffic that reached each bound in turn, however long it goes on. Zero
-	// or less means a million.
+	// or less means a million. Custom rules have bounds of their own kind: as many sources, and four times as many points, of 40 bytes
+	// each and up to 60 more where it is alone in what Per keeps apart; of one source 32,768.
 	MaxSources int
 	// MaxSessions, MaxPartners and MaxProbes bound what is remembered of sessions that ours opened, of whom ours speak to,
 	// and of sources that are probing; see the limits of package memory. Zero or less means 1,000,000, 1,000,000 and 300,000.
