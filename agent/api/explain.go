@@ -187,9 +187,9 @@ func inputNamed(cfg *config.Config, path string) (config.Input, error) {
 	if !ok {
 		var paths []string
 		for _, in := range cfg.Inputs {
-			paths = append(paths, in.Path)
+			paths = append(paths, in.Name())
 		}
-		return in, Usagef("%s belongs to no input of the configuration; those have the paths %s", path, strings.Join(paths, ", "))
+		return in, Usagef("%s belongs to no input of the configuration; those are %s", path, strings.Join(paths, ", "))
 	}
 	return in, nil
 }
@@ -207,11 +207,11 @@ func parseLine(in *config.Input, text string, at time.Time, ev *detect.Event) (*
 	err := parser.Parse([]byte(text), at, ev)
 	n := parser.Took()
 	if n < 0 {
-		return nil, fmt.Errorf("%w (the %d patterns of %s)", err, in.Patterns.Len(), in.Path)
+		return nil, fmt.Errorf("%w (the %d patterns of %s)", err, in.Patterns.Len(), in.Name())
 	}
 	p := in.Patterns.At(n)
 	if err != nil {
-		err = fmt.Errorf("pattern %d of %s, for %s, took it: %w", n+1, in.Path, p.Event, err)
+		err = fmt.Errorf("pattern %d of %s, for %s, took it: %w", n+1, in.Name(), p.Event, err)
 	}
 	return &TakenBy{n + 1, p.Event, p.Regexp}, err
 }

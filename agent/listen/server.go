@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -78,8 +80,23 @@ func New(o Options) (*Server, error) {
 		}
 		s.listeners = append(s.listeners, l)
 	}
+	s.leftOver()
 	o.Sockets.keep(func(url string) bool { return s.find(url) != nil })
 	return s, nil
+}
+
+// leftOver says which spools belong to no input: nobody reads them, and nobody but a person should delete what was not read.
+func (s *Server) leftOver() {
+	entries, err := os.ReadDir(s.opts.Dir)
+	if err != nil {
+		return // there is none yet
+	}
+	for _, e := range entries {
+		used := slices.ContainsFunc(s.listeners, func(l *listener) bool { return folderOf(l.Input) == e.Name() })
+		if left, _ := os.ReadDir(filepath.Join(s.opts.Dir, e.Name())); !used && len(left) > 0 {
+			s.opts.Logger.Warn().Str("folder", filepath.Join(s.opts.Dir, e.Name())).Msg("holds what an input received that listens there no more; it is read if that is configured again, else delete it")
+		}
+	}
 }
 
 func (s *Server) find(url string) *listener {

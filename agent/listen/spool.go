@@ -38,6 +38,10 @@ const (
 	// when there are so many.
 	mostSenders = 1000
 	forgetAfter = 30 * 24 * time.Hour
+	// fullTold is how often it is logged at most that the spool is full, and askWithin how long the database may take to say how far it is.
+	fullTold  = time.Minute
+	fullOver  = 10 * time.Second // after what did not fit last it is over
+	askWithin = 10 * time.Second
 
 	signatureLen = 65
 
@@ -74,6 +78,8 @@ type spool struct {
 	last    int64         // number of the file sealed last
 	freed   chan struct{} // closed when there is room again
 	full    time.Time     // since when there is none; zero: there is
+	refused time.Time     // when something last did not fit
+	told    time.Time     // when it was last logged that nothing does
 	failed  error         // why a file cannot be written, of the last try
 	wake    chan struct{} // holds one: the keeper is to look
 }
@@ -238,6 +244,10 @@ func (s *spool) report(err error) {
 	}
 	if s.full.IsZero() {
 		s.full = s.now()
+	}
+	s.refused = s.now()
+	if s.full.Sub(s.told) >= fullTold { // while what was received is caught up with, it is full again and again
+		s.told = s.full
 		s.log.Error().Str("spool", s.dir).Int64("bytes", s.used.Load()).Err(err).Msg("cannot spool: senders over TCP wait, messages over UDP are dropped")
 	}
 	if s.failed = err; errors.Is(err, errFull) {
@@ -248,8 +258,11 @@ func (s *spool) report(err error) {
 
 // recover notes that lines are written again. Its caller holds mu.
 func (s *spool) recover() {
-	s.failed, s.full = nil, time.Time{}
-	s.log.Info().Str("spool", s.dir).Msg("spooling again")
+	s.failed = nil
+	if s.full.Equal(s.told) {
+		s.log.Info().Str("spool", s.dir).Msg("spooling again")
+	}
+	s.full = time.Time{}
 }
 
 // look wakes the keeper.
@@ -420,7 +433,9 @@ func (s *spool) keepOnce(ctx context.Context, positions func(context.Context) ([
 	due := slices.ContainsFunc(s.sealed, func(f sealed) bool { return pressed || f.old(now) })
 	s.mu.Unlock()
 	if due && positions != nil {
-		known, e := positions(ctx)
+		asked, cancel := context.WithTimeout(ctx, askWithin)
+		known, e := positions(asked)
+		cancel()
 		if e != nil {
 			return cmp.Or(err, e)
 		}
@@ -430,7 +445,7 @@ func (s *spool) keepOnce(ctx context.Context, positions func(context.Context) ([
 	for s.dismiss(now.Add(-forgetAfter)) {
 	}
 	if used, room := s.used.Load(), s.room.Load(); used < room {
-		if !s.full.IsZero() && s.failed == nil && used < room/10*9 {
+		if !s.full.IsZero() && s.failed == nil && used < room/10*9 && now.Sub(s.refused) >= fullOver {
 			s.recover()
 		}
 		close(s.freed)

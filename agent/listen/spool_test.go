@@ -26,7 +26,7 @@ type spoolKit struct {
 
 func newSpoolKit(t *testing.T, size int64) *spoolKit {
 	t.Helper()
-	k := &spoolKit{kit: &kit{t: t}}
+	k := &spoolKit{kit: &kit{t: t, taken: map[string]bool{}}}
 	k.o.Dir = t.TempDir()
 	k.open(size)
 	return k

@@ -33,7 +33,7 @@ const stamp = `(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S+)`
 // syslog gives the beginning of a regular expression for the messages of a program, whose name it is an expression for: the header in a file, and
 // that of RFC 5424. Only so is a message known to be the program's own: what stands further on, another program may have been made to write.
 func syslog(program string) string {
-	return `^(?:<\d{1,3}>)?(?:1 \S+ \S+ ` + program + ` \S+ \S+ (?:-|\[[^\]]*\]) (?:\x{FEFF})?|` + stamp + ` \S+ (?:\w+\.\w+ )?` + program + `(?:\[\d+\])?: )`
+	return `^(?:<\d{1,3}>)?(?:1 \S+ \S+ ` + program + ` \S+ \S+ (?:-|(?:\[[^\]]*\])+) (?:\x{FEFF})?|` + stamp + ` \S+ (?:\w+\.\w+ )?` + program + `(?:\[\d+\])?: )`
 }
 
 var sshdTag = syslog(`sshd(?:-session|-auth)?`)
@@ -64,10 +64,11 @@ var sshd = []Pattern{
 		Regexp: sshdTag + `(?:Connection (?:closed|reset) by|Disconnected from|Disconnecting) (?:invalid|authenticating) user (?P<src_user>.*) (?P<src>\S+) port (?P<src_port>\d+)(?:: Too many authentication failures)? \[preauth\]$`},
 }
 
-// Paths that are asked for to find out what a server has or leaks: of the first, nobody else asks for them; of the others, some servers have them.
+// Paths that are asked for to find out what a server has or leaks: of the first, nobody else asks for them; of the others, some servers have them. Not among them is
+// what programs ask every server for by themselves, such as autodiscover.
 const (
 	leaks  = `/(?:[^"? ]*/)?(?:\.env|\.git/|\.svn/|\.aws/|\.ssh/|\.htpasswd|\.DS_Store|wp-config\.php|phpinfo\.php|\.vscode/)[^"? ]*`
-	probes = `/(?:[^"? ]*/)?(?:wp-login\.php|xmlrpc\.php|wp-admin/|wp-includes/|phpmyadmin|phpMyAdmin|pma/|cgi-bin/|vendor/phpunit|actuator/|solr/admin|boaform/|HNAP1|setup\.cgi|manager/html|_ignition/|autodiscover/|owa/|remote/login|\+CSCOE\+|api/jsonws|console/login|geoserver/|server-status|telescope/)[^"? ]*`
+	probes = `/(?:[^"? ]*/)?(?:wp-login\.php|xmlrpc\.php|wp-admin/|wp-includes/|phpmyadmin|phpMyAdmin|pma/|cgi-bin/|vendor/phpunit|actuator/|solr/admin|boaform/|HNAP1|setup\.cgi|manager/html|_ignition/|remote/login|\+CSCOE\+|api/jsonws|console/login|geoserver/|telescope/)[^"? ]*`
 )
 
 // Inside quotes the servers escape quotes and backslashes (nginx as \x22 and \x5C, Apache with a backslash), so that these are what a quoted text,

@@ -19,6 +19,7 @@ type File struct {
 	path    string
 	info    FileInfo
 	file    *os.File
+	checked *checked
 	parquet *parquet.File
 	groups  []groupInfo
 
@@ -70,7 +71,8 @@ func (f *File) open() (err error) {
 	if n := (f.info.Bytes + sumRange - 1) / sumRange * sumSize; int64(len(f.info.Sums)) != n {
 		return fmt.Errorf("%w: what is known of it has %d bytes of checksums where %d belong", ErrDamaged, len(f.info.Sums), n)
 	}
-	f.parquet, err = parquet.OpenFile(&checked{file: f.file, info: &f.info}, f.info.Bytes, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(sumRange))
+	f.checked = &checked{file: f.file, info: &f.info}
+	f.parquet, err = parquet.OpenFile(f.checked, f.info.Bytes, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(sumRange))
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package block
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"slices"
 	"sync"
@@ -167,13 +166,9 @@ func (s *search) open(ctx context.Context, i int) (unit, error) {
 		}
 		decoded = &blockReader{decoder: d}
 	}
-	data, err := p.block.Load(ctx)
-	if err == nil {
-		err = decoded.decoder.Decode(data, p.block.FirstID, p.block.Agent, &decoded.Columns)
-	}
-	if err != nil {
+	if err := p.block.decode(ctx, decoded.decoder, &decoded.Columns); err != nil {
 		s.release(decoded)
-		return nil, fmt.Errorf("the records %d to %d: %w", p.block.FirstID, p.block.FirstID+p.block.Records-1, err)
+		return nil, err
 	}
 	return decoded, nil
 }

@@ -148,7 +148,7 @@ func spread(t testing.TB, all []Record) (from Sources) {
 // Whatever is asked for, a search gives what a look at every record gives, in the same order, and a count says how many there are; also where less may be
 // held than is found.
 func TestASearchFindsWhatThereIs(t *testing.T) {
-	all := odd(1500, 7)
+	all := odd(1000, 7)
 	from := spread(t, all)
 	sorted := newestFirst(all)
 	found, passes := 0, 0
@@ -186,6 +186,30 @@ func TestASearchFindsWhatThereIs(t *testing.T) {
 	})
 	if found == 0 || passes == 0 {
 		t.Errorf("%d records were found, %d times more than may be held", found, passes)
+	}
+}
+
+// More than may be held at once is found all the same, where groups follow each other too.
+func TestASearchGoesOnBelowWhatItHolds(t *testing.T) {
+	list := sessions(1).some(300)
+	for name, from := range map[string]Sources{
+		"file": {Files: []*File{written(t, filepath.Join(t.TempDir(), "a"), 100, 20, list)}}, "block": {Blocks: []Block{blockOf(t, list)}},
+	} {
+		for _, limit := range []int{0, 250} {
+			s := newSearch(from, &Filter{})
+			s.hold = 7
+			next, n := int64(300), 0
+			must(t, s.run(t.Context(), limit, func(r *Record) error {
+				if n++; r.ID != next {
+					t.Fatalf("%s: record %d where %d belongs", name, r.ID, next)
+				}
+				next--
+				return nil
+			}))
+			if want := map[int]int{0: 300, 250: 250}[limit]; n != want {
+				t.Errorf("%s: %d records, want %d", name, n, want)
+			}
+		}
 	}
 }
 

@@ -22,7 +22,7 @@ import (
 // pageRows, which begin at the same records in all columns.
 const (
 	groupRows = 1 << 17
-	pageRows  = 1 << 14
+	pageRows  = 1 << 13
 	groupSize = 64 << 20 // bytes of memory; records with long texts make a group full before
 )
 
@@ -95,6 +95,13 @@ func (w *Writer) failed(err error) error {
 	return fmt.Errorf("write the records file %s: %w", w.path, err)
 }
 
+func (w *Writer) failedOr(err error) error {
+	if err == nil {
+		return nil
+	}
+	return w.failed(err)
+}
+
 // Close completes the file: all of it is written and synced before it has its name, and then its name is. A file of no records is an error.
 func (w *Writer) Close() (FileInfo, error) {
 	if err := w.complete(); err != nil {
@@ -110,11 +117,13 @@ func (w *Writer) complete() error {
 			return err
 		}
 	}
-	if w.parquet == nil {
+	if w.info.Records == 0 {
 		return errors.New("it would have no records")
 	}
-	if err := w.parquet.Close(); err != nil {
-		return err
+	if w.parquet != nil {
+		if err := w.parquet.Close(); err != nil {
+			return err
+		}
 	}
 	if err := w.buffer.Flush(); err != nil {
 		return err
