@@ -396,3 +396,38 @@ func TestCustomRulesKeepTheirBounds(t *testing.T) {
 		t.Errorf("%+v; %d held in %d groups", got, heldByGroups(e), e.custom.groups.groups.Used())
 	}
 }
+
+// What may be forged of a partner is held, and so is what a surge has no room for; what is proven is not, nor where all records count.
+func TestACustomRuleHoldsWhatMayBeForged(t *testing.T) {
+	for _, c := range []struct {
+		name                        string
+		partner, surge, proven, all bool
+		held                        bool
+	}{
+		{name: "a stranger"},
+		{name: "a partner", partner: true, held: true},
+		{name: "a partner, proven", partner: true, proven: true},
+		{name: "a partner, where all records count", partner: true, all: true},
+		{name: "beyond the surge", surge: true, held: true},
+		{name: "beyond the surge, proven", surge: true, proven: true},
+	} {
+		e := New(Settings{Custom: []CustomRule{{Name: "mine", Events: []string{"ssh-failed"}, Window: time.Hour, Policy: Policy{RefusedOnly: !c.all}}}})
+		e.Know(company, nil)
+		src := netip.MustParseAddr("203.0.113.9")
+		for hour := range 2 {
+			if c.partner {
+				e.Observe(&Event{Type: TypeTraffic, Subtype: "end", Action: "allow", Application: "ssl", Time: oracleStart.Add(time.Duration(hour-3) * time.Hour),
+					Src: insiders[0], SrcPort: 5000, Dst: src, DstPort: 443, Protocol: TCP})
+			}
+		}
+		if c.surge {
+			surge := &Surge{Additions: 1, Window: time.Hour}
+			surge.Note(oracleStart)
+			e.Limit(surge)
+		}
+		v := e.Observe(failure(time.Minute, src.String(), func(ev *Event) { ev.Proven = c.proven })).Verdict
+		if v == nil || (v.Hold != "") != c.held || v.Mode != Block {
+			t.Errorf("%s: %+v, want held %v", c.name, v, c.held)
+		}
+	}
+}
