@@ -126,6 +126,21 @@ func (l *loader) shapeConditions(at string, value any, nested bool) (any, bool) 
 	return section, true
 }
 
+// conditionTexts shows conditions as settings.
+func conditionTexts(before string, value any) []string {
+	section, _ := value.(map[string]any)
+	texts := []string{}
+	for _, f := range recordFields {
+		if values, is := section[f.name].([]string); is {
+			texts = append(texts, before+f.name+": "+strings.Join(values, ", "))
+		}
+	}
+	if not, is := section["not"]; is {
+		texts = append(texts, conditionTexts("not "+before, not)...)
+	}
+	return texts
+}
+
 // meantField says what an unknown field was perhaps meant to be.
 func meantField(name string) string {
 	names := fieldNames()

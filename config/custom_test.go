@@ -3,6 +3,7 @@ package config
 import (
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,10 @@ rules:
 	}
 	if got := c.Detect.Custom; !reflect.DeepEqual(got, want) {
 		t.Errorf("rules are\n%+v\nwant\n%+v", got, want)
+	}
+	where := slices.IndexFunc(c.Settings(), func(s Setting) bool { return s.Key == "rules[0].where" })
+	if shown := c.Settings()[where].Value; !reflect.DeepEqual(shown, []string{"dst_port: 3389, 4000-4010", "action: deny", "not src: 203.0.113.0/25, 2001:db8::/32", "not src_country: DE"}) {
+		t.Errorf("shown as %q", shown)
 	}
 	if longest := c.Detect.LongestWindow(); longest != 24*time.Hour {
 		t.Errorf("a restart looks back twice %s", longest)
