@@ -221,6 +221,30 @@ func TestAReloadLosesNothing(t *testing.T) {
 	}
 }
 
+// An input may listen otherwise, or at another address, on the port that it has.
+func TestAPortGoesFromOneInputToAnother(t *testing.T) {
+	ours := newAuthority(t)
+	cert, key := ours.issue("listener")
+	k := newKit(t, Input{URL: "tcp://127.0.0.1:0", Allow: local})
+	_, port, err := net.SplitHostPort(k.address(0))
+	k.must(err)
+	old := k.dial(0)
+	for _, in := range []Input{
+		{URL: "tls://127.0.0.1:" + port, Network: "tls", Address: "127.0.0.1:" + port, TLS: TLS{CertFile: cert, KeyFile: key}, Allow: local, SpoolSize: 1 << 20},
+		{URL: "tcp://:" + port, Network: "tcp", Address: ":" + port, Allow: local, SpoolSize: 1 << 20},
+	} {
+		k.stop()
+		k.o.Inputs = []Input{in}
+		k.start()
+	}
+	k.closed(old) // its input is no more
+	conn := k.dialTo("127.0.0.1:" + port)
+	_, err = conn.Write([]byte("<14>one\n"))
+	k.must(err)
+	k.closed(conn)
+	k.expect(0, "<14>one")
+}
+
 func (k *kit) dialTo(address string) net.Conn {
 	k.t.Helper()
 	conn, err := net.Dial("tcp", address)

@@ -173,7 +173,7 @@ func cutNumber(name string) (base string, number int64, ok bool) {
 
 // wholeLines takes off what a run that was killed left of a line at the end of a file.
 func wholeLines(path string, size int64) (int64, error) {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return 0, err
 	}

@@ -75,7 +75,7 @@ type Parser struct {
 	login  loginValues
 	// CEF and LEEF, and the times of Strata's with their zone.
 	extension extension.Reader
-	zoned     [3][40]byte
+	zoned     [2][40]byte
 	cands     []candidate
 	joined    []byte
 	buf       []byte
