@@ -73,6 +73,7 @@ func quoteMeta(path string) string {
 // New opens the spools and the sockets. Nothing is taken from them before Run. The caller must Close the server. An error names the input's URL.
 func New(o Options) (*Server, error) {
 	s := &Server{opts: o}
+	o.Sockets.keep(o.Inputs)
 	for i := range o.Inputs {
 		l, err := newListener(&o.Inputs[i], &s.opts)
 		if err != nil {
@@ -81,7 +82,6 @@ func New(o Options) (*Server, error) {
 		s.listeners = append(s.listeners, l)
 	}
 	s.leftOver()
-	o.Sockets.keep(func(url string) bool { return s.find(url) != nil })
 	return s, nil
 }
 
