@@ -76,6 +76,14 @@ func BenchmarkSearch(b *testing.B) {
 				b.ReportMetric(peakMemory(), "peak-MiB")
 			})
 			from := Sources{Files: files}
+			b.Run("everything by id", func(b *testing.B) {
+				began := processorTime()
+				for b.Loop() {
+					must(b, ByID(b.Context(), from, Filter{}, func(*Record) error { return nil }))
+				}
+				b.ReportMetric((processorTime()-began).Seconds()*1000/float64(b.N), "cpu-ms")
+				b.ReportMetric(peakMemory(), "peak-MiB")
+			})
 			source, some := firstOf(b, from, n/3)
 			for _, c := range []struct {
 				name  string

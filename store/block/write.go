@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -56,11 +57,18 @@ type Writer struct {
 // partSuffix is what the name of a file ends in that is not complete. Nobody needs one that was left behind.
 const partSuffix = ".part"
 
-// Create begins the file of that path, under another name until Close. Its caller calls Close, or Abort if it comes to nothing.
+// Create begins the file of that path, under another name until Close; a file that is there is never written over. Its caller calls Close, or Abort if it
+// comes to nothing.
 func Create(path string) (*Writer, error) {
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		if err == nil {
+			err = fs.ErrExist
+		}
+		return nil, fmt.Errorf("begin the records file %s: %w", path, err)
+	}
 	f, err := os.OpenFile(path+partSuffix, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("begin a file of records: %w", err)
+		return nil, fmt.Errorf("begin the records file %s: %w", path, err)
 	}
 	w := &Writer{path: path, file: f, groupRows: groupRows, pageRows: pageRows}
 	w.buffer = bufio.NewWriterSize(f, 1<<18)
