@@ -324,3 +324,51 @@ func TestWhatAnotherVirtualSystemHasOfACommonParent(t *testing.T) {
 		t.Errorf("left: %q, rules %v", shorts(again), l.sim.Traffic().Rules("vsys2"))
 	}
 }
+
+// What a removal took from a common parent of two device groups for one virtual system holds up none for the other one, in which nothing names it; what that
+// names does.
+func TestRemovalsBelowACommonParent(t *testing.T) {
+	l := parted(t, managed{}, `<rulebase><security><rules>`+named(letIn("local", "dmz"), "source", "RU")+`</rules></security></rulebase>`)
+	const regions = groupsOfPanorama + "/entry[@name='hq']/region"
+	for _, v := range []string{"1", "2"} {
+		l.at(v)
+		if _, err := l.carryOut(false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.at("1")
+	l.takeAway(false)
+	l.at("2")
+	l.changed("set", regions, `<entry name="RU"><address><member>203.0.113.0/24</member></address></entry>`)
+	l.push("dept-b")
+	l.at("1")
+	if _, err := l.carryOut(false); err != nil {
+		t.Fatal(err)
+	}
+	l.push("branches")
+	l.at("2")
+	l.push("dept-b")
+	l.at("1")
+	l.takeAway(false)
+	l.changed("delete", regions+"/entry[@name='RU']", "")
+	l.push("branches")
+	l.at("2")
+	plan, err := Remove(t.Context(), l.device, l.want, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err = plan.Panorama.MayPush(l.device); err == nil || !strings.Contains(err.Error(), `region "RU", which is gone there`) || strings.Contains(err.Error(), "ad-1") {
+		t.Errorf("a region that a local rule names: %v", err)
+	}
+	l.changed("set", regions, `<entry name="RU"><address><member>203.0.113.0/24</member></address></entry>`)
+	if plan, err = Remove(t.Context(), l.device, l.want, false); err == nil {
+		err = plan.Panorama.MayPush(l.device)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.takeAway(false)
+	if running := l.panorama.Config().Running(); strings.Contains(running, `-panorama"`) {
+		t.Errorf("Panorama has %s", running)
+	}
+}
