@@ -128,6 +128,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) 
 	}
 	if opts.After != nil {
 		a.fleet.Continue(opts.After.fleet.Status())
+		a.notices.Continue(opts.After.notices)
 	}
 	return a, nil
 }

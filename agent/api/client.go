@@ -14,6 +14,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"activedefense/agent/ahead"
 )
 
 // A Client asks an API: that of a daemon over its socket, or one in this process.
@@ -153,6 +155,9 @@ func EachOf[T any](ctx context.Context, c *Client, method, path string, query ur
 	}
 	response, err := c.ask(asking, method, path, query, body)
 	if err == nil {
+		if c.At != "" { // a daemon waits for nobody for long who reads at a pager, and others wait for it
+			response.Body = ahead.Take(response.Body)
+		}
 		defer response.Body.Close()
 	}
 	if err := cmp.Or(stopped, err); err != nil {

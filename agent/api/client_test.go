@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -47,7 +48,7 @@ func TestAListEndsWhenNobodyReadsOn(t *testing.T) {
 			t.Errorf("%q: %v", c.At, f)
 		}
 	}
-	if n := len(s.api.seats[seat{true, true}].busy); n != 0 {
+	if n := len(s.api.seats[seat{true, true, false}].busy); n != 0 {
 		t.Errorf("%d are still being answered", n)
 	}
 }
@@ -142,5 +143,30 @@ func TestWithinAProcessRecordsAreHandedOver(t *testing.T) {
 		return nil
 	}); err != nil || n != 100 || other.Device != "LAB-FW-01" {
 		t.Errorf("%d in another form, the last %+v, %v", n, other, err)
+	}
+}
+
+// Who reads at a pager and rests holds nobody up: what the daemon answers is taken at once, so that it is through with it, and all of it comes.
+func TestAPagerThatRestsHoldsNobodyUp(t *testing.T) {
+	s := newStage(t, nil)
+	var b store.Batch
+	for range 8000 {
+		b.Records = append(b.Records, store.Record{Time: time.Now(), Device: "LAB-FW-01", Type: "TRAFFIC"})
+	}
+	if _, err := s.store.Commit(t.Context(), &b); err != nil {
+		t.Fatal(err)
+	}
+	busy, n := s.api.seats[seat{true, true, false}].busy, 0
+	err := Each(t.Context(), Dial(s.socket), "records", url.Values{"limit": {"0"}}, "records", &Searched{}, func(*Record) error {
+		n++
+		for deadline := time.Now().Add(20 * time.Second); n == 1 && len(busy) > 0; runtime.Gosched() {
+			if time.Now().After(deadline) {
+				return errors.New("the daemon still answers")
+			}
+		}
+		return nil
+	})
+	if err != nil || n != 8000 {
+		t.Errorf("%d records, %v", n, err)
 	}
 }

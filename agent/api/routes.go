@@ -105,7 +105,7 @@ func (a *API) serve(route *route, w http.ResponseWriter, r *http.Request) {
 	c := &call{w: &patient{ResponseWriter: w, control: http.NewResponseController(w)}, r: r}
 	err := a.admit(route, c)
 	if err == nil {
-		if leave := a.seats[seat{c.caller.Local, c.caller.Role == Operator}].take(route, c); leave != nil {
+		if leave := a.seats[c.caller.seat()].take(route, c); leave != nil {
 			defer leave()
 			err = inTurn(a, route, c)
 		} else {
@@ -123,7 +123,7 @@ func inTurn(a *API, route *route, c *call) error {
 	if !route.reads {
 		return a.answer(route, c)
 	}
-	reading := a.seats[seat{c.caller.Local, c.caller.Role == Operator}].reading
+	reading := a.seats[c.caller.seat()].reading
 	ctx, cancel := context.WithTimeout(c.r.Context(), readPatience)
 	defer cancel()
 	select {

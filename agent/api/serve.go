@@ -82,6 +82,9 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		group.Go(func() error { return s.serve(ctx, l, s.Handler(), mostHeader) })
 	}
+	if s.api.opts.Config.Admin.TokensFile != "" {
+		group.Go(func() error { return s.api.tokens.follow(ctx) })
+	}
 	return group.Wait()
 }
 

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"activedefense/config"
+	"activedefense/store"
 )
 
 // leave leaves a socket behind as a daemon does that is killed.
@@ -87,7 +88,7 @@ func TestStrangersAndViewersLeaveRoomForOthers(t *testing.T) {
 	}
 	crowd(identity{nobodyID, []int{nobodyID}}, mostStrangers+1)
 	for range mostBusy {
-		s.api.seats[seat{true, false}].busy <- struct{}{}
+		s.api.seats[seat{true, false, false}].busy <- struct{}{}
 	}
 	if code := status(viewer); code != http.StatusServiceUnavailable {
 		t.Errorf("among many that read slowly a viewer is answered %d", code)
@@ -101,7 +102,7 @@ func TestStrangersAndViewersLeaveRoomForOthers(t *testing.T) {
 // Those who read slowly what the store holds keep few of its connections: others of their kind wait for their turn, and nobody else does.
 func TestReadersTakeTurns(t *testing.T) {
 	s := newStage(t, nil)
-	reading := s.api.seats[seat{false, false}].reading
+	reading := s.api.seats[seat{false, false, false}].reading
 	for range mostReading {
 		reading <- struct{}{}
 	}
@@ -120,7 +121,7 @@ func TestReadersTakeTurns(t *testing.T) {
 		return answer
 	}
 	waiting := ask()
-	for len(s.api.seats[seat{false, false}].busy) == 0 {
+	for len(s.api.seats[seat{false, false, false}].busy) == 0 {
 		runtime.Gosched()
 	}
 	if r := s.as(identity{0, []int{0}}, "GET", Prefix+"records", ""); r.status != http.StatusOK {
@@ -132,6 +133,23 @@ func TestReadersTakeTurns(t *testing.T) {
 	case <-reading:
 		if code := <-waiting; code != http.StatusOK {
 			t.Errorf("in its turn it is answered %d", code)
+		}
+	}
+}
+
+// The page is shown while as many downloads of the same role are read as there may be.
+func TestDownloadsLeaveThePageItsTurn(t *testing.T) {
+	s := newStage(t, nil)
+	s.block("203.0.113.9/32", store.Blocked)
+	for _, role := range []Role{Viewer, Operator} {
+		reading := s.api.seats[Caller{Role: role}.seat()].reading
+		for range cap(reading) {
+			reading <- struct{}{}
+		}
+		n := 0
+		err := Each(t.Context(), Session{Caller: Caller{Role: role}}.Client(s.api), "blacklist", nil, "entries", &Listed{}, func(*Entry) error { n++; return nil })
+		if err != nil || n != 1 {
+			t.Errorf("a page of a role of level %d shows %d entries, %v", role, n, err)
 		}
 	}
 }

@@ -199,10 +199,10 @@ func wholeLines(path string, size int64) (int64, error) {
 // offer writes lines of a sender, and gives those that were not written, which begin with a whole one: with errFull where there is no room, else
 // with what the system said.
 func (s *spool) offer(from netip.Addr, lines []byte) (rest []byte, err error) {
-	for tries := 0; ; tries++ {
+	for {
 		f := s.sender(from)
 		f.mu.Lock()
-		if f.gone && tries < 3 {
+		if f.gone { // since it was given
 			f.mu.Unlock()
 			continue
 		}
@@ -341,6 +341,14 @@ func (s *spool) write(f *sender, lines []byte) (rest []byte, err error) {
 		return lines, err
 	}
 	defer h.Close()
+	info, err := h.Stat()
+	if err != nil {
+		return lines, err
+	}
+	if info.Size() != f.size { // a person has deleted or truncated it
+		s.wrote(f, int(info.Size()-f.size))
+		f.torn = nil
+	}
 	ahead := f.torn
 	if f.size == 0 && len(ahead) == 0 {
 		ahead, f.born = signature(), now
@@ -390,7 +398,11 @@ func (s *spool) seal(f *sender) error {
 	s.mu.Unlock()
 	to := fmt.Sprintf("%s.%020d", f.path, number)
 	var stat unix.Stat_t
-	if err := unix.Lstat(f.path, &stat); err != nil {
+	switch err := unix.Lstat(f.path, &stat); {
+	case errors.Is(err, fs.ErrNotExist): // a person has deleted it
+		s.wrote(f, -int(f.size))
+		return nil
+	case err != nil:
 		return &fs.PathError{Op: "stat", Path: f.path, Err: err}
 	}
 	if s.before(f.path, stat.Mtim.Nano()) {
@@ -510,6 +522,10 @@ func (s *spool) remove(positions []Position, now time.Time, pressed bool) error 
 			return false
 		}
 		at := inode{f.stat.Dev, f.stat.Ino}
+		if _, err := os.Lstat(f.path); errors.Is(err, fs.ErrNotExist) { // a person has deleted it
+			s.used.Add(-f.stat.Size)
+			return true
+		}
 		if !slices.ContainsFunc(read[at], f.readBy) {
 			return false
 		}

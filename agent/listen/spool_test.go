@@ -226,6 +226,28 @@ func TestARestartGoesOnWithWhatIsThere(t *testing.T) {
 	}
 }
 
+// What a person deletes is not counted any more, and the next lines begin a file.
+func TestFilesThatAPersonDeletes(t *testing.T) {
+	k := newSpoolKit(t, 8<<10)
+	line := strings.Repeat("x", 799) + "\n"
+	for range 3 {
+		k.write(sender1, line)
+	}
+	k.expect("192.0.2.1.log 800", "192.0.2.1.log.N 800", "192.0.2.1.log.N 800")
+	all, _ := filepath.Glob(filepath.Join(k.dir, "*"))
+	for _, name := range all {
+		k.must(os.Remove(name))
+	}
+	k.setAhead(sealAfter)
+	k.keep() // notices what was sealed
+	k.keep()
+	k.expect()
+	k.write(sender1, line)
+	k.must(os.Remove(filepath.Join(k.dir, "192.0.2.1.log")))
+	k.write(sender1, "one\n")
+	k.expect("192.0.2.1.log 4")
+}
+
 // However many addresses send, the files are bounded, and none is lost.
 func TestSendersAreBounded(t *testing.T) {
 	k := newSpoolKit(t, 100<<20)

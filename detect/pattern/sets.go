@@ -79,18 +79,22 @@ const quoted = `(?:[^"\\]|\\.)*`
 // host; the user is a stranger's text, and holds no quote, so that time, request and status are the server's. All of them need a session.
 func access(begin string) []Pattern {
 	line := func(event, user, path, status string) Pattern {
-		return Pattern{Event: event, Proven: true, Regexp: begin + `(?P<src>\S+) \S+ (?P<src_user>` + user + `) \[(?P<time>[^\]"]+)\] "` + path + quoted + `" (?P<action>` + status + `) `}
+		return Pattern{Event: event, Proven: true, Regexp: begin + `(?P<src>\S+) \S+ ` + user + ` \[(?P<time>[^\]"]+)\] "` + path + quoted + `" (?P<action>` + status + `) `}
 	}
 	request := func(path string) string { return `\S+ (?P<threat_name>` + path + `)` }
-	const anyPath = `[^"?\\ ]*`
+	const (
+		anyPath  = `[^"?\\ ]*`
+		anybody  = `(?:-|(?P<src_user>` + quoted + `))`
+		somebody = `(?P<src_user>(?:[^"\\-]|-[^"\\]|-?\\.)` + quoted + `)`
+	)
 	return []Pattern{
-		line("http-probe", quoted, request(leaks), `\d{3}`),
-		line("http-probe", quoted, request(probes), `4\d\d`),
-		line("http-auth-failed", `-.+|[^-].*`, request(anyPath), `401`), // without a user it is the server's first question
-		line("http-bad-request", quoted, ``, `400`),
-		line("http-forbidden", quoted, request(anyPath), `403`),
-		line("http-not-found", quoted, request(anyPath), `404`),
-		line("http-limited", quoted, request(anyPath), `429`),
+		line("http-probe", anybody, request(leaks), `\d{3}`),
+		line("http-probe", anybody, request(probes), `4\d\d`),
+		line("http-auth-failed", somebody, request(anyPath), `401`), // without a user it is the server's first question
+		line("http-bad-request", anybody, ``, `400`),
+		line("http-forbidden", anybody, request(anyPath), `403`),
+		line("http-not-found", anybody, request(anyPath), `404`),
+		line("http-limited", anybody, request(anyPath), `429`),
 	}
 }
 
