@@ -39,11 +39,11 @@ func (s *Status) Sound() bool {
 	return s.Store.OK && s.Ready && !slices.ContainsFunc(s.Firewalls, func(f enforce.Status) bool { return f.Strays > 0 })
 }
 
-// openAPI opens the socket and admin.listen, with the page; after is the agent whose place this one takes, if any.
-func openAPI(a, after *Agent, runtimeDir string) (err error) {
+// openAPI opens the socket and admin.listen, with the page.
+func openAPI(a *Agent, opts *Options) (err error) {
 	var former *api.Server
-	if after != nil {
-		former = after.admin
+	if opts.After != nil {
+		former = opts.After.admin
 	}
 	served := api.New(api.Options{
 		Config: a.cfg, Version: a.version, Expected: Expected(a.cfg), Settings: Settings(a.cfg), Log: a.log, Now: a.now, After: former,
@@ -71,6 +71,7 @@ func openAPI(a, after *Agent, runtimeDir string) (err error) {
 		Sound:       func() (string, bool) { s := a.Status(); return s.Store.Identity, s.Sound() },
 		Registering: func() []string { firewalls, _ := a.fleet.Status(); return enforce.Registering(firewalls) },
 		Refused:     a.health.LostError,
+		Ending:      a.ending.Load,
 		Changed:     func() { a.feed.Load().wakeup.Wake() },
 		Enforced:    func() int64 { return a.feed.Load().current.Load().Version },
 		Guarded:     a.takeProtected,
@@ -85,7 +86,7 @@ func openAPI(a, after *Agent, runtimeDir string) (err error) {
 		},
 	})
 	o := api.ServerOptions{
-		Socket: api.SocketPath(a.cfg, runtimeDir), Listen: a.cfg.Admin.Listen, NotReady: a.notReady,
+		Socket: api.SocketPath(a.cfg, opts.RuntimeDir), Lasting: opts.Socket, Listen: a.cfg.Admin.Listen, NotReady: a.notReady,
 		Metrics: promhttp.HandlerFor(newMetrics(a.Status, append(append(a.stats.Collectors(), a.calls.Collectors()...), served.Collectors()...)...), promhttp.HandlerOpts{}),
 		Page:    web.New(web.Options{API: served, Name: a.cfg.Name, Tokens: a.cfg.Admin.TokensFile != "", Now: a.now}),
 	}

@@ -57,7 +57,9 @@ func (r *runCommand) run(ctx context.Context) error {
 	warn(log, warnings)
 	sockets := listen.NewSockets(systemd.Sockets())
 	defer sockets.Close()
-	used := agent.Options{Sockets: sockets, Version: version, Logger: log, Config: absolute(r.path()), Loaded: time.Now(), RuntimeDir: runtimeDir(r.environ), Reload: r.reload}
+	var socket api.Lasting
+	defer socket.Close()
+	used := agent.Options{Sockets: sockets, Socket: &socket, Version: version, Logger: log, Config: absolute(r.path()), Loaded: time.Now(), RuntimeDir: runtimeDir(r.environ), Reload: r.reload}
 	current, err := agent.New(ctx, cfg, used)
 	if err != nil {
 		return err
@@ -75,7 +77,7 @@ func (r *runCommand) run(ctx context.Context) error {
 			log.Info().Err(err).Msg("stopped")
 			return err
 		}
-		fresh := agent.Options{Sockets: sockets, Version: version, Logger: r.logger(next), Config: absolute(r.path()), Loaded: time.Now(), RuntimeDir: used.RuntimeDir, Reload: r.reload, After: current}
+		fresh := agent.Options{Sockets: sockets, Socket: &socket, Version: version, Logger: r.logger(next), Config: absolute(r.path()), Loaded: time.Now(), RuntimeDir: used.RuntimeDir, Reload: r.reload, After: current}
 		used.After = current
 		if current, err = agent.New(ctx, next, fresh); err != nil {
 			log.Error().Err(err).Msg("cannot start with the new configuration; continuing with the previous one")
