@@ -39,6 +39,9 @@ func (s *Status) Sound() bool {
 	return s.Store.OK && s.Ready && !slices.ContainsFunc(s.Firewalls, func(f enforce.Status) bool { return f.Strays > 0 })
 }
 
+// justBegun is for how long a database that is not reached yet may be in a moment.
+const justBegun = 5 * time.Second
+
 // openAPI opens the socket and admin.listen, with the page.
 func openAPI(a *Agent, opts *Options) (err error) {
 	var former *api.Server
@@ -53,6 +56,9 @@ func openAPI(a *Agent, opts *Options) (err error) {
 			}
 			if lost := a.health.LostError(); lost != nil {
 				return nil, fmt.Errorf("the daemon refuses its database: %w", lost)
+			}
+			if a.now().Sub(a.started).Abs() < justBegun {
+				return nil, api.ErrBeginning
 			}
 			return nil, errors.New("the daemon has not reached its database yet; activedefense status says why")
 		},

@@ -183,6 +183,16 @@ func TestAnAgentThatEndsIsAskedAgain(t *testing.T) {
 	if changes, err := s.store.Version(t.Context()); changes != 1 || err != nil {
 		t.Errorf("%d changes, %v", changes, err)
 	}
+	there, begins := s.api.opts.Store, 0
+	s.api.opts.Store = func() (*store.Store, error) {
+		if begins++; begins < 3 {
+			return nil, ErrBeginning
+		}
+		return there()
+	}
+	if err := Dial(s.socket).Get(t.Context(), "members", nil, &struct{}{}); err != nil || begins != 3 {
+		t.Errorf("of one that begins, after %d times: %v", begins, err)
+	}
 	root := identity{0, []int{0}}
 	asked.Store(0)
 	if r := s.as(root, "POST", Prefix+"blacklist/pause", `{"for": "1h"}`); r.status != http.StatusServiceUnavailable || r.header.Get("Retry-After") != "0" || !strings.Contains(r.body, "nothing was done") {

@@ -328,11 +328,16 @@ func refusal(a *API) error {
 	return fmt.Errorf("the daemon refuses this database, and what it blocks, serves and enforces is what it knew before: %w; put the database back as it was, or go on with this one: activedefense store accept", why)
 }
 
+// ErrBeginning is why there is no store while the agent has only just begun.
+var ErrBeginning = errors.New("the daemon has just begun, and not reached its database yet")
+
 // using is the store that the agent uses.
 func (a *API) using() (*store.Store, error) {
 	st, err := a.opts.Store()
 	if err != nil {
-		return nil, faultf(http.StatusServiceUnavailable, "%w", err)
+		f := faultf(http.StatusServiceUnavailable, "%w", err)
+		f.passing = errors.Is(err, ErrBeginning)
+		return nil, f
 	}
 	return st, nil
 }
