@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -48,10 +49,13 @@ func (s section) inputs(key string) []Input {
 	return inputs
 }
 
-// InputOf gives the input to which a file belongs, whose path is absolute; an input's own path belongs to it.
+// Name is how people know an input: by its path, or the URL at which it listens.
+func (in *Input) Name() string { return cmp.Or(in.Path, in.Listen.URL) }
+
+// InputOf gives the input to which a file belongs, whose path is absolute, or that has this name.
 func (c *Config) InputOf(path string) (in Input, ok bool) {
 	for _, in := range c.Inputs {
-		if matches(in.Path, path) || in.Path == path {
+		if matches(in.Path, path) || in.Name() == path {
 			return in, true
 		}
 	}
@@ -226,8 +230,16 @@ func (s patternReader) patterns(format string) *pattern.Set {
 		}
 		s.fault(keys[f.Pattern]+f.Key, "%s", f.Text)
 	}
-	if !sound {
+	if !sound || compiled == nil {
 		return nil
+	}
+	for i := range compiled.Len() {
+		if compiled.Loose(i) {
+			s.l.warn(s.at+keys[i]+"regexp", "is anchored at neither end of the line, so that a stranger's text (a user name, a URL) may be all that it sees and name another source; let it end in $ behind the last thing that a stranger writes, or begin with ^ and have src ahead of it")
+		}
+		if compiled.Slow(i) {
+			s.l.warn(s.at+keys[i]+"regexp", "has no fixed text of two letters or more that is in every line that it takes, so that it is tried on every line; activedefense patterns test FILE says what that costs")
+		}
 	}
 	return compiled
 }

@@ -67,9 +67,37 @@ func TestPatternsOfAnInput(t *testing.T) {
 	if got := fmt.Sprint(shown["inputs[0].patterns"], shown["inputs[1].patterns"], shown["inputs[2].patterns"]); got != `[] [sshd] [sshd app-refused: refused (?P<src>\S+) at (?P<time>\S+)$]` {
 		t.Errorf("shown as %s", got)
 	}
+	for path, want := range map[string]string{"/b.log": "/b.log", "/d.log": ""} {
+		if in, ok := c.InputOf(path); ok != (want != "") || ok && in.Path != want {
+			t.Errorf("%s belongs to %q", path, in.Path)
+		}
+	}
+	if first := c.FirstInput(); first.Path != "/a.log" {
+		t.Errorf("the first is %s", first.Path)
+	}
+	c.Inputs[0], c.Inputs[1] = c.Inputs[1], c.Inputs[0]
+	if first := c.FirstInput(); first.Path != "/a.log" {
+		t.Errorf("with patterns first it is %s", first.Path)
+	}
 	c, _, err = loadBytes([]byte("inputs: [{path: /a.log, format: pattern}]"), "ACTIVEDEFENSE_INPUTS__0__PATTERNS=sshd, sshd")
 	if err != nil || c.Inputs[0].Patterns.Len() != 2*one.Len() {
 		t.Errorf("by a variable: %v", err)
+	}
+}
+
+// What is legal and unwise about a pattern is told, of a ready-made set nothing.
+func TestPatternsAreWarnedOf(t *testing.T) {
+	for regexps, want := range map[string]string{
+		`{event: a, regexp: 'from (?P<src>\S+)'}`:                                            "inputs[0].patterns[0].regexp: is anchored at neither end",
+		`{event: a, regexp: '^(?P<src>\S+)'}`:                                                "inputs[0].patterns[0].regexp: has no fixed text",
+		`sshd, {event: a, regexp: '(?:^a|b) from (?P<src>\S+)'}`:                             "inputs[0].patterns[1].regexp: is anchored at neither end",
+		`sshd, {event: a, regexp: '(?:^a|^b) from (?P<src>\S+)'}`:                            "",
+		`apache-access, dovecot, haproxy, nginx-access, openvpn, postfix-sasl, sshd, vsftpd`: "",
+	} {
+		_, warnings, err := loadBytes([]byte("never_block: [192.0.2.1]\nnetworks: {own: [198.51.100.0/24]}\ninputs: [{path: /a.log, format: pattern, patterns: [" + regexps + "]}]"))
+		if got := fmt.Sprint(warnings); err != nil || want == "" && len(warnings) > 0 || want != "" && (len(warnings) != 1 || !strings.HasPrefix(got, "["+want)) {
+			t.Errorf("%s: %s, %v", regexps, got, err)
+		}
 	}
 }
 

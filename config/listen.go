@@ -61,7 +61,7 @@ func listener(s section, url string) Listener {
 	host, port, ok := cutPort(address)
 	_, notAddress := netip.ParseAddr(host)
 	number, err := strconv.ParseUint(port, 10, 16)
-	if !slices.Contains([]string{"udp", "tcp", "tls"}, network) || !ok || host != "" && notAddress != nil || err != nil {
+	if !slices.Contains([]string{"udp", "tcp", "tls"}, network) || !ok || host != "" && notAddress != nil || err != nil || number == 0 {
 		s.fault("listen", "%q is not an address to listen on; use udp://, tcp:// or tls:// with an address of this host and a port, such as tcp://0.0.0.0:5514 or tls://[::]:6514", clip(url))
 		return l
 	}

@@ -12,6 +12,9 @@ func TestAnInputThatListens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if in, ok := c.InputOf("udp://:5514"); !ok || in.Name() != "udp://:5514" {
+		t.Errorf("%+v", in)
+	}
 	u, tcp := c.Inputs[1].Listen, c.Inputs[2].Listen
 	if c.Inputs[0].Listen.On() || !u.On() || u.Network != "udp" || u.Address != ":5514" || u.SpoolSize != 1<<30 || len(u.Allow) != 2 || u.Allow[1] != netip.MustParsePrefix("198.51.100.0/24") {
 		t.Errorf("%+v", u)
@@ -31,6 +34,7 @@ func TestFaultsOfListeners(t *testing.T) {
 		`{listen: "http://:5514", allow: [192.0.2.1]}`:                                                      "is not an address to listen on",
 		`{listen: ":5514", allow: [192.0.2.1]}`:                                                             "is not an address to listen on",
 		`{listen: "tcp://:5514/x", allow: [192.0.2.1]}`:                                                     "is not an address to listen on",
+		`{listen: "tcp://:0", allow: [192.0.2.1]}`:                                                          "is not an address to listen on",
 		`{listen: "tcp://:70000", allow: [192.0.2.1]}`:                                                      "is not an address to listen on",
 		`{listen: "tcp://:5514", allow: [192.0.2.1], spool_size: 10KB}`:                                     "inputs[0].spool_size: 10KB is out of range",
 		`{listen: "tcp://:5514", allow: [192.0.2.1], spool_size: 0}`:                                        "inputs[0].spool_size: is 0",

@@ -223,9 +223,10 @@ func TestDownloadsLeaveThePageItsTurn(t *testing.T) {
 	}
 }
 
-// Connections that are open and ask for nothing shut nobody out, whoever holds them: he who came first goes.
+// Connections that are open and ask for nothing shut nobody out, whoever holds them: he who came first goes, and nobody who is being answered.
 func TestIdleConnectionsShutNobodyOut(t *testing.T) {
-	s := newStage(t, nil)
+	s := newLive(t)
+	answered := bufio.NewScanner(s.follow().Body)
 	request := func(conn net.Conn) {
 		t.Helper()
 		conn.SetDeadline(time.Now().Add(30 * time.Second))
@@ -253,6 +254,11 @@ func TestIdleConnectionsShutNobodyOut(t *testing.T) {
 	request(dial())
 	if _, err := first.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("the one that has been idle for longest: %v", err)
+	}
+	for range 5 { // of the second event, which comes a second after the first
+		if !answered.Scan() {
+			t.Fatalf("who is being answered has to go: %v", answered.Err())
+		}
 	}
 	if os.Geteuid() != 0 {
 		return // there are no two users on the socket

@@ -33,7 +33,7 @@ type InputStatus struct {
 	Path       string     `json:"path"`
 	Lines      uint64     `json:"lines"`
 	Records    uint64     `json:"records"`
-	Ignored    uint64     `json:"ignored"` // other log types, empty lines
+	Ignored    uint64     `json:"ignored"` // other log types, empty lines, what no pattern takes
 	Bad        uint64     `json:"bad"`     // could not be parsed
 	Cut        uint64     `json:"cut"`     // longer than 64 KiB, or logins without a client because the firewall cut their text off
 	Behind     int64      `json:"behind_bytes"`
@@ -45,6 +45,19 @@ type InputStatus struct {
 	ErrorSince *time.Time `json:"error_since,omitempty"`
 	Error      string     `json:"error,omitempty"`
 	Clock      string     `json:"clock,omitempty"` // what is wrong with the times of the file
+}
+
+// Rank orders files, the first first: those in trouble, those that are silent, those that are behind, and the others.
+func (in *InputStatus) Rank() int {
+	switch {
+	case in.Error != "" || in.Clock != "":
+		return 0
+	case in.Silent != nil:
+		return 1
+	case in.Behind > 0:
+		return 2
+	}
+	return 3
 }
 
 // FileSums are sums over all files that are followed, or were lately, shown or not.

@@ -176,3 +176,18 @@ func TestWhatAnEarlierRunHeardIsKnown(t *testing.T) {
 		}
 	}
 }
+
+// An input that has a name is told by it, whatever its files are called.
+func TestAnInputIsCalledByItsName(t *testing.T) {
+	now := time.Now()
+	stats := NewStats()
+	stats.expect([]Input{{Name: "tcp://:514", Pattern: "/s/*.log", SilentAfter: time.Minute}}, now.Add(-time.Hour), nil, now)
+	s := stats.Status(now)
+	if len(s.Heard) != 1 || s.Heard[0].Pattern != "tcp://:514" || s.Heard[0].Since.IsZero() || len(s.Inputs) != 1 || s.Inputs[0].Path != "tcp://:514" || s.Inputs[0].Silent == nil {
+		t.Errorf("%+v, %+v", s.Heard, s.Inputs)
+	}
+	stats.input("/s/192.0.2.1.log").heard(now, now)
+	if s = stats.Status(now); !s.Heard[0].Since.IsZero() || !s.Heard[0].Last.Equal(time.Unix(0, now.UnixNano())) {
+		t.Errorf("%+v", s.Heard)
+	}
+}

@@ -36,13 +36,14 @@ type kit struct {
 	stop    func()
 	mu      sync.Mutex
 	ahead   time.Duration
-	read    bool // everything that is spooled was read and stored
+	read    bool            // everything that is spooled was read and stored
+	taken   map[string]bool // and these are the lines
 	sockets *Sockets
 }
 
 func newKit(t *testing.T, inputs ...Input) *kit {
 	t.Helper()
-	k := &kit{t: t}
+	k := &kit{t: t, taken: map[string]bool{}}
 	for i := range inputs {
 		in := &inputs[i]
 		network, address, _ := strings.Cut(in.URL, "://")
@@ -118,6 +119,9 @@ func (k *kit) positions(context.Context) (all []Position, err error) {
 		}
 		var stat unix.Stat_t
 		k.must(unix.Stat(f, &stat))
+		for line := range strings.SplitSeq(string(text), "\n") {
+			k.taken[line] = true
+		}
 		stream := f[:strings.Index(f, suffix)+len(suffix)]
 		n := min(len(text), 1024)
 		sum := sha256.Sum256(text[:n])

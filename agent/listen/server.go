@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -71,6 +73,7 @@ func quoteMeta(path string) string {
 // New opens the spools and the sockets. Nothing is taken from them before Run. The caller must Close the server. An error names the input's URL.
 func New(o Options) (*Server, error) {
 	s := &Server{opts: o}
+	o.Sockets.keep(o.Inputs)
 	for i := range o.Inputs {
 		l, err := newListener(&o.Inputs[i], &s.opts)
 		if err != nil {
@@ -78,8 +81,22 @@ func New(o Options) (*Server, error) {
 		}
 		s.listeners = append(s.listeners, l)
 	}
-	o.Sockets.keep(func(url string) bool { return s.find(url) != nil })
+	s.leftOver()
 	return s, nil
+}
+
+// leftOver says which spools belong to no input: nobody reads them, and nobody but a person should delete what was not read.
+func (s *Server) leftOver() {
+	entries, err := os.ReadDir(s.opts.Dir)
+	if err != nil {
+		return // there is none yet
+	}
+	for _, e := range entries {
+		used := slices.ContainsFunc(s.listeners, func(l *listener) bool { return folderOf(l.Input) == e.Name() })
+		if left, _ := os.ReadDir(filepath.Join(s.opts.Dir, e.Name())); !used && len(left) > 0 {
+			s.opts.Logger.Warn().Str("folder", filepath.Join(s.opts.Dir, e.Name())).Msg("holds what an input received that listens there no more; it is read if that is configured again, else delete it")
+		}
+	}
 }
 
 func (s *Server) find(url string) *listener {

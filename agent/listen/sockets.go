@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,7 +28,7 @@ const (
 // connections stay open. It is safe for concurrent use. The zero value is none; see NewSockets.
 type Sockets struct {
 	mu     sync.Mutex
-	files  map[string]*os.File   // by URL without its path
+	files  map[string]*os.File   // by what they are bound to
 	given  []*os.File            // by the service manager
 	parked map[string][]*session // connections that a server left, by URL
 }
@@ -42,9 +43,9 @@ func (s *Sockets) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
-	for url, f := range s.files {
+	for bound, f := range s.files {
 		errs = append(errs, f.Close())
-		delete(s.files, url)
+		delete(s.files, bound)
 	}
 	for _, f := range s.given {
 		errs = append(errs, f.Close())
@@ -56,21 +57,29 @@ func (s *Sockets) Close() error {
 	return errors.Join(errs...)
 }
 
-// keep closes the sockets on which nobody listens any more, and their connections.
-func (s *Sockets) keep(used func(url string) bool) {
+// keep closes the sockets on which nobody listens any more, so that others can be opened in their place, and connections that nobody goes on with.
+func (s *Sockets) keep(inputs []Input) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for url, f := range s.files {
-		if !used(url) {
+	for bound, f := range s.files {
+		if !slices.ContainsFunc(inputs, func(in Input) bool { return in.bound() == bound }) {
 			f.Close()
-			delete(s.files, url)
+			delete(s.files, bound)
 		}
 	}
 	for url := range s.parked {
-		if !used(url) {
+		if !slices.ContainsFunc(inputs, func(in Input) bool { return in.URL == url }) {
 			s.drop(url)
 		}
 	}
+}
+
+// bound is what the socket of an input is bound to; that of TLS is one of TCP.
+func (in *Input) bound() string {
+	if in.Network == "udp" {
+		return "udp " + in.Address
+	}
+	return "tcp " + in.Address
 }
 
 func (s *Sockets) drop(url string) {
@@ -152,12 +161,12 @@ type filer interface {
 func (s *Sockets) file(in *Input, open func() (filer, error)) (*os.File, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f := s.files[in.URL]; f != nil {
+	if f := s.files[in.bound()]; f != nil {
 		return f, nil
 	}
 	for i, f := range s.given {
 		if f != nil && serves(f, in) {
-			s.files[in.URL], s.given[i] = f, nil
+			s.files[in.bound()], s.given[i] = f, nil
 			return f, nil
 		}
 	}
@@ -172,7 +181,7 @@ func (s *Sockets) file(in *Input, open func() (filer, error)) (*os.File, error) 
 	if err = cmp.Or(err, o.Close()); err != nil {
 		return nil, err
 	}
-	s.files[in.URL] = f
+	s.files[in.bound()] = f
 	return f, nil
 }
 

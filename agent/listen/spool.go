@@ -38,6 +38,10 @@ const (
 	// when there are so many.
 	mostSenders = 1000
 	forgetAfter = 30 * 24 * time.Hour
+	// fullTold is how often it is logged at most that the spool is full, and askWithin how long the database may take to say how far it is.
+	fullTold  = time.Minute
+	fullOver  = 10 * time.Second // after what did not fit last it is over
+	askWithin = 10 * time.Second
 
 	signatureLen = 65
 
@@ -74,6 +78,8 @@ type spool struct {
 	last    int64         // number of the file sealed last
 	freed   chan struct{} // closed when there is room again
 	full    time.Time     // since when there is none; zero: there is
+	refused time.Time     // when something last did not fit
+	told    time.Time     // when it was last logged that nothing does
 	failed  error         // why a file cannot be written, of the last try
 	wake    chan struct{} // holds one: the keeper is to look
 }
@@ -167,7 +173,7 @@ func cutNumber(name string) (base string, number int64, ok bool) {
 
 // wholeLines takes off what a run that was killed left of a line at the end of a file.
 func wholeLines(path string, size int64) (int64, error) {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return 0, err
 	}
@@ -193,10 +199,10 @@ func wholeLines(path string, size int64) (int64, error) {
 // offer writes lines of a sender, and gives those that were not written, which begin with a whole one: with errFull where there is no room, else
 // with what the system said.
 func (s *spool) offer(from netip.Addr, lines []byte) (rest []byte, err error) {
-	for tries := 0; ; tries++ {
+	for {
 		f := s.sender(from)
 		f.mu.Lock()
-		if f.gone && tries < 3 {
+		if f.gone { // since it was given
 			f.mu.Unlock()
 			continue
 		}
@@ -238,6 +244,10 @@ func (s *spool) report(err error) {
 	}
 	if s.full.IsZero() {
 		s.full = s.now()
+	}
+	s.refused = s.now()
+	if s.full.Sub(s.told) >= fullTold { // while what was received is caught up with, it is full again and again
+		s.told = s.full
 		s.log.Error().Str("spool", s.dir).Int64("bytes", s.used.Load()).Err(err).Msg("cannot spool: senders over TCP wait, messages over UDP are dropped")
 	}
 	if s.failed = err; errors.Is(err, errFull) {
@@ -248,8 +258,11 @@ func (s *spool) report(err error) {
 
 // recover notes that lines are written again. Its caller holds mu.
 func (s *spool) recover() {
-	s.failed, s.full = nil, time.Time{}
-	s.log.Info().Str("spool", s.dir).Msg("spooling again")
+	s.failed = nil
+	if s.full.Equal(s.told) {
+		s.log.Info().Str("spool", s.dir).Msg("spooling again")
+	}
+	s.full = time.Time{}
 }
 
 // look wakes the keeper.
@@ -328,6 +341,14 @@ func (s *spool) write(f *sender, lines []byte) (rest []byte, err error) {
 		return lines, err
 	}
 	defer h.Close()
+	info, err := h.Stat()
+	if err != nil {
+		return lines, err
+	}
+	if info.Size() != f.size { // a person has deleted or truncated it
+		s.wrote(f, int(info.Size()-f.size))
+		f.torn = nil
+	}
 	ahead := f.torn
 	if f.size == 0 && len(ahead) == 0 {
 		ahead, f.born = signature(), now
@@ -377,7 +398,11 @@ func (s *spool) seal(f *sender) error {
 	s.mu.Unlock()
 	to := fmt.Sprintf("%s.%020d", f.path, number)
 	var stat unix.Stat_t
-	if err := unix.Lstat(f.path, &stat); err != nil {
+	switch err := unix.Lstat(f.path, &stat); {
+	case errors.Is(err, fs.ErrNotExist): // a person has deleted it
+		s.wrote(f, -int(f.size))
+		return nil
+	case err != nil:
 		return &fs.PathError{Op: "stat", Path: f.path, Err: err}
 	}
 	if s.before(f.path, stat.Mtim.Nano()) {
@@ -420,7 +445,9 @@ func (s *spool) keepOnce(ctx context.Context, positions func(context.Context) ([
 	due := slices.ContainsFunc(s.sealed, func(f sealed) bool { return pressed || f.old(now) })
 	s.mu.Unlock()
 	if due && positions != nil {
-		known, e := positions(ctx)
+		asked, cancel := context.WithTimeout(ctx, askWithin)
+		known, e := positions(asked)
+		cancel()
 		if e != nil {
 			return cmp.Or(err, e)
 		}
@@ -430,7 +457,7 @@ func (s *spool) keepOnce(ctx context.Context, positions func(context.Context) ([
 	for s.dismiss(now.Add(-forgetAfter)) {
 	}
 	if used, room := s.used.Load(), s.room.Load(); used < room {
-		if !s.full.IsZero() && s.failed == nil && used < room/10*9 {
+		if !s.full.IsZero() && s.failed == nil && used < room/10*9 && now.Sub(s.refused) >= fullOver {
 			s.recover()
 		}
 		close(s.freed)
@@ -495,6 +522,10 @@ func (s *spool) remove(positions []Position, now time.Time, pressed bool) error 
 			return false
 		}
 		at := inode{f.stat.Dev, f.stat.Ino}
+		if _, err := os.Lstat(f.path); errors.Is(err, fs.ErrNotExist) { // a person has deleted it
+			s.used.Add(-f.stat.Size)
+			return true
+		}
 		if !slices.ContainsFunc(read[at], f.readBy) {
 			return false
 		}

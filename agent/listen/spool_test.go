@@ -26,7 +26,7 @@ type spoolKit struct {
 
 func newSpoolKit(t *testing.T, size int64) *spoolKit {
 	t.Helper()
-	k := &spoolKit{kit: &kit{t: t}}
+	k := &spoolKit{kit: &kit{t: t, taken: map[string]bool{}}}
 	k.o.Dir = t.TempDir()
 	k.open(size)
 	return k
@@ -208,8 +208,13 @@ func TestARestartGoesOnWithWhatIsThere(t *testing.T) {
 	k.must(err)
 	k.must(f.Close())
 	k.must(os.WriteFile(filepath.Join(k.dir, "notes.txt"), nil, 0o600))
-	k.must(os.Symlink("/etc/passwd", filepath.Join(k.dir, "192.0.2.9.log")))
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	k.must(os.WriteFile(elsewhere, []byte("no line"), 0o600))
+	k.must(os.Symlink(elsewhere, filepath.Join(k.dir, "192.0.2.9.log")))
 	k.open(8 << 10)
+	if text, err := os.ReadFile(elsewhere); err != nil || string(text) != "no line" || k.senders["192.0.2.9"] != nil {
+		t.Errorf("a link is followed: %q, %v", text, err)
+	}
 	k.must(os.Remove(filepath.Join(k.dir, "notes.txt")))
 	k.must(os.Remove(filepath.Join(k.dir, "192.0.2.9.log")))
 	k.expect("192.0.2.1.log 600", "192.0.2.1.log.N 600", "2001:db8::1.log 4")
@@ -219,6 +224,28 @@ func TestARestartGoesOnWithWhatIsThere(t *testing.T) {
 	if !bytes.HasSuffix(text, []byte("x\non\n")) {
 		t.Errorf("%q", text[len(text)-20:])
 	}
+}
+
+// What a person deletes is not counted any more, and the next lines begin a file.
+func TestFilesThatAPersonDeletes(t *testing.T) {
+	k := newSpoolKit(t, 8<<10)
+	line := strings.Repeat("x", 799) + "\n"
+	for range 3 {
+		k.write(sender1, line)
+	}
+	k.expect("192.0.2.1.log 800", "192.0.2.1.log.N 800", "192.0.2.1.log.N 800")
+	all, _ := filepath.Glob(filepath.Join(k.dir, "*"))
+	for _, name := range all {
+		k.must(os.Remove(name))
+	}
+	k.setAhead(sealAfter)
+	k.keep() // notices what was sealed
+	k.keep()
+	k.expect()
+	k.write(sender1, line)
+	k.must(os.Remove(filepath.Join(k.dir, "192.0.2.1.log")))
+	k.write(sender1, "one\n")
+	k.expect("192.0.2.1.log 4")
 }
 
 // However many addresses send, the files are bounded, and none is lost.

@@ -106,6 +106,7 @@ func (s *Server) Troubles(now time.Time) (troubles []Trouble) {
 		return nil
 	}
 	for _, l := range s.listeners {
+		l.noteLosses() // who looks after the spool may be waiting for the database
 		st := l.status()
 		if st.FullSince != nil {
 			t := Trouble{Since: *st.FullSince, Of: "spool " + l.URL,

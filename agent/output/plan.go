@@ -149,6 +149,9 @@ func (p *Plans) printPending(plan *policy.Plan) {
 	}
 	p.printLines(plan.PendingDifferences)
 	until := "--commit is refused until they are committed (Commit > Commit Changes Made By) or taken back (Config > Revert Changes)."
+	if plan.Deleted() != "" { // by whom, and what, stands above
+		until = "--commit is refused until what was deleted is taken back (Config > Revert Changes); do not commit these (Commit > Commit Changes Made By) before, which may put it in force."
+	}
 	if !known {
 		until = "If they are, " + until + " Those of others stay as they are."
 	}

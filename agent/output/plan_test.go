@@ -70,6 +70,22 @@ func TestDifferencesOfEditsByHand(t *testing.T) {
 	}
 }
 
+// Where somebody deleted what was never in force, taking that back is the one way that the plan names: to commit ours before may put it in force.
+func TestADeletionOfWhatWasNeverInForceIsToBeTakenBack(t *testing.T) {
+	var out strings.Builder
+	plan := &policy.Plan{Pending: true, Ourselves: "svc", PendingBy: []string{"boss", "svc"}, EditedByHand: []string{`security rule "x" (vsys1)`}, EditedAbove: []string{"boss edited rulebase security rules (vsys1)"},
+		DeletedByOthers: []string{`boss deleted security rule "active-defense-sensor" (vsys1)`}}
+	(&Plans{To: &out, Advice: strings.TrimSpace}).Write("fw", plan, "")
+	for _, text := range []string{"Have them take that back (Config > Revert Changes)", "Have them take it back first (Config > Revert Changes)", "until what was deleted is taken back", "do not commit these (Commit > Commit Changes Made By) before"} {
+		if !strings.Contains(out.String(), text) {
+			t.Errorf("%q is missing in\n%s", text, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "commit it or take it back") || strings.Contains(out.String(), "until they are committed") {
+		t.Errorf("it prints\n%s", out.String())
+	}
+}
+
 // What is for Panorama's administrator can be pasted as it is: a line of its own for each command, and no character that a terminal
 // takes for something else.
 func TestCommandsForPanorama(t *testing.T) {

@@ -58,7 +58,7 @@ func (v *view) files() *section {
 	inputs := slices.Clone(v.Inputs)
 	if !v.opts.All {
 		slices.SortStableFunc(inputs, func(a, b line.InputStatus) int {
-			return cmp.Or(cmp.Compare(fileRank(&a), fileRank(&b)), orZero(b.LastRead).Compare(orZero(a.LastRead)))
+			return cmp.Or(cmp.Compare(a.Rank(), b.Rank()), orZero(b.LastRead).Compare(orZero(a.LastRead)))
 		})
 	}
 	for i := range inputs {
@@ -89,18 +89,6 @@ func (v *view) listeners() *section {
 
 // commitsEvery is how often lines are stored while any come: of those of so short a time it need not be said that they are not yet.
 const commitsEvery = 2 * time.Second
-
-func fileRank(in *line.InputStatus) int {
-	switch {
-	case in.Error != "" || in.Clock != "":
-		return 0
-	case in.Silent != nil:
-		return 1
-	case in.Behind > 0:
-		return 2
-	}
-	return 3
-}
 
 func (v *view) fileTrouble(in *line.InputStatus) string {
 	var all []string

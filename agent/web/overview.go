@@ -110,18 +110,6 @@ func (v *visit) entries(query url.Values) (list []api.Entry, rest api.Listed, er
 // WorstFirst gives the inputs in trouble before the others.
 func (s *status) WorstFirst() []line.InputStatus {
 	inputs := slices.Clone(s.Inputs)
-	slices.SortStableFunc(inputs, func(a, b line.InputStatus) int { return inputRank(&a) - inputRank(&b) })
+	slices.SortStableFunc(inputs, func(a, b line.InputStatus) int { return a.Rank() - b.Rank() })
 	return inputs
-}
-
-func inputRank(in *line.InputStatus) int {
-	switch {
-	case in.Error != "" || in.Clock != "":
-		return 0
-	case in.Silent != nil:
-		return 1
-	case in.Behind > 0:
-		return 2
-	}
-	return 3
 }

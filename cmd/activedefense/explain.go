@@ -44,7 +44,7 @@ patterns (--input) it says which of them took the line, and what.`,
 			return e.explain(c.Context(), line)
 		},
 	}
-	command.Flags().StringVar(&e.input, "input", "", "read it as a line of the input with this `PATH`, or of the file there (default: the first input of the firewalls' logs)")
+	command.Flags().StringVar(&e.input, "input", "", "read it as a line of the input with this `PATH` or URL, or of the file there (default: the first input of the firewalls' logs)")
 	return command
 }
 
@@ -77,11 +77,11 @@ func (e *explainCommand) explain(ctx context.Context, text string) error {
 	defer done()
 	query := url.Values{"line": {text}}
 	if e.input != "" {
-		path, err := filepath.Abs(e.input)
+		name, err := inputName(e.input)
 		if err != nil {
-			return fmt.Errorf("find %s: %w", e.input, err)
+			return err
 		}
-		query.Set("input", path)
+		query.Set("input", name)
 	}
 	var answer api.LineAnswer
 	if err := client.Get(ctx, "explain", query, &answer); err != nil {
@@ -94,6 +94,18 @@ func (e *explainCommand) explain(ctx context.Context, text string) error {
 		return e.printJSON(answer.ExplainedLine)
 	}
 	return output.Explained(e.stdout, &answer.ExplainedLine)
+}
+
+// inputName is how the configuration knows an input: by the whole path of a file of it, or the URL at which it listens.
+func inputName(given string) (string, error) {
+	if strings.Contains(given, "://") {
+		return given, nil
+	}
+	path, err := filepath.Abs(given)
+	if err != nil {
+		return "", fmt.Errorf("find %s: %w", given, err)
+	}
+	return path, nil
 }
 
 // client is what explains: this process by the configuration, or, where this user may not read that, the daemon that runs.

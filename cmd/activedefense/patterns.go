@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,7 +43,7 @@ and which lines no pattern takes. Gzip is read too; - is standard input. Nothing
 		Args: exactlyOne("the FILE, or - for standard input"),
 		RunE: func(c *cobra.Command, args []string) error { return p.test(c.Context(), args[0]) },
 	}
-	test.Flags().StringVar(&p.input, "input", "", "the patterns of the input with this `PATH`, or of the file there (default: the input that FILE belongs to, else the only one with patterns)")
+	test.Flags().StringVar(&p.input, "input", "", "the patterns of the input with this `PATH` or URL, or of the file there (default: the input that FILE belongs to, else the only one with patterns)")
 	test.Flags().StringVar(&p.set, "set", "", "a ready-made `SET`, instead of the patterns of an input")
 	c.AddCommand(test, &cobra.Command{
 		Use:   "show [SET]",
@@ -108,8 +107,8 @@ func (p *patternsCommand) patterns(file string) (config.Input, error) {
 	if !named {
 		path = file
 	}
-	if path, err = filepath.Abs(path); err != nil {
-		return config.Input{}, fmt.Errorf("find %s: %w", path, err)
+	if path, err = inputName(path); err != nil {
+		return config.Input{}, err
 	}
 	in, ok := cfg.InputOf(path)
 	switch {
@@ -122,9 +121,9 @@ func (p *patternsCommand) patterns(file string) (config.Input, error) {
 	}
 	var paths []string
 	for _, in := range with {
-		paths = append(paths, in.Path)
+		paths = append(paths, in.Name())
 	}
-	return in, usageErrorf("%s belongs to no input with patterns; those have the paths %s: name one with --input, or a ready-made set with --set", path, strings.Join(paths, ", "))
+	return in, usageErrorf("%s belongs to no input with patterns; those are %s: name one with --input, or a ready-made set with --set", path, strings.Join(paths, ", "))
 }
 
 // What is shown of a log, and what is timed of it.
@@ -132,7 +131,7 @@ const (
 	shownOfPattern = 3
 	shownOfNone    = 10
 	shownOfLine    = 300
-	timedBytes     = 4 << 20
+	timedBytes     = 4 << 20 // of a few patterns; of a thousand a tenth
 )
 
 // tried is what a pattern took of a file; with Pattern 0, what none did.
@@ -192,7 +191,7 @@ func (p *patternsCommand) test(ctx context.Context, file string) error {
 		}
 		return nil
 	}
-	return writeTried(p.stdout, all, lines, in.Path)
+	return writeTried(p.stdout, all, lines, in.Name())
 }
 
 // try reads a log, and gives what each pattern took, and last what none did.
@@ -214,7 +213,7 @@ func (p *patternsCommand) try(ctx context.Context, in *config.Input, parser *pat
 		} else {
 			none.take(text, err, shownOfNone)
 		}
-		if lines++; size < timedBytes {
+		if lines++; size < timedBytes/(1+in.Patterns.Len()/100) {
 			timed, size = append(timed, slices.Clone(text)), size+len(text)
 		}
 		return ctx.Err()

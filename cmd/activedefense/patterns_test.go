@@ -96,7 +96,7 @@ func TestALineOfAPatternIsExplained(t *testing.T) {
 			}
 		}
 	}
-	if _, stderr, code := w.run("explain", "--input", "/var/log/none", "a line"); code != exitUsage || !strings.Contains(stderr, "/var/log/none belongs to no input of the configuration; those have the paths "+w.dir+"/logs/*.log, "+auth) {
+	if _, stderr, code := w.run("explain", "--input", "/var/log/none", "a line"); code != exitUsage || !strings.Contains(stderr, "/var/log/none belongs to no input of the configuration; those are "+w.dir+"/logs/*.log, "+auth) {
 		t.Errorf("exit status %d, %s", code, stderr)
 	}
 }
@@ -139,7 +139,7 @@ func TestPatternsAreTried(t *testing.T) {
 	}
 	for says, args := range map[string][]string{
 		`"ssh" is not a set of patterns; there are apache-access, `: {auth, "--set", "ssh"},
-		"belongs to no input with patterns; those have the paths ":  {auth, "--input", w.log},
+		"belongs to no input with patterns; those are ":             {auth, "--input", w.log},
 	} {
 		if _, stderr, code := w.run(append([]string{"patterns", "test"}, args...)...); code != exitUsage || !strings.Contains(stderr, says) {
 			t.Errorf("%v: exit status %d, %s", args, code, stderr)

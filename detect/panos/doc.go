@@ -4,10 +4,11 @@
 // (TrafficFormat, ThreatFormat), and in PAN-OS's default comma-separated one, with or without
 // a syslog header, as the firewall, rsyslog or another relay left them. It reads GLOBALPROTECT logs, and
 // of SYSTEM logs the logins, in key=value formats of their own (GlobalProtectFormat, SystemFormat) and in the default one.
+// It reads all of these in CEF and LEEF, too, as PAN-OS's templates and Strata Logging Service write them.
 //
 // It decides nothing: which events count is package detect's business, and where
-// lines come from and what happens to bad ones is the caller's. CEF and LEEF are
-// recognised and refused with ErrUnsupported.
+// lines come from and what happens to bad ones is the caller's. Strata's comma-separated
+// lines, JSON, and CEF and LEEF of other products are recognised and refused.
 //
 // # A value never forges a field
 //
@@ -50,6 +51,8 @@
 // In the formats of GLOBALPROTECT and SYSTEM what strangers choose stands last, so all ahead of it is the firewall's. The
 // description of a SYSTEM record holds a user and behind him the address of the client: see readLogin. It may not be cut on
 // its way: a relay that does, at fewer than 500 bytes of it, lets a user of the right length end it with an address.
+//
+// In CEF and LEEF it matters where a key stands: see package extension.
 //
 // In the comma-separated format values are quoted by the firewall, and nothing a
 // value holds can move a column. Some firewalls leave the quotes away from what strangers

@@ -27,8 +27,7 @@ type keyed struct {
 
 // parseExtension reads a record in CEF or LEEF. See package extension for whom its values are to be believed.
 func (p *Parser) parseExtension(h *header, at time.Time, ev *detect.Event) error {
-	r := keyed{p: p, h: h, x: &p.extension}
-	x := r.x
+	x := &p.extension
 	var err error
 	if h.kind == kindLEEF {
 		err = x.LEEF(h.body)
@@ -38,6 +37,7 @@ func (p *Parser) parseExtension(h *header, at time.Time, ev *detect.Event) error
 	if err != nil {
 		return err
 	}
+	r := keyed{p: p, h: h, x: x}
 	log := x.Log()
 	if h.kind == kindLEEF {
 		log = x.Either(extension.Category, extension.Type)
@@ -258,7 +258,12 @@ func (r *keyed) times() recordTimes {
 		zone = nil
 	}
 	if string(zone) == "UTC" || string(zone) == "GMT" || len(zone) == 0 && x.Cloud() {
-		t.received, t.generated, t.precise = r.inUTC(0, t.received), r.inUTC(1, t.generated), r.inUTC(2, t.precise)
+		if bytes.Equal(t.precise, t.generated) {
+			t.precise = nil
+		}
+		if t.generated, t.precise = r.inUTC(0, t.generated), r.inUTC(1, t.precise); len(t.generated) == 0 {
+			t.received = r.inUTC(0, t.received)
+		}
 	}
 	return t
 }
@@ -266,8 +271,9 @@ func (r *keyed) times() recordTimes {
 // inUTC gives a time that has no zone of its own one.
 func (r *keyed) inUTC(i int, b []byte) []byte {
 	const utc = " UTC"
-	buf := &r.p.zoned[i]
-	if len(b)+len(utc) > len(buf) || isNumber(b) || len(b) == 0 || b[len(b)-1]-'0' >= 10 || len(b) > 19 && bytes.LastIndexAny(b[19:], "+-") >= 0 {
+	buf, last := &r.p.zoned[i], len(b)-1
+	switch {
+	case len(b) < len("2025/1/1 0:00:00"), len(b)+len(utc) > len(buf), b[last]-'0' >= 10, len(b) > 20 && (b[last-5] == '+' || b[last-5] == '-'):
 		return b
 	}
 	n := copy(buf[:], b)

@@ -118,7 +118,7 @@ func valuesOfEvent(ev *detect.Event) map[string]string {
 		}
 		return a.String()
 	}
-	number := map[string]string{"informational": "1", "low": "2", "medium": "3", "high": "4", "critical": "5"}
+	number := map[string]string{"": "3", "informational": "1", "low": "2", "medium": "3", "high": "4", "critical": "5"}
 	threat := ""
 	if ev.Type == detect.TypeThreat {
 		threat = ev.ThreatName + "(" + ev.ThreatID + ")"
@@ -404,6 +404,36 @@ func TestNoForgeryInExtensions(t *testing.T) {
 			})
 		})
 	}
+}
+
+// FuzzExtensionValues: neither a user of a TRAFFIC record nor the address of a page in a THREAT record moves what is the firewall's.
+func FuzzExtensionValues(f *testing.F) {
+	for _, value := range []string{"alice", "x src=8.8.8.8 act=allow request=y dpt=1", "x|src=8.8.8.8|action=allow|URL=|dstPort=1", "x\tsrc=8.8.8.8\tAction=allow", `\`, "\xff= ", "x|THREAT|1|src=8.8.8.8"} {
+		f.Add(value)
+	}
+	p := New(Options{Location: time.UTC})
+	f.Fuzz(func(t *testing.T, value string) {
+		for _, c := range []struct{ name, format string }{
+			{"srcuser", cefTraffic}, {"srcuser", lfTraffic}, {"srcuser", leefTraffic}, {"srcuser", cloudTraffic},
+			{"misc", cefThreat}, {"misc", cefURL}, {"misc", lfThreat}, {"misc", leefThreat}, {"misc", cloudThreat},
+		} {
+			ev := randomEvent(rand.New(rand.NewPCG(5, 5)), 1)
+			ev.Src, ev.Dst, ev.SrcUser = netip.MustParseAddr("203.0.113.5"), netip.MustParseAddr("198.51.100.7"), ""
+			if ev.Type, ev.Subtype, ev.Severity, ev.Action = detect.TypeTraffic, "drop", "", "deny"; c.name == "misc" {
+				ev.Type, ev.Subtype, ev.Severity = detect.TypeThreat, "vulnerability", "high"
+			}
+			v := valuesOfEvent(&ev)
+			v[c.name] = value
+			line := written(c.format, v)
+			var got detect.Event
+			if err := p.Parse([]byte(line), readAt(), &got); err != nil {
+				t.Fatalf("%q: %v", line, err)
+			}
+			if got.Src != ev.Src || got.Dst != ev.Dst || got.SrcPort != ev.SrcPort || got.DstPort != ev.DstPort || got.Action != ev.Action || got.Rule != ev.Rule || got.Subtype != ev.Subtype || got.Severity != ev.Severity {
+				t.Fatalf("%q\n%+v", line, got)
+			}
+		}
+	})
 }
 
 // TestNoForgedSourceInExtensions: what is read has the firewall's source, whatever all values hold that strangers choose, in every template.

@@ -2,6 +2,7 @@ package panos
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"runtime"
 	"strings"
@@ -21,6 +22,9 @@ func TestNoAllocation(t *testing.T) {
 	}
 	const head = "Nov 21 02:00:05 LAB-FW-01 "
 	kv := plainRecord()
+	traffic := randomEvent(rand.New(rand.NewPCG(1, 2)), 1)
+	threat := traffic
+	traffic.Type, threat.Type, threat.Severity, threat.ThreatName, threat.ThreatID = detect.TypeTraffic, detect.TypeThreat, "high", "A b", "7"
 	for name, lines := range map[string][]string{
 		"kv":                   {head + kv.line(), head + kv.with(keySrcUser, `example\bob`).line()},
 		"kv, IPv6":             {head + kv.with(keySrcIP, "2001:db8::5").with(keyDstIP, "2001: db8::1").line()},
@@ -33,6 +37,10 @@ func TestNoAllocation(t *testing.T) {
 		"csv":                  {head + trafficLine(nil), head + threatLine(nil)},
 		"csv, quotes":          {head + threatLine(map[int]string{12: `"Jane ""J"" Doe"`, 32: `"A, ""b""(7)"`})},
 		"csv, high resolution": {head + threatLine(map[int]string{1: ""})},
+		"cef":                  {head + written(cefTraffic, valuesOfEvent(&traffic)), head + written(cefThreat, valuesOfEvent(&threat)), head + written(lfTraffic, valuesOfEvent(&traffic))},
+		"leef":                 {head + written(leefTraffic, valuesOfEvent(&traffic)), head + written(cloudThreat, valuesOfEvent(&threat)), head + strings.ReplaceAll(written(cloudTraffic, valuesOfEvent(&traffic)), "\t", "#011")},
+		"cef, logins":          {head + written(cefGlobalProtect, gpValues("alice")), head + written(lfGlobalProtect, gpValues(`example\\alice`))},
+		"cef, fault":           {head + strings.Replace(written(cefTraffic, valuesOfEvent(&traffic)), "src=", "src=x", 1), head + "CEF:0|Example|Gateway|1|2|3|4|"},
 		"no record":            {"Nov 21 02:00:05 gate sshd[812]: Invalid user"},
 	} {
 		p := New(Options{Location: berlin})

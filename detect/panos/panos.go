@@ -75,7 +75,7 @@ type Parser struct {
 	login  loginValues
 	// CEF and LEEF, and the times of Strata's with their zone.
 	extension extension.Reader
-	zoned     [3][40]byte
+	zoned     [2][40]byte
 	cands     []candidate
 	joined    []byte
 	buf       []byte
@@ -95,7 +95,7 @@ func New(o Options) *Parser {
 // the time of reading: it gives the year to headers that have none, and stands in
 // when the line holds no time that can be read.
 //
-// The time is TimeReceived in the Location; of a comma-separated record, the time of its generation, high-resolution
+// The time is TimeReceived in the Location; of a comma-separated record, CEF and LEEF, the time of its generation, high-resolution
 // where that is there and agrees, else its receive time; else that of the syslog header, else `at`. Years outside 1990
 // to 2100 are passed over; a time that cannot be read, of another year than a header without one is taken for, is ErrBadTime.
 // It is always in UTC. A local time that the firewall's clock passed twice is the one that

@@ -14,6 +14,12 @@
 //
 // # Time
 //
+// An event's time is what the group time took, else that of the syslog header, else that of reading. The group may hold RFC 3339, a time as the firewalls write
+// it, the common log format, asctime, a syslog header's time or seconds since 1970, or what the pattern's layout says; a year that is not there is the one that puts
+// the time at most a day into the future. What it took and is no time is a fault: nothing stands in for it.
+//
+// # Cost
+//
 // Regular expressions are those of Go (RE2: linear in the length of the line, without look-around and back references). Before any is tried,
 // one pass over the line finds which patterns' fixed texts are in it, so that a line costs what the patterns cost that may take it.
 package pattern

@@ -46,6 +46,7 @@ func TestALineBecomesAnEvent(t *testing.T) {
 		"Nov 29 12:00:00 bastion sshd[7]: Failed password for root from scan.example.com port 22 ssh2":             ErrNoAddress,
 		"Nov 29 12:00:00 bastion sshd[7]: Failed password for root from 203.0.113.5:22 port 22 ssh2":               ErrNoAddress,
 		"Nov 29 12:00:00 bastion x: a: message repeated 3 times: [ Failed password for a from 203.0.113.5 port 2]": ErrNoMatch,
+		"Nov 29 12:00:00 bastion x message repeated 3 times: [ Failed password for a from 203.0.113.5 port 2]":     ErrNoMatch,
 	} {
 		var ev detect.Event
 		if err := p.Parse([]byte(line), noon, &ev); err != want || !errors.Is(err, detect.ErrNoEvent) {

@@ -63,6 +63,7 @@ type compiled struct {
 	re     *regexp.Regexp
 	groups [groups]int // the number of the group; 0: it has none
 	layout layout
+	loose  bool
 }
 
 // Compile makes a set, or says all that is wrong with its patterns.
@@ -88,7 +89,7 @@ func Compile(patterns []Pattern) (*Set, []Fault) {
 			continue
 		}
 		size += n
-		trees[i] = tree
+		trees[i], c.loose = tree, !anchored(tree, syntax.OpBeginText) && !anchored(tree, syntax.OpEndText)
 		if slices.ContainsFunc(needsOf(tree), breaks) {
 			fault("regexp", "needs a line break, and lines are read one by one: an event over several lines cannot be read")
 		}
@@ -147,7 +148,7 @@ func parse(text string) (tree *syntax.Regexp, size int, why string) {
 		return nil, 0, notRegexp(err)
 	}
 	if size = sizeOf(tree); size > maxSize {
-		return nil, 0, fmt.Sprintf("is too large (%d instructions); use one with at most %d, by shorter repetitions such as {1,10}, or * and +", size, maxSize)
+		return nil, 0, fmt.Sprintf("is too large: its program has more than %d instructions; use shorter repetitions such as {1,10}, or * and +", maxSize)
 	}
 	return tree, size, ""
 }
@@ -234,6 +235,24 @@ func (s *Set) Events() (names []string) {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// Loose tells whether a pattern matches in the middle of lines: what a stranger chose may then be all that it sees of one.
+func (s *Set) Loose(i int) bool { return s.patterns[i].loose }
+
+// anchored tells whether all that an expression matches begins, or ends, where the line does.
+func anchored(re *syntax.Regexp, op syntax.Op) bool {
+	switch re.Op {
+	case op:
+		return true
+	case syntax.OpCapture, syntax.OpPlus:
+		return anchored(re.Sub[0], op)
+	case syntax.OpConcat:
+		return slices.ContainsFunc(re.Sub, func(sub *syntax.Regexp) bool { return anchored(sub, op) })
+	case syntax.OpAlternate:
+		return !slices.ContainsFunc(re.Sub, func(sub *syntax.Regexp) bool { return !anchored(sub, op) })
+	}
+	return false
 }
 
 // Slow tells whether a pattern is tried on every line, for want of a fixed text that must be in those that it takes.

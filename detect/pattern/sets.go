@@ -33,7 +33,7 @@ const stamp = `(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S+)`
 // syslog gives the beginning of a regular expression for the messages of a program, whose name it is an expression for: the header in a file, and
 // that of RFC 5424. Only so is a message known to be the program's own: what stands further on, another program may have been made to write.
 func syslog(program string) string {
-	return `^(?:<\d{1,3}>)?(?:1 \S+ \S+ ` + program + ` \S+ \S+ (?:-|\[[^\]]*\]) (?:\x{FEFF})?|` + stamp + ` \S+ (?:\w+\.\w+ )?` + program + `(?:\[\d+\])?: )`
+	return `^(?:<\d{1,3}>)?(?:1 \S+ \S+ ` + program + ` \S+ \S+ (?:-|(?:\[[^\]]*\])+) (?:\x{FEFF})?|` + stamp + ` \S+ (?:\w+\.\w+ )?` + program + `(?:\[\d+\])?: )`
 }
 
 var sshdTag = syslog(`sshd(?:-session|-auth)?`)
@@ -64,10 +64,11 @@ var sshd = []Pattern{
 		Regexp: sshdTag + `(?:Connection (?:closed|reset) by|Disconnected from|Disconnecting) (?:invalid|authenticating) user (?P<src_user>.*) (?P<src>\S+) port (?P<src_port>\d+)(?:: Too many authentication failures)? \[preauth\]$`},
 }
 
-// Paths that are asked for to find out what a server has or leaks: of the first, nobody else asks for them; of the others, some servers have them.
+// Paths that are asked for to find out what a server has or leaks: of the first, nobody else asks for them; of the others, some servers have them. Not among them is
+// what programs ask every server for by themselves, such as autodiscover.
 const (
 	leaks  = `/(?:[^"? ]*/)?(?:\.env|\.git/|\.svn/|\.aws/|\.ssh/|\.htpasswd|\.DS_Store|wp-config\.php|phpinfo\.php|\.vscode/)[^"? ]*`
-	probes = `/(?:[^"? ]*/)?(?:wp-login\.php|xmlrpc\.php|wp-admin/|wp-includes/|phpmyadmin|phpMyAdmin|pma/|cgi-bin/|vendor/phpunit|actuator/|solr/admin|boaform/|HNAP1|setup\.cgi|manager/html|_ignition/|autodiscover/|owa/|remote/login|\+CSCOE\+|api/jsonws|console/login|geoserver/|server-status|telescope/)[^"? ]*`
+	probes = `/(?:[^"? ]*/)?(?:wp-login\.php|xmlrpc\.php|wp-admin/|wp-includes/|phpmyadmin|phpMyAdmin|pma/|cgi-bin/|vendor/phpunit|actuator/|solr/admin|boaform/|HNAP1|setup\.cgi|manager/html|_ignition/|remote/login|\+CSCOE\+|api/jsonws|console/login|geoserver/|telescope/)[^"? ]*`
 )
 
 // Inside quotes the servers escape quotes and backslashes (nginx as \x22 and \x5C, Apache with a backslash), so that these are what a quoted text,
@@ -78,18 +79,22 @@ const quoted = `(?:[^"\\]|\\.)*`
 // host; the user is a stranger's text, and holds no quote, so that time, request and status are the server's. All of them need a session.
 func access(begin string) []Pattern {
 	line := func(event, user, path, status string) Pattern {
-		return Pattern{Event: event, Proven: true, Regexp: begin + `(?P<src>\S+) \S+ (?P<src_user>` + user + `) \[(?P<time>[^\]"]+)\] "` + path + quoted + `" (?P<action>` + status + `) `}
+		return Pattern{Event: event, Proven: true, Regexp: begin + `(?P<src>\S+) \S+ ` + user + ` \[(?P<time>[^\]"]+)\] "` + path + quoted + `" (?P<action>` + status + `) `}
 	}
 	request := func(path string) string { return `\S+ (?P<threat_name>` + path + `)` }
-	const anyPath = `[^"?\\ ]*`
+	const (
+		anyPath  = `[^"?\\ ]*`
+		anybody  = `(?:-|(?P<src_user>` + quoted + `))`
+		somebody = `(?P<src_user>(?:[^"\\-]|-[^"\\]|-?\\.)` + quoted + `)`
+	)
 	return []Pattern{
-		line("http-probe", quoted, request(leaks), `\d{3}`),
-		line("http-probe", quoted, request(probes), `4\d\d`),
-		line("http-auth-failed", `-.+|[^-].*`, request(anyPath), `401`), // without a user it is the server's first question
-		line("http-bad-request", quoted, ``, `400`),
-		line("http-forbidden", quoted, request(anyPath), `403`),
-		line("http-not-found", quoted, request(anyPath), `404`),
-		line("http-limited", quoted, request(anyPath), `429`),
+		line("http-probe", anybody, request(leaks), `\d{3}`),
+		line("http-probe", anybody, request(probes), `4\d\d`),
+		line("http-auth-failed", somebody, request(anyPath), `401`), // without a user it is the server's first question
+		line("http-bad-request", anybody, ``, `400`),
+		line("http-forbidden", anybody, request(anyPath), `403`),
+		line("http-not-found", anybody, request(anyPath), `404`),
+		line("http-limited", anybody, request(anyPath), `429`),
 	}
 }
 

@@ -355,7 +355,7 @@ func panoramaPart(f, without *Facts, want Expectation, steps []Step) ([]Step, *O
 func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool) (*OnPanorama, error) {
 	part := &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place}
 	var offered, byHand, adopted []panorama.Change
-	var left []string
+	var left, pairs []string
 	for i, s := range steps {
 		if s.change.Empty() {
 			continue
@@ -374,11 +374,17 @@ func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool
 			continue
 		}
 		steps[i].Commands = nil
-		if !slices.Contains(left, s.Object) {
+		switch {
+		case strings.Contains(s.Detail, ifPairs):
+			pairs = append(pairs, s.Object)
+		case !slices.Contains(left, s.Object):
 			left = append(left, s.Object)
 		}
 	}
-	part.Commands, part.Notes, part.Pushes = f.place.Session(offered), f.placeNotes(offered, len(byHand) > 0), f.place.Pushes(offered)
+	if len(pairs) > 0 {
+		part.Notes = append(part.Notes, "Left out is what may be ours for both members of the pair ("+strings.Join(pairs, ", ")+"): it is included once the other one answers, or with --adopt.")
+	}
+	part.Commands, part.Notes, part.Pushes = f.place.Session(offered), append(part.Notes, f.placeNotes(offered, len(byHand) > 0)...), f.place.Pushes(offered)
 	if len(left) > 0 {
 		part.Notes = append(part.Notes, "Left out is what is somebody else's ("+strings.Join(left, ", ")+"); with --adopt it is included.")
 	}

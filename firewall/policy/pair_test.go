@@ -239,6 +239,9 @@ func TestRemoveLeavesRulesForBothWhileTheOtherMemberIsNotTold(t *testing.T) {
 				t.Errorf("on %s: what becomes of the %s: %v", active.URL(), object, plan.Steps)
 			}
 		}
+		if notes := strings.Join(plan.Panorama.Notes, "\n"); !strings.Contains(notes, "Left out is what may be ours for both members of the pair (security rule ") || strings.Contains(notes, "somebody else's (security rule \"active-defense-block") {
+			t.Errorf("on %s it notes\n%s", active.URL(), notes)
+		}
 		if typed := strings.Join(plan.Panorama.Commands, "\n"); strings.Contains(typed, "delete device-group") {
 			t.Errorf("on %s these are to be typed:\n%s", active.URL(), typed)
 		}

@@ -621,7 +621,11 @@ func (p Plan) Above() string {
 	if len(above) == 0 {
 		return ""
 	}
-	return "It is not told which of it is our administrator's: " + strings.Join(above, ", ") + ", and that stands above edits of ours, or under a name that ours may have given. Have them commit it or take it back first"
+	ends := "Have them commit it or take it back first"
+	if len(p.DeletedByOthers) > 0 { // a commit of ours may put that in force
+		ends = "Have them take it back first (Config > Revert Changes)"
+	}
+	return "It is not told which of it is our administrator's: " + strings.Join(above, ", ") + ", and that stands above edits of ours, or under a name that ours may have given. " + ends
 }
 
 // Deleted says what DeletedByOthers means for a commit, and what to do; "": nothing.

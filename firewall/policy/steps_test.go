@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"activedefense/firewall"
+	"activedefense/firewall/panosim"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -310,4 +312,32 @@ func deviceOf(t *testing.T, text string, changes ...change) device {
 		t.Fatal(err)
 	}
 	return readDevice(doc)
+}
+
+// The step that makes a block rule of ours work again says what is amiss with the one that stands.
+func TestTheStepSaysWhatIsAmissWithOurRule(t *testing.T) {
+	for amiss, told := range map[string]string{
+		"<disabled>yes</disabled>":                                  "; somebody disabled it, and this enables it again",
+		"<service><member>service-http</member></service>":          "; the one that stands matches only service \"service-http\"",
+		"<action>allow</action>":                                    "; the one that stands has action allow; it bears our name, and is not as we make it",
+		"<from><member>dmz</member></from><disabled>yes</disabled>": "; somebody disabled it, and this enables it again; the one that stands does not match source zone \"untrust\"; it bears our name, and is not as we make it",
+	} {
+		l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = rulesOfOthers })
+		l.apply(l.plan(), false)
+		l.commit()
+		whole, err := xmlapi.Parse([]byte("<x>" + amiss + "</x>"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range whole.Children {
+			at := xmlapi.VSysPath("vsys1") + "/rulebase/security/rules/entry[@name='active-defense-block']"
+			_ = l.sim.Config().Edit("boss", "delete", at+"/"+e.Name, "") // where it is
+			if err := l.sim.Config().Edit("boss", "set", at, e.XML()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s := stepFor(t, l.plan(), `security rule "active-defense-block"`); !strings.HasSuffix(s.Detail, told) {
+			t.Errorf("%s: %s", amiss, s.Detail)
+		}
+	}
 }

@@ -59,6 +59,14 @@ func (p owned) replace(name, detail string, entry *xmlapi.Node) *Step {
 	if !stands {
 		return p.create("security rule", name, detail, p.vsys+rulesPath, entry)
 	}
+	faults := ownRules{p.verifier}.workFaults(old)
+	if old.disabled {
+		detail += "; somebody disabled it, and this enables it again"
+		faults = slices.DeleteFunc(faults, func(f string) bool { return f == isDisabled })
+	}
+	if len(faults) > 0 && name != p.want.Names.Sensor {
+		detail += "; the one that stands " + strings.Join(faults, ", ")
+	}
 	foreign := !p.ours(old)
 	if foreign {
 		detail += "; " + notAsWeMakeIt

@@ -112,11 +112,14 @@ func (v *verifier) holdsBoth(r rule) bool { return v.p.holds(r.source, v.lists) 
 // blocks tells whether a rule was meant to block what we block.
 func (v *verifier) blocks(r rule) bool { return v.p.holds(r.source, v.sourceNames()) }
 
+// isDisabled is what is said of a rule that is.
+const isDisabled = "is disabled"
+
 // blockFaults is why a rule that was meant to block does not block everything between its zones; nil: it does.
 func blockFaults(r rule) []string {
 	var faults []string
 	if r.disabled {
-		faults = append(faults, "is disabled")
+		faults = append(faults, isDisabled)
 	}
 	if r.allows() {
 		faults = append(faults, "has action allow")

@@ -11,6 +11,13 @@ import (
 	"time"
 )
 
+// peakMemory is the most that this process had so far, in MiB.
+func peakMemory() float64 {
+	var use syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &use) // of ourselves it cannot fail
+	return float64(use.Maxrss) / 1024
+}
+
 // processorTime is what this process has taken so far, on all cores.
 func processorTime() time.Duration {
 	var use syscall.Rusage
@@ -66,8 +73,17 @@ func BenchmarkSearch(b *testing.B) {
 				}
 				b.ReportMetric(float64(size)/float64(n), "bytes/record")
 				b.ReportMetric(float64(n)/took.Seconds(), "records/cpu-s")
+				b.ReportMetric(peakMemory(), "peak-MiB")
 			})
 			from := Sources{Files: files}
+			b.Run("everything by id", func(b *testing.B) {
+				began := processorTime()
+				for b.Loop() {
+					must(b, ByID(b.Context(), from, Filter{}, func(*Record) error { return nil }))
+				}
+				b.ReportMetric((processorTime()-began).Seconds()*1000/float64(b.N), "cpu-ms")
+				b.ReportMetric(peakMemory(), "peak-MiB")
+			})
 			source, some := firstOf(b, from, n/3)
 			for _, c := range []struct {
 				name  string
@@ -84,7 +100,8 @@ func BenchmarkSearch(b *testing.B) {
 				{"by threat that is nowhere", Filter{ThreatID: []string{"1"}}, 0, false},
 				{"count of a common action", Filter{Action: []string{"deny"}}, 0, true},
 				{"count of ports above 1023", Filter{DstPort: []PortRange{{1024, 65535}}}, 0, true},
-				{"an hour", Filter{Since: noon().Add(10 * time.Second), Until: noon().Add(20 * time.Second)}, 0, true},
+				{"everything", Filter{}, 0, false},
+				{"ten seconds", Filter{Since: noon().Add(10 * time.Second), Until: noon().Add(20 * time.Second)}, 0, true},
 			} {
 				b.Run(c.name, func(b *testing.B) {
 					found, began := int64(0), processorTime()
@@ -98,6 +115,7 @@ func BenchmarkSearch(b *testing.B) {
 						must(b, Search(b.Context(), from, c.f, c.limit, func(*Record) error { found++; return nil }))
 					}
 					b.ReportMetric(float64(found)/float64(b.N), "found")
+					b.ReportMetric(peakMemory(), "peak-MiB")
 					b.ReportMetric((processorTime()-began).Seconds()*1000/float64(b.N), "cpu-ms")
 				})
 			}

@@ -19,6 +19,7 @@ type File struct {
 	path    string
 	info    FileInfo
 	file    *os.File
+	checked *checked
 	parquet *parquet.File
 	groups  []groupInfo
 
@@ -29,6 +30,7 @@ type File struct {
 type groupInfo struct {
 	rows           int
 	oldest, newest int64 // times in microseconds
+	lowest         int64 // id
 }
 
 // Open opens a file that was written as info says, which is what Writer.Close gave. An error names the file: it wraps fs.ErrNotExist where
@@ -70,7 +72,8 @@ func (f *File) open() (err error) {
 	if n := (f.info.Bytes + sumRange - 1) / sumRange * sumSize; int64(len(f.info.Sums)) != n {
 		return fmt.Errorf("%w: what is known of it has %d bytes of checksums where %d belong", ErrDamaged, len(f.info.Sums), n)
 	}
-	f.parquet, err = parquet.OpenFile(&checked{file: f.file, info: &f.info}, f.info.Bytes, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(sumRange))
+	f.checked = &checked{file: f.file, info: &f.info}
+	f.parquet, err = parquet.OpenFile(f.checked, f.info.Bytes, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(sumRange))
 	if err != nil {
 		return err
 	}
@@ -83,11 +86,12 @@ func (f *File) open() (err error) {
 	}
 	var rows int64
 	for _, g := range f.parquet.Metadata().RowGroups {
-		times := g.Columns[colTime].MetaData.Statistics
-		if len(times.MinValue) != 8 || len(times.MaxValue) != 8 {
-			return fmt.Errorf("%w: a group does not say which times it has", ErrDamaged)
+		times, ids := g.Columns[colTime].MetaData.Statistics, g.Columns[colID].MetaData.Statistics
+		if len(times.MinValue) != 8 || len(times.MaxValue) != 8 || len(ids.MinValue) != 8 {
+			return fmt.Errorf("%w: a group does not say which times and ids it has", ErrDamaged)
 		}
-		f.groups = append(f.groups, groupInfo{int(g.NumRows), int64(binary.LittleEndian.Uint64(times.MinValue)), int64(binary.LittleEndian.Uint64(times.MaxValue))})
+		number := func(b []byte) int64 { return int64(binary.LittleEndian.Uint64(b)) }
+		f.groups = append(f.groups, groupInfo{int(g.NumRows), number(times.MinValue), number(times.MaxValue), number(ids.MinValue)})
 		rows += g.NumRows
 	}
 	if rows != f.info.Records {

@@ -67,7 +67,10 @@ func TestAFileTakesOneDay(t *testing.T) {
 	if want := (Info{2, list[1].Time, list[2].Time}); info.Info != want {
 		t.Errorf("%+v", info.Info)
 	}
-	w, err = Create(path)
+	if _, err := Create(path); !errors.Is(err, fs.ErrExist) || !contains(err, path) {
+		t.Errorf("a file that is there: %v", err)
+	}
+	w, err = Create(path + "2")
 	must(t, err)
 	must(t, w.Append(columnsOf(list), noon().Add(2*time.Hour), time.Time{}))
 	if _, err := w.Close(); err == nil {

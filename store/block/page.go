@@ -1,12 +1,15 @@
 package block
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
 )
 
 // groupReader reads one group of a file, page by page. It is for one goroutine, which closes it.
@@ -87,6 +90,10 @@ func (g *groupReader) different(text int) ([]string, error) {
 	if g.have[text] {
 		return t.different, nil
 	}
+	if one, is := g.constant(firstText + text); is {
+		t.different, g.have[text] = append(t.different[:0], string(one)), true
+		return t.different, nil
+	}
 	pages, err := g.open(firstText + text)
 	if err != nil {
 		return nil, err
@@ -114,7 +121,9 @@ func (g *groupReader) load(column int) error {
 	if g.loaded[column] {
 		return nil
 	}
-	if err := g.loadOne(column); err != nil {
+	if one, is := g.constant(column); is && column != colSrc6 && column != colDst6 {
+		g.fill(column, one)
+	} else if err := g.loadOne(column); err != nil {
 		return fmt.Errorf("column %s: %w", g.from.parquet.Schema().Columns()[column][0], err)
 	}
 	g.loaded[column] = true
@@ -124,9 +133,80 @@ func (g *groupReader) load(column int) error {
 	return nil
 }
 
+func (g *groupReader) statistics(column int) *format.Statistics {
+	return &g.from.parquet.Metadata().RowGroups[g.number].Columns[column].MetaData.Statistics
+}
+
 // allNull tells whether the group has nothing but null in a column.
 func (g *groupReader) allNull(column int) bool {
-	return g.from.parquet.Metadata().RowGroups[g.number].Columns[column].MetaData.Statistics.NullCount == int64(g.rows)
+	return g.statistics(column).NullCount == int64(g.rows)
+}
+
+// constant gives the one value that a column has in the whole group, nil for null, if it has one alone. Most columns of a group do: nothing has to be read of
+// them. (The bounds of a column are whole, however long its texts are; only those of its pages are cut.)
+func (g *groupReader) constant(column int) (one []byte, is bool) {
+	s := g.statistics(column)
+	if s.NullCount > 0 {
+		return nil, g.allNull(column)
+	}
+	return s.MinValue, s.MinValue != nil && bytes.Equal(s.MinValue, s.MaxValue)
+}
+
+// fill sets a column of the page to one value.
+func (g *groupReader) fill(column int, one []byte) {
+	n := g.turn(g.page)
+	number := int64(0)
+	switch {
+	case column >= firstText:
+		g.texts[column-firstText].codes = filled(g.texts[column-firstText].codes, n, 0)
+		if _, err := g.different(column - firstText); err != nil {
+			return // of a constant nothing is read
+		}
+		return
+	case len(one) == 8:
+		number = int64(binary.LittleEndian.Uint64(one))
+	case len(one) == 4:
+		number = int64(binary.LittleEndian.Uint32(one))
+	}
+	switch column {
+	case colTime:
+		g.time = filled(g.time, n, number)
+	case colID:
+		g.id = filled(g.id, n, number)
+	case colAgent:
+		g.agent = filled(g.agent, n, number)
+	case colFile:
+		g.file = filled(g.file, n, number)
+	case colOffset:
+		g.offset = filled(g.offset, n, number)
+	case colSrc:
+		g.src.fill(n, one)
+	case colDst:
+		g.dst.fill(n, one)
+	case colSrcPort:
+		g.ports[0] = filled(g.ports[0], n, uint16(number))
+	case colDstPort:
+		g.ports[1] = filled(g.ports[1], n, uint16(number))
+	case colRepeat:
+		g.repeat = filled(g.repeat, n, uint32(number))
+	}
+}
+
+// fill sets the addresses to one of IPv4, or to none.
+func (a *addresses) fill(n int, one []byte) {
+	family, v4 := uint8(0), uint32(0)
+	if one != nil {
+		family, v4 = 4, binary.LittleEndian.Uint32(one)
+	}
+	a.family, a.v4, a.v6 = filled(a.family, n, family), filled(a.v4, n, v4), a.v6[:0]
+}
+
+func filled[T any](to []T, n int, one T) []T {
+	to = slices.Grow(to[:0], n)[:n]
+	for i := range to {
+		to[i] = one
+	}
+	return to
 }
 
 func (g *groupReader) loadOne(column int) error {

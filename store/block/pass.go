@@ -6,7 +6,7 @@ import (
 )
 
 // pass is one way through the pieces, from those that end last on. What it finds is given as soon as no piece that was not looked at yet can have anything
-// newer. Where more is found before that than may be held, the oldest are let go, and a further pass begins below floor.
+// newer. Where more is found before that than may be held, the oldest are let go, and a further pass begins below floor. (By id, the lowest is what is said of the newest here.)
 type pass struct {
 	*search
 	before key
@@ -35,7 +35,7 @@ func (p *pass) run(ctx context.Context) (more bool, err error) {
 	if p.limit > 0 {
 		most = min(most, p.limit)
 	}
-	err = p.each(ctx, func(i int) error {
+	err = p.each(ctx, func(ctx context.Context, i int) error {
 		return p.look(ctx, i, p.before, func(sel *selection) (err error) {
 			p.found[i], err = p.take(sel, i, most)
 			return err
@@ -45,7 +45,7 @@ func (p *pass) run(ctx context.Context) (more bool, err error) {
 		p.found[i] = found{}
 		next := int64(earliest)
 		if i+1 < len(p.pieces) {
-			next = p.pieces[i+1].newest
+			next = p.pieces[i+1].highest
 		}
 		if p.cut && next < p.floor.time {
 			next = earliest // nothing that is kept comes from the pieces to come

@@ -3,7 +3,6 @@ package block
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"slices"
 	"sync"
@@ -36,7 +35,12 @@ const (
 // is returned. What cannot be read, because a file or block is damaged or gone, is passed over, and told at the end: an error that
 // names it (see Open and Decode), after all others were found.
 func Search(ctx context.Context, from Sources, f Filter, limit int, fn func(*Record) error) error {
-	return newSearch(from, &f).run(ctx, limit, fn)
+	return newSearch(from, &f, false).run(ctx, limit, fn)
+}
+
+// ByID is Search without a limit and in the order of ids, which is that in which records were committed: for who has to see them again as they came.
+func ByID(ctx context.Context, from Sources, f Filter, fn func(*Record) error) error {
+	return newSearch(from, &f, true).run(ctx, 0, fn)
 }
 
 func (s *search) run(ctx context.Context, limit int, fn func(*Record) error) error {
@@ -62,10 +66,10 @@ func (s *search) run(ctx context.Context, limit int, fn func(*Record) error) err
 
 // Count tells how many records match; what cannot be read is told as by Search.
 func Count(ctx context.Context, from Sources, f Filter) (int64, error) {
-	s := newSearch(from, &f)
+	s := newSearch(from, &f, false)
 	defer s.close()
 	var total atomic.Int64
-	err := s.each(ctx, func(i int) error {
+	err := s.each(ctx, func(ctx context.Context, i int) error {
 		return s.look(ctx, i, key{latest, latest}, func(sel *selection) error {
 			n, err := sel.count()
 			total.Add(n)
@@ -80,8 +84,8 @@ func Count(ctx context.Context, from Sources, f Filter) (int64, error) {
 
 // search is what the passes of one have in common.
 type search struct {
-	plan   *plan
-	pieces []piece // those that end last first
+	*plan
+	pieces []piece // those that may have what comes first come first
 	hold   int     // mostPending
 
 	mu      sync.Mutex
@@ -96,6 +100,7 @@ type piece struct {
 	group          int
 	block          *Block
 	oldest, newest int64
+	highest        int64 // the highest (key).time that it has
 }
 
 // ref is a record that was found.
@@ -105,19 +110,25 @@ type ref struct {
 	record     *Record // nil: not made yet
 }
 
-func newSearch(from Sources, f *Filter) *search {
+func newSearch(from Sources, f *Filter, byID bool) *search {
 	s := &search{plan: newPlan(f), hold: mostPending}
+	s.byID = byID
 	for _, file := range from.Files {
 		for i, g := range file.groups {
-			s.pieces = append(s.pieces, piece{file: file, group: i, oldest: g.oldest, newest: g.newest})
+			s.pieces = append(s.pieces, piece{file: file, group: i, oldest: g.oldest, newest: g.newest, highest: -g.lowest})
 		}
 	}
 	for i := range from.Blocks {
 		b := &from.Blocks[i]
-		s.pieces = append(s.pieces, piece{block: b, oldest: b.Oldest.UnixMicro(), newest: b.Newest.UnixMicro()})
+		s.pieces = append(s.pieces, piece{block: b, oldest: b.Oldest.UnixMicro(), newest: b.Newest.UnixMicro(), highest: -b.FirstID})
 	}
-	s.pieces = slices.DeleteFunc(s.pieces, func(p piece) bool { return p.newest < s.plan.since || p.oldest >= s.plan.until })
-	slices.SortStableFunc(s.pieces, func(a, b piece) int { return -cmp64(a.newest, b.newest) })
+	s.pieces = slices.DeleteFunc(s.pieces, func(p piece) bool { return p.newest < s.since || p.oldest >= s.until })
+	for i := range s.pieces {
+		if !byID {
+			s.pieces[i].highest = s.pieces[i].newest
+		}
+	}
+	slices.SortStableFunc(s.pieces, func(a, b piece) int { return -cmp64(a.highest, b.highest) })
 	return s
 }
 
@@ -167,13 +178,9 @@ func (s *search) open(ctx context.Context, i int) (unit, error) {
 		}
 		decoded = &blockReader{decoder: d}
 	}
-	data, err := p.block.Load(ctx)
-	if err == nil {
-		err = decoded.decoder.Decode(data, p.block.FirstID, p.block.Agent, &decoded.Columns)
-	}
-	if err != nil {
+	if err := p.block.decode(ctx, decoded.decoder, &decoded.Columns); err != nil {
 		s.release(decoded)
-		return nil, fmt.Errorf("the records %d to %d: %w", p.block.FirstID, p.block.FirstID+p.block.Records-1, err)
+		return nil, err
 	}
 	return decoded, nil
 }
@@ -222,7 +229,7 @@ func (s *search) passOver(ctx context.Context, i int, err error) error {
 
 // each has all cores call read for the pieces, in their order, and calls then for each in its order when it was read, until that says that it is enough. No more
 // than a few are read ahead.
-func (s *search) each(ctx context.Context, read func(i int) error, then func(i int) (more bool, err error)) error {
+func (s *search) each(ctx context.Context, read func(ctx context.Context, i int) error, then func(i int) (more bool, err error)) error {
 	ctx, stop := context.WithCancel(ctx)
 	var workers sync.WaitGroup
 	defer workers.Wait()
@@ -246,7 +253,7 @@ func (s *search) each(ctx context.Context, read func(i int) error, then func(i i
 				if i >= len(done) || ctx.Err() != nil {
 					return
 				}
-				done[i] <- read(i)
+				done[i] <- read(ctx, i)
 			}
 		})
 	}

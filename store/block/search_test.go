@@ -148,7 +148,7 @@ func spread(t testing.TB, all []Record) (from Sources) {
 // Whatever is asked for, a search gives what a look at every record gives, in the same order, and a count says how many there are; also where less may be
 // held than is found.
 func TestASearchFindsWhatThereIs(t *testing.T) {
-	all := odd(1500, 7)
+	all := odd(1000, 7)
 	from := spread(t, all)
 	sorted := newestFirst(all)
 	found, passes := 0, 0
@@ -168,7 +168,7 @@ func TestASearchFindsWhatThereIs(t *testing.T) {
 		if limit > 0 {
 			want = want[:min(limit, len(want))]
 		}
-		s := newSearch(from, &f)
+		s := newSearch(from, &f, false)
 		s.hold = rapid.SampledFrom([]int{mostPending, 40, 3}).Draw(rt, "hold")
 		var got []Record
 		must(t, s.run(t.Context(), limit, func(r *Record) error { got = append(got, *r); return nil }))
@@ -186,6 +186,59 @@ func TestASearchFindsWhatThereIs(t *testing.T) {
 	})
 	if found == 0 || passes == 0 {
 		t.Errorf("%d records were found, %d times more than may be held", found, passes)
+	}
+}
+
+// In the order of ids all that matches is given, once, whatever may be held.
+func TestByID(t *testing.T) {
+	all := odd(800, 11)
+	from := spread(t, all)
+	for _, f := range []Filter{{}, {Since: noon().Add(-1000 * time.Minute), Until: noon().Add(300 * time.Minute)}, {Action: []string{"deny"}}} {
+		for _, hold := range []int{mostPending, 40, 3} {
+			var want, got []Record
+			for i := range all { // ids grow
+				if matches(&f, &all[i]) {
+					want = append(want, all[i])
+				}
+			}
+			s := newSearch(from, &f, true)
+			s.hold = hold
+			must(t, s.run(t.Context(), 0, func(r *Record) error { got = append(got, *r); return nil }))
+			if len(got) == 0 || !slices.Equal(got, want) {
+				t.Errorf("%+v, of which %d may be held: %d records, want %d", f, hold, len(got), len(want))
+			}
+		}
+	}
+	n := int64(0)
+	must(t, ByID(t.Context(), from, Filter{}, func(r *Record) error {
+		if n++; r.ID != n {
+			t.Fatalf("record %d where %d belongs", r.ID, n)
+		}
+		return nil
+	}))
+}
+
+// More than may be held at once is found all the same, where groups follow each other too.
+func TestASearchGoesOnBelowWhatItHolds(t *testing.T) {
+	list := sessions(1).some(300)
+	for name, from := range map[string]Sources{
+		"file": {Files: []*File{written(t, filepath.Join(t.TempDir(), "a"), 100, 20, list)}}, "block": {Blocks: []Block{blockOf(t, list)}},
+	} {
+		for _, limit := range []int{0, 250} {
+			s := newSearch(from, &Filter{}, false)
+			s.hold = 7
+			next, n := int64(300), 0
+			must(t, s.run(t.Context(), limit, func(r *Record) error {
+				if n++; r.ID != next {
+					t.Fatalf("%s: record %d where %d belongs", name, r.ID, next)
+				}
+				next--
+				return nil
+			}))
+			if want := map[int]int{0: 300, 250: 250}[limit]; n != want {
+				t.Errorf("%s: %d records, want %d", name, n, want)
+			}
+		}
 	}
 }
 
@@ -225,6 +278,11 @@ func TestASearchReadsWhatItNeeds(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 	read("cancelled", 20)
+	hangs := from.Blocks[97] // what is newest is in the two after it
+	from.Blocks[97].Load = func(ctx context.Context) ([]byte, error) { loads <- 0; <-ctx.Done(); return nil, ctx.Err() }
+	must(t, Search(t.Context(), from, Filter{}, 10, func(*Record) error { return nil }))
+	read("one that hangs", 20)
+	from.Blocks[97] = hangs
 	must(t, Search(t.Context(), from, Filter{Since: noon().Add(50 * time.Second), Until: noon().Add(52 * time.Second)}, 0, func(*Record) error { return nil }))
 	read("two seconds", 6) // each for its places and for its records
 }

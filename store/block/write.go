@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,7 +23,7 @@ import (
 // pageRows, which begin at the same records in all columns.
 const (
 	groupRows = 1 << 17
-	pageRows  = 1 << 14
+	pageRows  = 1 << 13
 	groupSize = 64 << 20 // bytes of memory; records with long texts make a group full before
 )
 
@@ -56,11 +57,18 @@ type Writer struct {
 // partSuffix is what the name of a file ends in that is not complete. Nobody needs one that was left behind.
 const partSuffix = ".part"
 
-// Create begins the file of that path, under another name until Close. Its caller calls Close, or Abort if it comes to nothing.
+// Create begins the file of that path, under another name until Close; a file that is there is never written over. Its caller calls Close, or Abort if it
+// comes to nothing.
 func Create(path string) (*Writer, error) {
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		if err == nil {
+			err = fs.ErrExist
+		}
+		return nil, fmt.Errorf("begin the records file %s: %w", path, err)
+	}
 	f, err := os.OpenFile(path+partSuffix, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("begin a file of records: %w", err)
+		return nil, fmt.Errorf("begin the records file %s: %w", path, err)
 	}
 	w := &Writer{path: path, file: f, groupRows: groupRows, pageRows: pageRows}
 	w.buffer = bufio.NewWriterSize(f, 1<<18)
@@ -95,6 +103,13 @@ func (w *Writer) failed(err error) error {
 	return fmt.Errorf("write the records file %s: %w", w.path, err)
 }
 
+func (w *Writer) failedOr(err error) error {
+	if err == nil {
+		return nil
+	}
+	return w.failed(err)
+}
+
 // Close completes the file: all of it is written and synced before it has its name, and then its name is. A file of no records is an error.
 func (w *Writer) Close() (FileInfo, error) {
 	if err := w.complete(); err != nil {
@@ -110,11 +125,13 @@ func (w *Writer) complete() error {
 			return err
 		}
 	}
-	if w.parquet == nil {
+	if w.info.Records == 0 {
 		return errors.New("it would have no records")
 	}
-	if err := w.parquet.Close(); err != nil {
-		return err
+	if w.parquet != nil {
+		if err := w.parquet.Close(); err != nil {
+			return err
+		}
 	}
 	if err := w.buffer.Flush(); err != nil {
 		return err

@@ -37,19 +37,47 @@ const vendor = "Palo Alto Networks"
 
 // CEF takes a record apart, which begins with "CEF:". The error is [ErrOther] or [ErrHeader].
 func (r *Reader) CEF(b []byte) error {
-	rest, err := r.begin(b[len("CEF:"):])
-	if err != nil {
-		return err
-	}
-	if !r.readTypes(rest) {
-		return ErrHeader
+	b = b[len("CEF:"):]
+	if n := len(r.whole); n > 0 && len(b) > n && string(b[:n]) == string(r.whole) {
+		r.header, r.text = r.wholeHeader, b[n:] // as of the record ahead
+	} else {
+		rest, err := r.begin(b)
+		if err != nil {
+			return err
+		}
+		if !r.readTypes(rest) {
+			return ErrHeader
+		}
+		r.keepHeader(b)
 	}
 	r.scan(cef, cefKeys, ' ')
 	return nil
 }
 
+// keepHeader keeps the header that was read, which the next record often has, too.
+func (r *Reader) keepHeader(b []byte) {
+	n := len(b) - len(r.text)
+	if r.whole = r.whole[:0]; n > longestBegin || len(r.severity) == 0 {
+		return // without a severity the next one might have it
+	}
+	r.whole = append(r.whole, b[:n]...)
+	kept := func(part []byte) []byte {
+		if part == nil {
+			return nil
+		}
+		at := cap(b) - cap(part)
+		return r.whole[at : at+len(part)]
+	}
+	r.wholeHeader = header{cloud: r.cloud, log: kept(r.log), signature: kept(r.signature), severity: kept(r.severity)}
+}
+
 // begin reads version, vendor, product and the product's version.
 func (r *Reader) begin(b []byte) (rest []byte, err error) {
+	whole := b
+	if n := len(r.begun); n > 0 && len(b) > n && string(b[:n]) == string(r.begun) {
+		r.header = header{cloud: r.begunInCloud} // as the record ahead
+		return b[n:], nil
+	}
 	r.header = header{}
 	_, b, ok := bytes.Cut(b, []byte{'|'})
 	if !ok {
@@ -76,8 +104,14 @@ func (r *Reader) begin(b []byte) (rest []byte, err error) {
 	if _, b, ok = bytes.Cut(b, []byte{'|'}); !ok {
 		return nil, ErrHeader
 	}
+	if n := len(whole) - len(b); n <= longestBegin {
+		r.begun, r.begunInCloud = append(r.begun[:0], whole[:n]...), r.cloud
+	}
 	return b, nil
 }
+
+// longestBegin bounds what is kept of a header.
+const longestBegin = 128
 
 // readTypes reads the types, one of which is that of the log, and the severity, if there is one. Strata, and PAN-OS in its template of GLOBALPROTECT,
 // put the log first; a threat's name ahead of it may hold bars, which PAN-OS does not escape.
@@ -143,7 +177,7 @@ func (r *Reader) LEEF(b []byte) error {
 // unwriteTabs puts tabs where rsyslog wrote them out.
 func (r *Reader) unwriteTabs() {
 	b := r.text
-	if !bytes.Contains(b, []byte(writtenTab)) {
+	if bytes.IndexByte(b, '\t') >= 0 || !bytes.Contains(b, []byte(writtenTab)) {
 		return
 	}
 	r.joined = r.joined[:0]

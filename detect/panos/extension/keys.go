@@ -65,6 +65,11 @@ const (
 	numFields
 )
 
+// isStrangers says whether a stranger chose all values of a field.
+func (f Field) isStrangers() bool {
+	return f == User || f == Error || f == Description || f == Message
+}
+
 // class says who chooses the value of a key.
 type class uint8
 
@@ -73,35 +78,24 @@ const (
 	user                 // who has an account, or a machine in a network of ours
 	content              // anybody who sends anything
 	end                  // the firewall; the first key behind the description of a SYSTEM record
+	unknown              // of a key that is in no table: whoever wrote it, its value is not read
 )
 
-// key is one that is known: names of other keys may end no value that a stranger chose.
+// key is a key of a format. Those of a table end any value ahead of them, others none that a stranger chose.
 type key struct {
 	name  string
 	field Field // None: it only ends the value ahead of it
 	class class
-	id    uint16
 }
 
 // table holds the keys of a format.
-type table struct {
-	byName map[string]*key
-	size   int
-}
+type table []key
 
-func newTable(fields []key, others ...group) *table {
-	t := &table{byName: make(map[string]*key)}
-	add := func(k key) {
-		t.size++
-		k.id = uint16(t.size) // 0 is none
-		t.byName[k.name] = &k
-	}
-	for _, k := range fields {
-		add(k)
-	}
+func newTable(fields []key, others ...group) table {
+	t := table(fields)
 	for _, g := range others {
 		for _, name := range g.names {
-			add(key{name: name, class: g.class})
+			t = append(t, key{name: name, class: g.class})
 		}
 	}
 	return t
@@ -156,6 +150,7 @@ var cefKeys = newTable([]key{
 		"PanOSDGHierarchyLevel3", "PanOSDGHierarchyLevel4", "PanOSVirtualSystemName", "PanOSVirtualSystemID", "PanOSSourceUUID",
 		"PanOSDestinationUUID", "PanOSIMSI", "PanOSIMEI", "PanOSTunnel", "PanOSHTTP2Connection", "PanOSContentVersion", "PanOSSigFlags",
 		"PanOSIsDuplicateLog", "PanOSLogSource", "PanOSLogSourceTimeZoneOffset", "PanOSLogExported", "PanOSLogForwarded", "PanOSTenantID",
+		"PanOSDynamicUserGroup", "PanOSNSSAINetworkSliceType", "PanOSNSSAINetworkSliceDifferentiator",
 	}},
 	group{user, []string{
 		"duser", "sntdom", "dntdom", "suser0", "duser0", "PanOSUsers", "PanOSEndpointDeviceName", "PanOSHostID", "PanOSGPHostID", "PanOSEndpointSN",

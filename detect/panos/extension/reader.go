@@ -32,8 +32,68 @@ type Reader struct {
 	last       int  // where the last key of class end stands; 0: none behind a description
 	at         zone // of the keys that are being read
 	sourceSeen bool
-	next       [2][]*key // by format: the key that followed a key last time, by its id
-	joined     []byte
+	maps       [2]keyMap
+	// What the last record began with, up to its product's version, and whose it was.
+	begun        []byte
+	begunInCloud bool
+	// The header of the last CEF record, and what is in it.
+	whole       []byte
+	wholeHeader header
+	joined      []byte
+}
+
+// keyMap holds the keys of a format, and which followed which.
+type keyMap struct {
+	byName  map[string]*node
+	first   node // is none itself: it is followed by the first key of a record
+	other   node // is any that is not known, once there were too many
+	unknown int  // how many in byName are not known
+}
+
+// node is a key as a reader knows it.
+type node struct {
+	next       *node  // the key that followed it last time; nil: none yet
+	head, tail uint64 // its first and last eight bytes, of a shorter one the tail alone
+	name       string
+	length     uint8
+	shift      uint8 // by which eight bytes are made as many as it has
+	field      Field
+	class      class
+	isRead     bool // its value is, or it says whom the keys behind it are to be believed
+}
+
+func newKeyMap(t table) keyMap {
+	m := keyMap{byName: make(map[string]*node, len(t))}
+	nodes := make([]node, len(t))
+	for i, k := range t {
+		nodes[i].set(k)
+		m.byName[k.name] = &nodes[i]
+	}
+	m.other.set(key{class: unknown})
+	return m
+}
+
+func newNode(k key) *node {
+	n := new(node)
+	n.set(k)
+	return n
+}
+
+func (n *node) set(k key) {
+	*n = node{name: k.name, length: uint8(len(k.name)), field: k.field, class: k.class}
+	n.isRead = k.field != None || k.class != own && k.class != unknown
+	if len(k.name) < 8 {
+		n.shift = uint8(8 * (8 - len(k.name)))
+	} else {
+		n.head = binary.LittleEndian.Uint64([]byte(k.name))
+	}
+	padded := append(make([]byte, 8, 8+len(k.name)), k.name...)
+	n.tail = binary.LittleEndian.Uint64(padded[len(padded)-8:]) >> n.shift
+}
+
+// begins says whether the key stands at the beginning of b, given that what ends ahead of the equals sign ends as it does.
+func (n *node) begins(b []byte) bool {
+	return len(b) > 8 && binary.LittleEndian.Uint64(b) == n.head && (n.length <= 16 || string(b[8:n.length-8]) == n.name[8:n.length-8])
 }
 
 // Value gives a field of the record last read, without the blanks around it; nothing where it is empty or missing. It is part of the record.
@@ -43,6 +103,14 @@ func (r *Reader) Value(f Field) []byte {
 		return nil
 	}
 	b := r.text[s.start:s.end]
+	if len(b) > 0 && b[0] != ' ' && b[len(b)-1] != ' ' {
+		return b
+	}
+	return trimmed(b)
+}
+
+// trimmed takes blanks off.
+func trimmed(b []byte) []byte {
 	for len(b) > 0 && b[0] == ' ' {
 		b = b[1:]
 	}
@@ -92,46 +160,47 @@ const (
 )
 
 // scan finds the keys of the text, each behind a separator.
-func (r *Reader) scan(format int, t *table, separator byte) {
+func (r *Reader) scan(format int, t table, separator byte) {
 	clear(r.slots[:])
 	r.last, r.at, r.sourceSeen = 0, ahead, false
-	if r.next[format] == nil {
-		r.next[format] = make([]*key, t.size+1)
+	m := &r.maps[format]
+	if m.byName == nil {
+		*m = newKeyMap(t)
 	}
-	next, b := r.next[format], r.text
-	var before *key // the key ahead
-	id, open := uint16(0), None
+	b, before, open := r.text, &m.first, None
 	for base := 0; base < len(b); base += 64 {
-		var m uint64
+		var found uint64
 		if base+64 <= len(b) {
-			m = equals(b[base : base+64])
+			found = equals((*[64]byte)(b[base:]))
 		} else {
-			m = equalsIn(b[base:])
+			found = equalsFrom(b, base)
 		}
-		for ; m != 0; m &= m - 1 {
-			at := base + bits.TrailingZeros64(m)
-			k := next[id]
-			start := 0
-			if k != nil {
-				start = at - len(k.name)
+		for ; found != 0; found &= found - 1 {
+			at := base + bits.TrailingZeros64(found)
+			n, start := before.next, 0
+			if n != nil {
+				start = at - int(n.length)
 			}
-			if k == nil || start < 0 || start > 0 && b[start-1] != separator || string(b[start:at]) != k.name {
-				var isKey bool
-				if k, start, isKey = t.find(b, at, separator); k == nil {
-					// A key that is not known ends what holds no equals sign.
-					if isKey && before != nil && before.class == own && open != None {
-						r.slots[open].end = int32(start - 1)
-						open = None
-					}
+			// Nearly always the key that followed last time does so again.
+			if n == nil || start < 1 || at < 8 || binary.LittleEndian.Uint64(b[at-8:])>>(n.shift&63) != n.tail || b[start-1] != separator || n.length > 8 && !n.begins(b[start:]) {
+				if n, start = m.find(b, at, separator); n == nil {
 					continue
 				}
-				next[id] = k
+				if n != &m.other {
+					before.next = n
+				}
+			}
+			before = n
+			if n.class == unknown && open.isStrangers() {
+				continue // which may be a part of it
 			}
 			if open != None {
 				r.slots[open].end = int32(start - 1)
+				open = None
 			}
-			open = r.take(k, start, at+1)
-			before, id = k, k.id
+			if n.isRead {
+				open = r.take(n, start, at+1)
+			}
 		}
 	}
 	if open != None {
@@ -147,7 +216,11 @@ func (r *Reader) scan(format int, t *table, separator byte) {
 }
 
 // take notes a key, and says of which field the value is that begins; None: it is not read, or another one counts.
-func (r *Reader) take(k *key, start, value int) Field {
+func (r *Reader) take(k *node, start, value int) Field {
+	if s := &r.slots[k.field]; k.class == own && s.count == 0 && k.field > SrcIPv6 {
+		*s = slot{start: int32(value), zone: r.at, count: 1}
+		return k.field
+	}
 	switch k.class {
 	case user:
 		if r.at == ahead {
@@ -196,7 +269,7 @@ func (r *Reader) note(f Field, at zone, value int) Field {
 	switch {
 	case s.count == 0:
 		s.count = 1
-	case at < s.zone || s.zone == ahead || f == Message:
+	case at < s.zone || f == Message:
 		s.count = 2
 		return None
 	default:
@@ -206,12 +279,15 @@ func (r *Reader) note(f Field, at zone, value int) Field {
 	return f
 }
 
-// longest is the length of the longest word that is looked up.
-const longest = 64
+// What is kept of keys that are not known: so many of so many bytes. Strangers may have written them.
+const (
+	longestUnknown = 64
+	mostUnknown    = 500
+)
 
-// find gives the key whose equals sign stands at a place, and where it begins; nil if there is none that is known. A word that might
-// be a key that is not known is one, too.
-func (t *table) find(b []byte, at int, separator byte) (k *key, start int, isKey bool) {
+// find gives the key whose equals sign stands at a place, and where it begins; nil if there is none. A word that might be a key that is not known is
+// one, of the class unknown.
+func (m *keyMap) find(b []byte, at int, separator byte) (n *node, start int) {
 	stop := at
 	if separator != ' ' {
 		for stop > 0 && b[stop-1] == ' ' { // some templates have a blank ahead of the equals sign
@@ -219,24 +295,45 @@ func (t *table) find(b []byte, at int, separator byte) (k *key, start int, isKey
 		}
 	}
 	start = stop
-	for start > 0 && stop-start < longest && isKeyByte(b[start-1]) {
+	for start > 0 && stop-start < longestUnknown && isKeyByte(b[start-1]) {
 		start--
 	}
 	if start == stop || start > 0 && b[start-1] != separator {
-		return nil, 0, false
+		return nil, 0
 	}
-	return t.byName[string(b[start:stop])], start, true
+	n, ok := m.byName[string(b[start:stop])]
+	if ok {
+		return n, start
+	}
+	if m.unknown == mostUnknown {
+		return &m.other, start
+	}
+	m.unknown++
+	n = newNode(key{name: string(b[start:stop]), class: unknown})
+	m.byName[n.name] = n
+	return n, start
 }
 
 func isKeyByte(c byte) bool {
 	return (c|0x20)-'a' < 26 || c-'0' < 10 || c == '_' || c == '-' || c == '.'
 }
 
-// equals tells which of 64 bytes are equals signs: of the first one, the lowest bit.
-func equals(b []byte) uint64 {
-	_ = b[63]
-	return gather(b) | gather(b[8:])<<8 | gather(b[16:])<<16 | gather(b[24:])<<24 |
-		gather(b[32:])<<32 | gather(b[40:])<<40 | gather(b[48:])<<48 | gather(b[56:])<<56
+// equalsFrom tells which of the up to 64 bytes from base on are equals signs: of the first one, the lowest bit.
+func equalsFrom(b []byte, base int) (m uint64) {
+	if len(b) >= 64 {
+		return equals((*[64]byte)(b[len(b)-64:])) >> uint(base+64-len(b))
+	}
+	for i, c := range b[base:] {
+		if c == '=' {
+			m |= 1 << i
+		}
+	}
+	return m
+}
+
+func equals(b *[64]byte) uint64 {
+	return gather(b[0:8]) | gather(b[8:16])<<8 | gather(b[16:24])<<16 | gather(b[24:32])<<24 |
+		gather(b[32:40])<<32 | gather(b[40:48])<<40 | gather(b[48:56])<<48 | gather(b[56:64])<<56
 }
 
 // gather does so for eight bytes: a multiplication brings their bits together.
@@ -244,17 +341,4 @@ func gather(b []byte) uint64 {
 	const low = 0x7f7f7f7f7f7f7f7f
 	x := binary.LittleEndian.Uint64(b) ^ '='*0x0101010101010101
 	return ^((x&low + low) | x | low) >> 7 * 0x0102040810204080 >> 56
-}
-
-// equalsIn is as equals, of fewer bytes.
-func equalsIn(b []byte) (m uint64) {
-	for i := bytes.IndexByte(b, '='); i >= 0; {
-		m |= 1 << i
-		n := bytes.IndexByte(b[i+1:], '=')
-		if n < 0 {
-			break
-		}
-		i += 1 + n
-	}
-	return m
 }

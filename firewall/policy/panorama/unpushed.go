@@ -111,7 +111,11 @@ func (p Push) policy(ctx context.Context, d *xmlapi.Device) (out, tagged []strin
 			}
 			of.System, of.At.Group, of.At.Parents = s.shared(), "", nil
 		}
-		found := of.policyOf(levels, used, p.names(s.Name))
+		here := used
+		if len(all) > 1 {
+			here = p.names(s.Name)
+		}
+		found := of.policyOf(levels, used, here)
 		if s.None && len(found) > 0 && named {
 			found = []string{"virtual system " + s.Name + ", which device group " + p.At.Group + " names and the firewall does not have: take it out of that group, for no push ends this"}
 		}

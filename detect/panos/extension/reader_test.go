@@ -1,0 +1,133 @@
+package extension
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// randomLine is a record that holds keys of every class, known and unknown, where they belong and where a stranger put them.
+func randomLine(r *rand.Rand) string {
+	leef := r.IntN(2) == 0
+	t, separator, head := cefKeys, " ", "CEF:0|Palo Alto Networks|PAN-OS|11.1|end|TRAFFIC|1|"
+	switch {
+	case leef && r.IntN(2) == 0:
+		t, separator, head = leefKeys, "|", "LEEF:1.0|Palo Alto Networks|PAN-OS Syslog Integration|11.1|deny|"
+	case leef:
+		t, separator, head = leefKeys, "\t", "LEEF:2.0|Palo Alto Networks|Next Generation Firewall|11.1|deny| |"
+	case r.IntN(3) == 0:
+		head = "CEF:0|Palo Alto Networks|LF|2.0|THREAT|url|1|"
+	}
+	var b strings.Builder
+	b.WriteString(head)
+	for n := range r.IntN(60) {
+		if n > 0 {
+			b.WriteString(separator)
+		}
+		switch r.IntN(12) {
+		case 0:
+			fmt.Fprintf(&b, "unknown%d=", r.IntN(900))
+		case 1:
+			b.WriteString([]string{"src=", "suser=", "request=", "=", "a=b", "msg=", "externalId=", "sequence=", " =", "Rule ="}[r.IntN(10)])
+		default:
+			b.WriteString(t[(r.IntN(len(t))+n)%len(t)].name + "=")
+		}
+		b.WriteString([]string{"", "x", "203.0.113.5", " blanks ", "a=b", "some words", "x y=z", strings.Repeat("long", 40)}[r.IntN(8)])
+	}
+	return b.String()
+}
+
+// read gives all that a reader finds in a record.
+func read(r *Reader, line string) string {
+	var err error
+	if strings.HasPrefix(line, "C") {
+		err = r.CEF([]byte(line))
+	} else {
+		err = r.LEEF([]byte(line))
+	}
+	if err != nil {
+		return err.Error()
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%v %q %q %q", r.Cloud(), r.Log(), r.Signature(), r.HeaderSeverity())
+	for f := Src; f < numFields; f++ {
+		if r.Has(f) {
+			fmt.Fprintf(&b, " %d=%q %v%v%v", f, r.Value(f), r.Ahead(f), r.AheadOfContents(f), r.Certain(f))
+		}
+	}
+	return b.String()
+}
+
+// TestReadersForgetNothingAndNobody: what a reader finds is what a new one finds, whatever it read before.
+func TestReadersForgetNothingAndNobody(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	var used Reader
+	last := ""
+	for range 4000 {
+		line := randomLine(random)
+		if last != "" && random.IntN(2) == 0 { // nearly the one ahead
+			at := random.IntN(len(last))
+			line = last[:at] + line[random.IntN(len(line)):]
+			if !strings.HasPrefix(line, "CEF:") && !strings.HasPrefix(line, "LEEF:") {
+				line = last
+			}
+		}
+		var fresh Reader
+		if got, want := read(&used, line), read(&fresh, line); got != want {
+			t.Fatalf("%s\ngot  %s\nwant %s", line, got, want)
+		}
+		last = line
+	}
+	for f := range used.maps {
+		if n := used.maps[f].unknown; n > mostUnknown {
+			t.Errorf("%d keys are kept that are not known", n)
+		}
+	}
+}
+
+// TestTheKeyThatCounts has the rules of the package's comment, by the destination port.
+func TestTheKeyThatCounts(t *testing.T) {
+	const traffic, threat = "CEF:0|Palo Alto Networks|PAN-OS|11.1|end|TRAFFIC|1|", "CEF:0|Palo Alto Networks|PAN-OS|11.1|x(1)|THREAT|1|"
+	for _, c := range []struct{ line, want string }{
+		{traffic + "src=1 dpt=3 dpt=2 suser=x dpt=4", "2"},                        // ahead of all that strangers chose
+		{traffic + "src=1 suser=x dpt=3 request=x dpt=2", "2"},                    // a user wrote the content, too
+		{threat + "src=1 suser=x dpt=3 dpt=2 request=x dpt=4", "2"},               // ahead of contents, the last
+		{threat + "src=1 request=x dpt=3 dpt=2", "2"},                             // behind contents, the last
+		{threat + "suser=x request=x dpt=3 src=1 dpt=2 request=dpt=4 dpt=5", "2"}, // behind the source
+		{threat + "src=1 request=x dpt=2 unknown=3", "2"},                         // a key that is not known ends it
+		{threat + "src=1 request=x dpt=2", "2"}, {threat + "src=1 dpt= 2 ", "2"}, {threat + "src=1 dpt=", ""}, {threat + "src=1 xdpt=3", ""},
+		{"LEEF:1.0|Palo Alto Networks|PAN-OS Syslog Integration|11|x|cat=TRAFFIC|src=1|usrName=x|dstPort=3|URL=x|dstPort=2", "2"},
+	} {
+		var r Reader
+		if read(&r, c.line); string(r.Value(DstPort)) != c.want {
+			t.Errorf("%s: %q, want %q", c.line, r.Value(DstPort), c.want)
+		}
+	}
+	var r Reader
+	read(&r, threat+"src=1 suser=a b=c d request=x")
+	if string(r.Value(User)) != "a b=c d" {
+		t.Errorf("a user %q", r.Value(User))
+	}
+	if read(&r, "CEF:0|Palo Alto Networks|PAN-OS|11.1|auth|SYSTEM|1|msg=x externalId=1 cat=y externalId=2 cat=z"); string(r.Value(Message)) != "x externalId=1 cat=y" || string(r.Value(Category)) != "z" {
+		t.Errorf("a description %q of %q", r.Value(Message), r.Value(Category))
+	}
+}
+
+func FuzzReader(f *testing.F) {
+	random := rand.New(rand.NewPCG(3, 4))
+	for range 50 {
+		line := randomLine(random)
+		f.Add(line)
+	}
+	var used Reader
+	f.Fuzz(func(t *testing.T, line string) {
+		if !strings.HasPrefix(line, "CEF:") && !strings.HasPrefix(line, "LEEF:") {
+			return
+		}
+		var fresh Reader
+		if got, want := read(&used, line), read(&fresh, line); got != want {
+			t.Fatalf("got  %s\nwant %s", got, want)
+		}
+	})
+}
