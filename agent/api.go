@@ -50,18 +50,7 @@ func openAPI(a *Agent, opts *Options) (err error) {
 	}
 	served := api.New(api.Options{
 		Config: a.cfg, Version: a.version, Expected: Expected(a.cfg), Settings: Settings(a.cfg), Log: a.log, Now: a.now, After: former,
-		Store: func() (*store.Store, error) {
-			if st := a.store.Load(); st != nil && a.feed.Load() != nil {
-				return st, nil
-			}
-			if lost := a.health.LostError(); lost != nil {
-				return nil, fmt.Errorf("the daemon refuses its database: %w", lost)
-			}
-			if a.now().Sub(a.started).Abs() < justBegun {
-				return nil, api.ErrBeginning
-			}
-			return nil, errors.New("the daemon has not reached its database yet; activedefense status says why")
-		},
+		Store:     func() (*store.Store, error) { return servedStore(a) },
 		Known:     func(context.Context) (*own.Known, error) { return a.known.Load(), nil },
 		Labels:    func(context.Context) (*labels.Set, error) { return a.labels, nil },
 		Countries: func() func(netip.Addr) string { return a.geo.Countries() },
@@ -104,4 +93,18 @@ func openAPI(a *Agent, opts *Options) (err error) {
 	}
 	a.teardown.Push("listening for the admin interface", func(context.Context) error { return a.admin.Close() })
 	return nil
+}
+
+// servedStore is the store that the API answers from; the error says why there is none.
+func servedStore(a *Agent) (*store.Store, error) {
+	if st := a.store.Load(); st != nil && a.feed.Load() != nil {
+		return st, nil
+	}
+	if lost := a.health.LostError(); lost != nil {
+		return nil, fmt.Errorf("the daemon refuses its database: %w", lost)
+	}
+	if a.now().Sub(a.started).Abs() < justBegun {
+		return nil, api.ErrBeginning
+	}
+	return nil, errors.New("the daemon has not reached its database yet; activedefense status says why")
 }

@@ -106,7 +106,7 @@ const (
 func (c *Client) ask(ctx context.Context, method, path string, query url.Values, body any) (*http.Response, error) {
 	for begun := time.Now(); ; {
 		response, err := c.askOnce(ctx, method, path, query, body)
-		if err == nil || c.At == "" || time.Since(begun) > c.again(method, err) || !loop.Pause(ctx, againEach) {
+		if err == nil || time.Since(begun) > c.again(method, err) || !loop.Pause(ctx, againEach) {
 			return response, err
 		}
 	}
@@ -115,14 +115,17 @@ func (c *Client) ask(ctx context.Context, method, path string, query url.Values,
 // again is for how long a request may be made again that ended with an error.
 func (c *Client) again(method string, err error) time.Duration {
 	if f, ok := errors.AsType[*Fault](err); ok {
-		if f.passing {
+		switch {
+		case f.passing && c.At != "":
 			return endingFor
+		case f.passing: // for a page
+			return againFor
 		}
 		return -1
 	}
 	dialled, _ := errors.AsType[*net.OpError](err)
 	switch unreached := dialled != nil && dialled.Op == "dial"; {
-	case unreached && c.Known, !unreached && method == http.MethodGet && cut(err):
+	case unreached && c.Known, !unreached && c.At != "" && method == http.MethodGet && cut(err):
 		return againFor
 	}
 	return -1

@@ -236,11 +236,15 @@ func (a *app) reload(ctx context.Context) error {
 	}
 	tick := time.NewTicker(reloadLook)
 	defer tick.Stop()
-	for {
-		// Between the two agents nobody answers; the new one may do so at another socket.
+	for seen := (time.Time{}); ; {
+		// The new agent may answer at another socket. It is given a moment to reach its database.
 		if daemon, err := a.running(ctx); err == nil && daemon != nil {
 			now := &daemon.status.Configuration
-			if now.LoadedAt.After(begun.LoadedAt) {
+			loaded := now.LoadedAt.After(begun.LoadedAt)
+			if loaded && seen.IsZero() {
+				seen = time.Now()
+			}
+			if loaded && (!daemon.begins() || time.Since(seen) > beginsWithin) {
 				return a.reloaded(now.Path, now.LoadedAt)
 			}
 			if now.RefusedAt != nil && now.RefusedAt.After(begun.Now) {
