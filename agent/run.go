@@ -42,6 +42,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err == nil {
 		<-ctx.Done()
 	}
+	a.ending.Store(true)
 	var part *partError
 	if errors.As(context.Cause(ctx), &part) {
 		err = part.err
@@ -182,8 +183,7 @@ func (a *Agent) openStore(ctx context.Context) (*store.Store, error) {
 
 // looksBack is how far back a restart counts records again: the longest of the windows that are not remembered otherwise, twice.
 func looksBack(cfg *config.Config) time.Duration {
-	d := &cfg.Detect
-	return 2 * max(d.PortScan.Window, d.HostSweep.Window, d.Login.Window)
+	return 2 * cfg.Detect.LongestWindow()
 }
 
 // closeStore closes the database. One that does not answer is left behind, which costs nothing: what it has not

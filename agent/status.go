@@ -177,7 +177,7 @@ func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 	}
 	speakers := []interface {
 		Trouble() (time.Time, string, string)
-	}{a.geo}
+	}{a.geo, a.admin}
 	if b := a.bound.Load(); b != nil {
 		speakers = append(speakers, b)
 	}

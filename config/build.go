@@ -14,6 +14,7 @@ import (
 
 // build makes the configuration of merged values and checks each, and then what must fit together.
 func (l *loader) build(s section) *Config {
+	l.custom = customNames(s, "rules")
 	c := &Config{
 		Name:       s.printable("name", 63),
 		StateDir:   s.filled("state_dir", "a folder such as /var/lib/activedefense"),
@@ -80,7 +81,7 @@ func blacklist(s section) Blacklist {
 func (l *loader) fit(c *Config) {
 	// A restart rebuilds what counts from the records, and a sighting can count for twice the window. What the probe rule
 	// has counted is kept by itself.
-	longest := min(max(c.Detect.PortScan.Window, c.Detect.HostSweep.Window, c.Detect.Login.Window), maxWindow)
+	longest := min(c.Detect.LongestWindow(), maxWindow)
 	if c.Store.KeepRecords < 2*longest {
 		l.fault("store.keep_records", "%s is too short for a detection window of %s, since a restart looks back two windows; use at least %s",
 			FormatDuration(c.Store.KeepRecords), FormatDuration(longest), FormatDuration(max(minKeep, 2*longest)))
@@ -110,6 +111,7 @@ func (l *loader) fit(c *Config) {
 	l.fitNetworks(c)
 	l.fitIgnored(c)
 	l.fitTags(c)
+	l.fitCustom(c)
 }
 
 // sameListener tells whether two listeners would ask for the same port.

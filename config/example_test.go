@@ -20,7 +20,7 @@ func uncommented(t *testing.T) []byte {
 		t.Fatal("the example has no line \"firewalls: []\"")
 	}
 	firewalls = regexp.MustCompile(`(?m)^#`).ReplaceAllString(firewalls, "")
-	for _, key := range []string{"  ignore", "labels", "  webhooks"} { // their elements stand right below
+	for _, key := range []string{"  ignore", "rules", "labels", "  webhooks"} { // their elements stand right below
 		above, block, found := strings.Cut(head, "\n"+key+": []\n")
 		elements, below, end := strings.Cut(block, "\n\n")
 		if !found || !end {
@@ -97,6 +97,10 @@ func TestExampleShowsEveryDefault(t *testing.T) {
 		case f.kind == headers:
 			if len(value.(map[string]any)) > 0 {
 				t.Errorf("%s is %v in the example, and none by default", f.path, value)
+			}
+		case f.path == "rules[].count": // one value as well as a list
+			if value != "events" {
+				t.Errorf("%s is %v in the example, and %v by default", f.path, value, f.preset)
 			}
 		case f.kind == patterns:
 			if len(value.([]any)) != 0 {

@@ -305,12 +305,13 @@ func (s section) threatIDs(key string) []uint32 {
 // rules reads the names of rules.
 func (s ignoreReader) rules(key string) []string {
 	names := s.k.Strings(key)
+	all := slices.Concat(ruleNames, s.l.custom)
 	for n, name := range names {
-		if slices.Contains(ruleNames, name) {
+		if slices.Contains(all, name) {
 			continue
 		}
-		meant := "the rules are " + strings.Join(ruleNames, ", ")
-		if best, ok := nearest(strings.ToLower(name), ruleNames, func(s string) string { return s }, 1+len(name)/4); ok {
+		meant := "the rules are " + strings.Join(all, ", ")
+		if best, ok := nearest(strings.ToLower(name), all, func(s string) string { return s }, 1+len(name)/4); ok {
 			meant = "did you mean " + best + "?"
 		}
 		s.fault(fmt.Sprintf("%s[%d]", key, n), "%q is not the name of a rule; %s", clip(name), meant)

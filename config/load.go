@@ -91,6 +91,7 @@ type loader struct {
 	warnings []Warning
 	glob     func(pattern string) ([]string, error) // filepath.Glob
 	now      time.Time                              // what lies before it has ended
+	custom   []string                               // the names of the rules below rules
 }
 
 func newLoader(path string) *loader {

@@ -28,7 +28,7 @@ func TestBuiltInDefaults(t *testing.T) {
 			Probe:         Probe{Rule: scan, Targets: 30, Window: 24 * time.Hour},
 			Vulnerability: Vulnerability{Rule: Rule{Mode: "block"}, Severity: "critical", ThreatIDs: []uint32{40001, 40005, 40007, 40015}},
 			Login:         Login{Rule: Rule{Mode: "block"}, Failures: 10, Window: 10 * time.Minute},
-			MaxSources:    1000000, MaxSessions: 1000000, MaxPartners: 1000000, MaxProbes: 300000, Ignore: []Ignore{},
+			MaxSources:    1000000, MaxSessions: 1000000, MaxPartners: 1000000, MaxProbes: 300000, Ignore: []Ignore{}, Custom: []CustomRule{},
 		},
 		Networks:   Networks{Own: []netip.Prefix{}, AskFirewalls: true, Proxies: []netip.Prefix{}},
 		NeverBlock: []netip.Prefix{},

@@ -18,7 +18,7 @@ var (
 	PartAdmin   = Part{keys: []string{"admin.listen", "admin.socket", "admin.tokens_file"}, section: "admin."}
 	PartSocket  = Part{keys: []string{"admin.socket"}} // where a daemon is asked; a key that is misspelt is none
 	PartRelease = Part{keys: []string{"blacklist.release_after"}}
-	PartRules   = Part{keys: []string{"detect"}}
+	PartRules   = Part{keys: []string{"detect", "rules"}}
 	PartOurs    = Part{keys: []string{"networks"}}
 	PartInputs  = Part{keys: []string{"inputs"}}
 	PartGuard   = Part{keys: []string{"never_block", "networks", "labels", "firewalls"}, top: true} // what may never be blocked

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -29,11 +30,12 @@ type Detect struct {
 	Probe         Probe
 	Vulnerability Vulnerability
 	Login         Login
-	MaxSources    int      // sources with evidence
-	MaxSessions   int      // sessions that ours opened, whose late answers are no attack
-	MaxPartners   int      // addresses to which ours open sessions
-	MaxProbes     int      // sources that the probe rule counts
-	Ignore        []Ignore // what never counts; at most 1000
+	MaxSources    int          // sources with evidence
+	MaxSessions   int          // sessions that ours opened, whose late answers are no attack
+	MaxPartners   int          // addresses to which ours open sessions
+	MaxProbes     int          // sources that the probe rule counts
+	Ignore        []Ignore     // what never counts; at most 1000
+	Custom        []CustomRule // those of the key rules, in their order; at most 1000
 }
 
 // Rule is what each rule has beside its thresholds.
@@ -114,26 +116,36 @@ func (s ruleReader) detect() Detect {
 		MaxPartners: held("detect.max_partners"),
 		MaxProbes:   held("detect.max_probes"),
 		Ignore:      ignored(s.section, "detect.ignore"),
+		Custom:      customRules(s.section, "rules", outcome),
 	}
 }
 
 // rule reads what each rule takes.
-func (s ruleReader) rule(key string) Rule {
-	r := Rule{Mode: s.oneOf(key+".mode", ruleModes), Tag: s.tagName(key + ".tag")}
+func (s ruleReader) rule(key string) Rule { return s.common(key+".", ruleModes) }
+
+// common reads it for a rule whose keys begin so.
+func (s ruleReader) common(key string, modes []choice) Rule {
+	r := Rule{Mode: s.oneOf(key+"mode", modes), Tag: s.tagName(key + "tag")}
 	if strings.ContainsAny(r.Tag, "()[]{}<>") {
-		s.fault(key+".tag", "%q contains a bracket, which an address group's filter gives a meaning; use letters, digits, - and _", clip(r.Tag))
+		s.fault(key+"tag", "%q contains a bracket, which an address group's filter gives a meaning; use letters, digits, - and _", clip(r.Tag))
 	}
-	r.BlockFor = s.orZero(key+".block_for", time.Second, maxBlockFor)
+	r.BlockFor = s.orZero(key+"block_for", time.Second, maxBlockFor)
 	return r
 }
 
 // scanRule reads what a rule takes that asks what became of a session; general is what it takes from detect.outcome.
 func (s ruleReader) scanRule(key, general string) Rule {
 	r := s.rule(key)
-	if r.Outcome = general; s.text(key+".outcome") != "" {
-		r.Outcome = s.oneOf(key+".outcome", outcomes)
-	}
+	r.Outcome = s.outcome(key+".outcome", general)
 	return r
+}
+
+// outcome reads which records count; empty: as general says.
+func (s ruleReader) outcome(key, general string) string {
+	if s.text(key) == "" {
+		return general
+	}
+	return s.oneOf(key, outcomes)
 }
 
 // vulnerability reads the rule of threats. An operator who wrote severity: off before there were ids wanted it off.
@@ -164,12 +176,33 @@ func (d *Detect) off() (names []string) {
 			names = append(names, r.name)
 		}
 	}
+	for _, r := range d.Custom {
+		if r.Mode == "off" {
+			names = append(names, r.Name)
+		}
+	}
 	return names
+}
+
+// LongestWindow is that of the rules whose evidence a restart counts again from the records. What the probe rule has counted is kept by itself.
+func (d *Detect) LongestWindow() time.Duration {
+	longest := max(d.PortScan.Window, d.HostSweep.Window, d.Login.Window)
+	for _, r := range d.Custom {
+		if r.Mode != "off" {
+			longest = max(longest, r.Window)
+		}
+	}
+	return longest
 }
 
 // Tags gives the tags of the rules, those of rules that are off too, each once for every rule that has it.
 func (d *Detect) Tags() (tags []string) {
 	for _, r := range []*Rule{&d.PortScan.Rule, &d.HostSweep.Rule, &d.Probe.Rule, &d.Vulnerability.Rule, &d.Login.Rule} {
+		if r.Tag != "" {
+			tags = append(tags, r.Tag)
+		}
+	}
+	for _, r := range d.Custom {
 		if r.Tag != "" {
 			tags = append(tags, r.Tag)
 		}
@@ -184,12 +217,16 @@ func (l *loader) fitTags(c *Config) {
 		taken[f.Tag] = i
 	}
 	d := c.Detect
-	for _, rule := range []struct{ key, tag string }{
-		{"port_scan", d.PortScan.Tag}, {"host_sweep", d.HostSweep.Tag}, {"probe", d.Probe.Tag},
-		{"vulnerability", d.Vulnerability.Tag}, {"login", d.Login.Tag},
-	} {
+	rules := []struct{ key, tag string }{
+		{"detect.port_scan", d.PortScan.Tag}, {"detect.host_sweep", d.HostSweep.Tag}, {"detect.probe", d.Probe.Tag},
+		{"detect.vulnerability", d.Vulnerability.Tag}, {"detect.login", d.Login.Tag},
+	}
+	for i, r := range d.Custom {
+		rules = append(rules, struct{ key, tag string }{fmt.Sprintf("rules[%d]", i), r.Tag})
+	}
+	for _, rule := range rules {
 		if i, ok := taken[rule.tag]; ok && rule.tag != "" {
-			l.fault("detect."+rule.key+".tag", "is firewalls[%d].tag, which every block has; use another one, or leave it empty", i)
+			l.fault(rule.key+".tag", "is firewalls[%d].tag, which every block has; use another one, or leave it empty", i)
 		}
 	}
 }

@@ -9,18 +9,19 @@ import (
 type kind uint8
 
 const (
-	text     kind = iota // one text
-	secret               // a text that no fault quotes
-	integer              // a whole number
-	boolean              // true or false
-	size                 // a text such as 200GB, or the number 0
-	duration             // a text as ParseDuration reads it, or the number 0
-	list                 // a list of texts
-	values               // a text or whole number, or a list of them
-	date                 // a day, such as 2027-01-31
-	headers              // names and values, kept as a list of "Name: value"; no fault quotes a value
-	elements             // a list of sections
-	patterns             // the name of a set of patterns, or a list of names and patterns
+	text       kind = iota // one text
+	secret                 // a text that no fault quotes
+	integer                // a whole number
+	boolean                // true or false
+	size                   // a text such as 200GB, or the number 0
+	duration               // a text as ParseDuration reads it, or the number 0
+	list                   // a list of texts
+	values                 // a text or whole number, or a list of them
+	date                   // a day, such as 2027-01-31
+	headers                // names and values, kept as a list of "Name: value"; no fault quotes a value
+	conditions             // a section of fields of a record with values, see shapeConditions
+	elements               // a list of sections
+	patterns               // the name of a set of patterns, or a list of names and patterns
 )
 
 // field is one key of the configuration. In path, [] stands for any element of a list. preset is the
@@ -107,6 +108,20 @@ var schema = []field{
 	{"detect.ignore[].rules", values, nil},
 	{"detect.ignore[].until", date, nil},
 	{"detect.ignore[].reason", text, nil},
+	{"rules", elements, []any{}},
+	{"rules[].name", text, nil},
+	{"rules[].event", values, nil},
+	{"rules[].where", conditions, nil},
+	{"rules[].count", values, []string{"events"}},
+	{"rules[].per", values, []string{"src"}},
+	{"rules[].more_than", integer, nil},
+	{"rules[].window", duration, nil},
+	{"rules[].mode", text, "block"},
+	{"rules[].outcome", text, ""},
+	{"rules[].block_for", duration, 0},
+	{"rules[].tag", text, ""},
+	{"rules[].escalate.factor", integer, nil}, // left out, both: as blacklist.escalate
+	{"rules[].escalate.max", duration, nil},
 	{"never_block", list, []string{}},
 	{"labels", elements, []any{}},
 	{"labels[].file", text, nil},
@@ -197,6 +212,7 @@ var (
 	severities = []choice{{name: "off"}, {name: "critical"}, {name: "high"}}
 	outcomes   = []choice{{name: "refused"}, {name: "all"}}
 	ruleModes  = []choice{{name: "block"}, {name: "observe"}, {name: "off"}}
+	ownModes   = []choice{{name: "block"}, {name: "observe"}, {name: "notice"}, {name: "off"}}
 	labelModes = []choice{{name: "label"}, {name: "never"}, {name: "block"}}
 	modes      = []choice{{name: "dynamic-tag"}, {name: "address-group"}, {name: "edl"}}
 	sensors    = []choice{{name: "log"}, {name: "drop"}}
@@ -216,6 +232,10 @@ const (
 	maxBlockFor   = 365 * day
 	maxIgnored    = 1000 // each is compared with every record
 	maxLabels     = 100
+	maxCustom     = 1000
+	maxEvents     = 100  // of one rule
+	maxValues     = 1000 // of one condition
+	maxMoreThan   = 1000
 	maxAdditions  = 1_000_000
 	maxFactor     = 100
 	maxEscalated  = 3650 * day

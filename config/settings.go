@@ -63,6 +63,8 @@ func settingOf(s section, key string, f *field) Setting {
 		if out.Value = ""; fmt.Sprint(value) != "" && value != nil {
 			out.Value = redacted
 		}
+	case conditions:
+		out.Value = conditionTexts("", value)
 	case patterns:
 		out.Value = patternTexts(value)
 	case headers:

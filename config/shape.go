@@ -117,6 +117,8 @@ func (l *loader) shapeValue(at string, f field, value any) (any, bool) {
 		return l.shapeValues(at, value)
 	case headers:
 		return l.shapeHeaders(at, value)
+	case conditions:
+		return l.shapeConditions(at, value, false)
 	case patterns:
 		return l.shapePatterns(at, value)
 	case date:

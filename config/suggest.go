@@ -33,7 +33,7 @@ func (s suggestion) look() (siblings []string, sibling string, elsewhere []strin
 				siblings = append(siblings, name)
 			}
 		}
-		if !strings.HasPrefix(f.path, "detect.ignore[].") { // which are words for many things
+		if !strings.HasPrefix(f.path, "detect.ignore[].") && !strings.HasPrefix(f.path, "rules[].") { // which are words for many things
 			others = append(others, f.path)
 		}
 	}

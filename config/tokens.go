@@ -32,7 +32,7 @@ func (t *Token) Line() string { return t.Name + " " + t.Role + " " + hex.EncodeT
 const maxTokens = 1000
 
 // ReadTokens reads a file of tokens: lines of a name, a role and the SHA-256 of the token as 64 hexadecimal digits. Empty lines and those
-// that begin with # count for nothing. The error names the line.
+// that begin with # count for nothing. Beside a [FaultyTokens] stand those of the sound lines.
 func ReadTokens(path string) ([]Token, error) {
 	info, err := os.Stat(path)
 	switch {
@@ -52,34 +52,65 @@ func ReadTokens(path string) ([]Token, error) {
 	return parseTokens(content)
 }
 
+// FaultyTokens is the error of a file of tokens of which lines are none.
+type FaultyTokens struct {
+	First string // names the first of them, and what is wrong with it
+	Lines int    // how many there are
+}
+
+func (e *FaultyTokens) Error() string {
+	if e.Lines > 1 {
+		return fmt.Sprintf("%s; and %d more are faulty", e.First, e.Lines-1)
+	}
+	return e.First
+}
+
 func parseTokens(content []byte) (tokens []Token, err error) {
+	var faulty FaultyTokens
 	for n, line := range slices.Collect(bytes.Lines(content)) {
 		text := strings.TrimSpace(string(line))
 		if text == "" || strings.HasPrefix(text, "#") {
 			continue
 		}
-		fields := strings.Fields(text)
-		if len(fields) != 3 {
-			return nil, fmt.Errorf("line %d has %d words; a line is a name, a role and the SHA-256 of a token, as activedefense token add writes it", n+1, len(fields))
-		}
-		t := Token{Name: fields[0], Role: fields[1]}
-		sum, err := hex.DecodeString(fields[2])
+		t, err := parseToken(text)
 		switch {
-		case CheckTokenName(t.Name) != nil:
-			return nil, fmt.Errorf("line %d: %w", n+1, CheckTokenName(t.Name))
-		case t.Role != RoleViewer && t.Role != RoleOperator:
-			return nil, fmt.Errorf("line %d: %q is no role; use %s or %s", n+1, clip(t.Role), RoleViewer, RoleOperator)
-		case err != nil || len(sum) != sha256.Size:
-			return nil, fmt.Errorf("line %d: what stands behind name and role is not the SHA-256 of a token (64 hexadecimal digits); activedefense token add writes it", n+1)
+		case err != nil:
 		case slices.ContainsFunc(tokens, func(other Token) bool { return other.Name == t.Name }):
-			return nil, fmt.Errorf("line %d: the name %s stands in an earlier line, too", n+1, t.Name)
+			err = fmt.Errorf("the name %s stands in an earlier line, too", t.Name)
 		case len(tokens) == maxTokens:
-			return nil, fmt.Errorf("line %d: there are more than %d tokens", n+1, maxTokens)
+			err = fmt.Errorf("there are more than %d tokens", maxTokens)
+		default:
+			tokens = append(tokens, t)
+			continue
 		}
-		copy(t.Sum[:], sum)
-		tokens = append(tokens, t)
+		if faulty.Lines++; faulty.Lines == 1 {
+			faulty.First = fmt.Sprintf("line %d: %v", n+1, err)
+		}
+	}
+	if faulty.Lines > 0 {
+		return tokens, &faulty
 	}
 	return tokens, nil
+}
+
+// parseToken reads one line.
+func parseToken(text string) (t Token, err error) {
+	fields := strings.Fields(text)
+	if len(fields) != 3 {
+		return t, fmt.Errorf("it has %d words; a line is a name, a role and the SHA-256 of a token, as activedefense token add writes it", len(fields))
+	}
+	t.Name, t.Role = fields[0], fields[1]
+	sum, err := hex.DecodeString(fields[2])
+	switch {
+	case CheckTokenName(t.Name) != nil:
+		return t, CheckTokenName(t.Name)
+	case t.Role != RoleViewer && t.Role != RoleOperator:
+		return t, fmt.Errorf("%q is no role; use %s or %s", clip(t.Role), RoleViewer, RoleOperator)
+	case err != nil || len(sum) != sha256.Size:
+		return t, fmt.Errorf("what stands behind name and role is not the SHA-256 of a token (64 hexadecimal digits); activedefense token add writes it")
+	}
+	copy(t.Sum[:], sum)
+	return t, nil
 }
 
 // CheckTokenName tells why a token cannot be called so; nil: it can.

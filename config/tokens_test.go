@@ -13,7 +13,7 @@ func TestTokensAreReadByLine(t *testing.T) {
 	for _, c := range []struct{ content, fault string }{
 		{"", ""},
 		{"# who may\n\n anna operator " + sum + "\r\nmonitoring viewer " + strings.ToUpper(sum), ""},
-		{"anna operator", "line 1 has 2 words"},
+		{"anna operator", "line 1: it has 2 words"},
 		{"\nanna root " + sum, `line 2: "root" is no role`},
 		{"anna viewer " + sum[2:], "is not the SHA-256"},
 		{"anna viewer secret", "is not the SHA-256"},
@@ -33,6 +33,18 @@ func TestTokensAreReadByLine(t *testing.T) {
 				t.Errorf("%s is read back as %v, %v", token.Line(), again, err)
 			}
 		}
+	}
+}
+
+// A line that is none takes nothing from the others, and is named.
+func TestSoundLinesCountBesideAFaultyOne(t *testing.T) {
+	sum := strings.Repeat("0a", sha256.Size)
+	tokens, err := parseTokens([]byte("anna viewer\nberta operator " + sum + "\nberta viewer " + sum + "\nclara viewer " + sum))
+	if len(tokens) != 2 || tokens[0].Name != "berta" || tokens[0].Role != RoleOperator || tokens[1].Name != "clara" {
+		t.Errorf("%v", tokens)
+	}
+	if err == nil || !strings.HasPrefix(err.Error(), "line 1: it has 2 words") || !strings.HasSuffix(err.Error(), "; and 1 more are faulty") {
+		t.Error(err)
 	}
 }
 

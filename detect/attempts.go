@@ -27,6 +27,7 @@ type attempts struct {
 	queue arena.Queue
 	list  arena.Slab[attempt, *attempt]
 	max   int // sources
+	each  int // attempts of one
 }
 
 // client is a source that failed to log in.
@@ -54,8 +55,9 @@ func (a *attempts) find(e *Engine, key *[16]byte) uint32 {
 	return a.table.Find(arena.Hash(key), func(c *client) bool { return c.key == *key })
 }
 
-// add takes in a failed login of a source, unless another record told of it; false: it is none of its own.
-func (a *attempts) add(e *Engine, key *[16]byte, ev *Event) bool {
+// add takes in a failed login of a source, unless another record told of it; counts false: it is none of its own. Where replaces is
+// set it takes the place of the record twin.
+func (a *attempts) add(e *Engine, key *[16]byte, ev *Event) (twin uint64, replaces, counts bool) {
 	n := a.find(e, key)
 	if n == 0 {
 		if a.table.Used() >= a.max {
@@ -74,13 +76,14 @@ func (a *attempts) add(e *Engine, key *[16]byte, ev *Event) bool {
 	case other == nil:
 	case now.system:
 		other.paired = true
-		return false
+		return 0, false, false
 	default: // the SYSTEM record came first: this one stands for both
+		twin = other.ref
 		now.next, now.paired = other.next, true
 		*other = now
-		return true
+		return twin, true, true
 	}
-	if int(c.count) >= attemptsEach*e.rules[login].need || a.list.Used() >= maxAttempts && c.newest != 0 {
+	if int(c.count) >= a.each || a.list.Used() >= maxAttempts && c.newest != 0 {
 		a.dropFirst(c)
 	}
 	now.next = c.newest
@@ -88,7 +91,7 @@ func (a *attempts) add(e *Engine, key *[16]byte, ev *Event) bool {
 	*a.list.At(i) = now
 	c.newest = i
 	c.count++
-	return true
+	return 0, false, true
 }
 
 // twin finds the record of the other log that tells of the same failure.
@@ -201,9 +204,8 @@ func (a *attempts) forgetIn(e *Engine, in func(netip.Addr) bool) {
 	}
 }
 
-// watchLogin counts the record of a login.
+// watchLogin counts the record of a login for the rule login.
 func (e *Engine) watchLogin(ev *Event, w *watched, r *Result) {
-	r.Session = e.became(ev)
 	if e.rules[login].window == 0 || notLogin(ev) != "" {
 		return
 	}
@@ -213,7 +215,10 @@ func (e *Engine) watchLogin(ev *Event, w *watched, r *Result) {
 		}
 	}
 	w.grade = Proven
-	if e.recalling && !e.unspent(w, 1<<login).has(login) || !e.attempts.add(e, &w.key, ev) {
+	if e.recalling && !e.unspent(w, 1<<login).has(login) {
+		return
+	}
+	if _, _, counts := e.attempts.add(e, &w.key, ev); !counts {
 		return
 	}
 	r.Outcome, r.Grade = Counted, Proven

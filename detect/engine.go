@@ -1,7 +1,7 @@
 // Package detect finds the addresses that scan, guess passwords or attack. It is pure: events go in, verdicts come out, and the
 // only time it knows is the time of the events.
 //
-// Who a record is held against says who.go; why it counts for a rule or does not, reasons.go, login.go and session.go; what the
+// Who a record is held against says who.go; why it counts for a rule or does not, reasons.go and session.go; what the
 // rules are, settings.go; when one fires and what becomes of that, observe.go and hold.go. What each source reached is kept by
 // sightings (pairs of address and port, over the short windows), attempts (failed logins) and package memory (what a day needs).
 // What fires does not depend on how the records of several firewalls interleave, nor on one of them having a wrong clock.
@@ -27,6 +27,7 @@ type Engine struct {
 	known
 	sightings // for the rules that count pairs of address and port
 	attempts  attempts
+	custom    *customs       // nil: there are none
 	memory    *memory.Memory // nil: no rule needs it
 
 	settings  Settings
@@ -47,7 +48,7 @@ type Engine struct {
 
 // Stats are the engine's counters. Those of events start at 0 with the engine.
 type Stats struct {
-	Sources   int               // that have evidence
+	Sources   int               // that have evidence; where custom rules count, too, those of the kind of which there are more
 	Sightings int               // held as evidence
 	Blocked   int               // entries of the blacklist
 	Evicted   uint64            // sources forgotten because memory was full
@@ -66,10 +67,17 @@ func New(s Settings) *Engine {
 	e := &Engine{settings: s, rules: s.rules()}
 	e.known = newKnown(&e.settings)
 	e.sightings = newSightings([countingRules]rule(e.rules[:countingRules]), s.MaxSources)
-	e.attempts.max = e.maxSources
-	for _, rule := range e.rules {
+	e.attempts.max, e.attempts.each = e.maxSources, attemptsEach*e.rules[login].need
+	e.custom = newCustoms(&e.settings, e.maxSources)
+	all := e.rules[:]
+	if e.custom != nil {
+		for i := range e.custom.rules {
+			all = append(all, e.custom.rules[i].rule)
+		}
+	}
+	for _, rule := range all {
 		e.refusing = e.refusing || rule.window != 0 && rule.RefusedOnly
-		e.observing = e.observing || rule.window != 0 && rule.Mode == Observe || len(s.Proxies) > 0
+		e.observing = e.observing || rule.window != 0 && rule.Mode >= Observe || len(s.Proxies) > 0
 	}
 	if e.refusing || e.observing || e.rules[probe].window != 0 {
 		limits := memory.Limits{Sessions: orDefault(s.MaxSessions, defaultMaxSessions), Partners: orDefault(s.MaxPartners, defaultMaxPartners),
@@ -141,6 +149,7 @@ func (e *Engine) forget(list ...netip.Prefix) {
 			e.drop(id)
 		}
 		e.attempts.forget(e, &key)
+		e.custom.forget(e, &key)
 		if e.memory != nil {
 			e.memory.Forget(single(netip.AddrFrom16(key).Unmap()))
 		}
@@ -160,6 +169,7 @@ func (e *Engine) forget(list ...netip.Prefix) {
 		id = next
 	}
 	e.attempts.forgetIn(e, in)
+	e.custom.forgetIn(e, in)
 	if e.memory != nil {
 		e.memory.ForgetIn(in)
 	}
@@ -185,6 +195,13 @@ func (e *Engine) Stats() Stats {
 	for r, name := range ruleNames {
 		s.Fired[name] = e.fired[r]
 	}
+	if c := e.custom; c != nil {
+		s.Evicted, s.Dropped = s.Evicted+c.groups.evicted, s.Dropped+c.groups.dropped
+		s.Sources, s.Sightings = max(s.Sources, c.groups.sources.Used()), s.Sightings+c.groups.points.Used()
+		for i := range c.rules {
+			s.Fired[c.rules[i].set.Name] = c.fired[i]
+		}
+	}
 	if e.memory != nil {
 		s.Remembered = e.memory.Sizes()
 		s.Near += s.Remembered.Near
@@ -197,6 +214,11 @@ func (e *Engine) Stats() Stats {
 // longest window. 0 if no rule counts.
 func (e *Engine) Horizon() time.Duration {
 	long := max(e.rules[portScan].window, e.rules[hostSweep].window, e.rules[login].window)
+	if e.custom != nil {
+		for i := range e.custom.rules {
+			long = max(long, e.custom.rules[i].window)
+		}
+	}
 	return time.Duration(min(long, math.MaxInt64/2)) * 2
 }
 

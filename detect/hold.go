@@ -11,18 +11,22 @@ import (
 func (v *Verdict) stands() bool { return v.Mode == Block && v.Hold == "" }
 
 // before tells whether a verdict goes before one of an earlier rule that the same record fired, which may be nil: what blocks
-// goes before what a person has to decide, and that before what only observes.
+// goes before what a person has to decide, that before what only observes, and that before what only tells.
 func (v *Verdict) before(other *Verdict) bool {
-	return other == nil || v.stands() && !other.stands() || v.Mode == Block && other.Mode != Block
+	return other == nil || v.stands() && !other.stands() || v.Mode < other.Mode
 }
 
 // judged completes a verdict with what its rule does, and with why it has to be held. What is proven is never held.
 func (e *Engine) judged(v *Verdict, r int) *Verdict {
-	rule := &e.rules[r]
 	e.fired[r]++
+	return e.decided(v, &e.rules[r], r == probe)
+}
+
+// decided completes a verdict by its rule.
+func (e *Engine) decided(v *Verdict, rule *rule, probes bool) *Verdict {
 	v.Mode, v.BlockFor, v.Tag = max(v.Mode, rule.Mode), rule.BlockFor, rule.Tag
 	if v.Mode == Block && v.Grade != Proven && rule.RefusedOnly {
-		v.Hold = e.hold(v, r)
+		v.Hold = e.hold(v, probes)
 	}
 	if e.surge != nil && v.stands() {
 		v.Hold = e.surge.full(v) // and its proven evidence stays
@@ -31,7 +35,7 @@ func (e *Engine) judged(v *Verdict, r int) *Verdict {
 }
 
 // hold says why a forgeable verdict is for a person to decide; "" if it is not.
-func (e *Engine) hold(v *Verdict, r int) string {
+func (e *Engine) hold(v *Verdict, ofProbes bool) string {
 	key := peerKey(v.Source.Addr())
 	at, first := nanoseconds(v.Time), nanoseconds(v.FirstSeen)
 	partner := e.memory.Partner(&key, first, at)
@@ -58,7 +62,7 @@ func (e *Engine) hold(v *Verdict, r int) string {
 		return "the evidence may be forged, and whether the source is a partner is not known: too many addresses were spoken to (detect.max_partners)"
 	case first < sessions:
 		return "the evidence may be late answers: more sessions were opened than are remembered (detect.max_sessions)"
-	case r == probe && at < probes:
+	case ofProbes && at < probes:
 		return "the evidence may be forged, and what answered the source is not known: too many sources were served (detect.max_probes)"
 	}
 	return ""

@@ -13,7 +13,7 @@ import (
 // sources saves nobody who is really there.
 func TestASurgeKeepsWhatIsProven(t *testing.T) {
 	s := everyRule()
-	s.Login.Failures = 10
+	s.Login.Failures, s.Custom = 10, nil
 	surge := Surge{Additions: 1, Window: time.Hour}
 	e := New(s)
 	e.Know(company, nil)

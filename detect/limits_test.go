@@ -107,6 +107,9 @@ func TestTimesAtTheEnds(t *testing.T) {
 	if got := New(Settings{}).Horizon(); got != 0 {
 		t.Errorf("horizon %v with all rules off", got)
 	}
+	if got := New(Settings{Custom: []CustomRule{{Name: "a", Events: []string{"a"}, Window: time.Hour}, {Name: "b", Events: []string{"a"}, Window: 2 * time.Hour, Policy: Policy{Mode: Off}}}}).Horizon(); got != 2*time.Hour {
+		t.Errorf("horizon %v of a custom rule", got)
+	}
 	if got := New(Settings{HostSweep: HostSweep{Hosts: 10, Window: time.Hour}, PortScan: PortScan{Ports: 10, Window: time.Minute}}).Horizon(); got != 2*time.Hour {
 		t.Errorf("horizon %v", got)
 	}

@@ -53,9 +53,13 @@ func (e *Engine) Observe(ev *Event) (r Result) {
 	}
 	w.hash = arena.Hash(&w.key)
 	if isLogin(ev) {
+		r.Session = e.became(ev)
 		e.watchLogin(ev, &w, &r)
-	} else {
-		e.watch(ev, &w, &r)
+	} else if !e.watch(ev, &w, &r) {
+		return r
+	}
+	if e.custom != nil && (r.Verdict == nil || !r.Verdict.stands()) {
+		e.watchCustom(ev, &w, &r)
 	}
 	return r
 }
@@ -121,13 +125,17 @@ func (e *Engine) opened(ev *Event, p *party, became Session) {
 	e.memory.Open(&s)
 }
 
-// watch counts a record that is held against a source which may be blocked.
-func (e *Engine) watch(ev *Event, w *watched, r *Result) {
-	elsewhere := ev.Type != TypeLog && e.elsewhere(w.dst) // what our own programs log was to ours
+// watch counts a record that is held against a source which may be blocked, for the rules of the table; false: it is held against nobody.
+func (e *Engine) watch(ev *Event, w *watched, r *Result) bool {
+	if ev.Type == TypeLog {
+		r.Session = ev.Session
+		return true
+	}
+	elsewhere := e.elsewhere(w.dst)
 	r.Session = e.became(ev)
 	e.tally(ev, r.Session, false, elsewhere)
 	if elsewhere {
-		return
+		return false
 	}
 	w.grade = grade(ev)
 	ignored := ruleSet(0)
@@ -139,7 +147,7 @@ func (e *Engine) watch(ev *Event, w *watched, r *Result) {
 		r.fired(v)
 		if v.stands() {
 			e.forget(v.Source)
-			return
+			return true
 		}
 		e.spend(w, vulnerability, v)
 	}
@@ -157,6 +165,7 @@ func (e *Engine) watch(ev *Event, w *watched, r *Result) {
 	if r.Session == SessionAnswered && (r.Verdict == nil || !r.Verdict.stands()) {
 		e.answered(ev, w)
 	}
+	return true
 }
 
 // fired takes over a verdict, if there is one, unless there is one that goes before it.

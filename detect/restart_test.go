@@ -23,6 +23,10 @@ func everyRule() Settings {
 		Probe:         Probe{Targets: 9, Window: 24 * time.Hour, Policy: refused},
 		Login:         Login{Failures: 3, Window: 10 * time.Minute, Policy: refused},
 		IPv6Prefix:    64,
+		Custom: []CustomRule{
+			{Name: "guess", Events: []string{"ssh-failed", EventLogin}, Per: []Field{FieldSrcUser}, MoreThan: 4, Window: 20 * time.Minute, Policy: refused},
+			{Name: "wide", Events: []string{"ssh-failed", EventTraffic, EventThreat}, Distinct: []Field{FieldDst, FieldDstPort}, MoreThan: 5, Window: 5 * time.Minute, Policy: refused},
+		},
 	}
 }
 
@@ -67,6 +71,8 @@ func (w *world) next() Event {
 	case 6:
 		ev.Type, ev.Subtype, ev.Action = pick(w, []Type{TypeGlobalProtect, TypeSystem}), "portal-auth", pick(w, []string{"failure", "success"})
 		ev.Dst, ev.SrcUser = netip.Addr{}, pick(w, []string{"ann", "bob", "pre-logon"})
+	case 7:
+		ev.Type, ev.Subtype, ev.Action, ev.SrcUser, ev.Proven = TypeLog, pick(w, []string{"ssh-failed", "web-probe"}), "", pick(w, []string{"ann", "Bob", ""}), w.dice.IntN(2) == 0
 	}
 	return ev
 }
@@ -157,6 +163,9 @@ func TestARestartChangesNoVerdict(t *testing.T) {
 			pace: rapid.SampledFrom([]time.Duration{4 * time.Second, time.Minute, 10 * time.Minute}).Draw(t, "pace")}
 		s := everyRule()
 		observed := rapid.SampledFrom([]string{"", RulePortScan, RuleHostSweep, RuleLogin, RuleVulnerability}).Draw(t, "observed")
+		for i := range s.Custom {
+			s.Custom[i].Mode = rapid.SampledFrom([]Mode{Block, Observe, Notice}).Draw(t, s.Custom[i].Name)
+		}
 		for name, p := range map[string]*Policy{RulePortScan: &s.PortScan.Policy, RuleHostSweep: &s.HostSweep.Policy, RuleLogin: &s.Login.Policy, RuleVulnerability: &s.Vulnerability.Policy} {
 			if name == observed {
 				p.Mode = Observe
@@ -204,7 +213,7 @@ func TestTheWorldIsEventful(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{RuleVulnerability, RulePortScan, RuleHostSweep, RuleProbe, RuleLogin, "proven", "forgeable", "held", "late-answer", "answered", "2001:db8:9::/64"} {
+	for _, want := range []string{RuleVulnerability, RulePortScan, RuleHostSweep, RuleProbe, RuleLogin, "guess", "wide", "proven", "forgeable", "held", "late-answer", "answered", "2001:db8:9::/64"} {
 		if !seen[want] {
 			t.Errorf("never seen: %s", want)
 		}

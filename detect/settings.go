@@ -108,6 +108,9 @@ type Settings struct {
 	Probe         Probe
 	Login         Login
 
+	// Custom are the operator's own rules, at most 65,535, each with another name. Settings that an engine was made of are not changed.
+	Custom []CustomRule
+
 	Ignore []Ignore
 	// Proxies stand in front of us: they are never blocked, and the client that they name counts in their place.
 	Proxies []netip.Prefix
@@ -118,7 +121,8 @@ type Settings struct {
 	// pairs of address and port (four for each on average) and older times of them (as many
 	// again). A million, all different, take some 100 MiB; the bounds reached, 250 MiB; and
 	// 400 MiB after traffic that reached each bound in turn, however long it goes on. Zero
-	// or less means a million.
+	// or less means a million. Custom rules have bounds of their own kind: as many sources, and four times as many points, of 40 bytes
+	// each and up to 60 more where it is alone in what Per keeps apart; of one source 32,768.
 	MaxSources int
 	// MaxSessions, MaxPartners and MaxProbes bound what is remembered of sessions that ours opened, of whom ours speak to,
 	// and of sources that are probing; see the limits of package memory. Zero or less means 1,000,000, 1,000,000 and 300,000.
@@ -159,22 +163,23 @@ type ruleSet uint8
 
 func (s ruleSet) has(r int) bool { return s&(1<<r) != 0 }
 
-func (s Settings) rules() [rulesInAll]rule {
-	counting := func(need int, window time.Duration, p Policy) rule {
-		r := rule{need: min(max(need, 1), never+1), window: int64(max(window, 0)), Policy: p}
-		if p.Mode == Off {
-			r.window = 0
-		}
-		return r
+func newRule(need int, window time.Duration, p Policy) rule {
+	r := rule{need: min(max(need, 1), never+1), window: int64(max(window, 0)), Policy: p}
+	if p.Mode == Off {
+		r.window = 0
 	}
+	return r
+}
+
+func (s Settings) rules() [rulesInAll]rule {
 	list := [rulesInAll]rule{
-		portScan:  counting(min(max(s.PortScan.Ports, 0), never)+1, s.PortScan.Window, s.PortScan.Policy),
-		hostSweep: counting(min(s.HostSweep.Hosts, never), s.HostSweep.Window, s.HostSweep.Policy),
-		probe:     counting(s.Probe.Targets, min(s.Probe.Window, day), s.Probe.Policy),
-		login:     counting(min(max(s.Login.Failures, 0), never)+1, s.Login.Window, s.Login.Policy),
+		portScan:  newRule(min(max(s.PortScan.Ports, 0), never)+1, s.PortScan.Window, s.PortScan.Policy),
+		hostSweep: newRule(min(s.HostSweep.Hosts, never), s.HostSweep.Window, s.HostSweep.Policy),
+		probe:     newRule(s.Probe.Targets, min(s.Probe.Window, day), s.Probe.Policy),
+		login:     newRule(min(max(s.Login.Failures, 0), never)+1, s.Login.Window, s.Login.Policy),
 	}
 	if s.Vulnerability.Severity != VulnerabilityOff || len(s.Vulnerability.ThreatIDs) > 0 {
-		list[vulnerability] = counting(1, 1, s.Vulnerability.Policy) // a record by itself
+		list[vulnerability] = newRule(1, 1, s.Vulnerability.Policy) // a record by itself
 	}
 	return list
 }

@@ -53,7 +53,7 @@ type Verdict struct {
 	Evidence []uint64 // Event.Ref of at most 64 records, oldest first
 
 	Grade Grade
-	// Mode of the rule: Block or Observe.
+	// Mode of the rule: Block, Observe or Notice.
 	Mode Mode
 	// Hold says why a person has to decide, as one plain sentence without a full stop; "" if nobody has to.
 	Hold string
@@ -61,6 +61,8 @@ type Verdict struct {
 	BlockFor time.Duration
 	// Tag is that of the rule on the firewalls; "" for the usual one.
 	Tag string
+	// Escalate is that of a custom rule; nil: as of all rules.
+	Escalate *Escalate
 	// Addresses are those of Source that were seen to attack, the newest first and at most 16, set by whoever has the
 	// records; empty where Source is a single address.
 	Addresses []netip.Addr
@@ -76,8 +78,8 @@ type finding struct {
 }
 
 // verdict begins one, of a record that completed it.
-func (e *Engine) verdict(ev *Event, w *watched, r int, g Grade) *Verdict {
-	v := &Verdict{Source: e.networkOf(w.addr), Rule: ruleNames[r], Time: ev.Time.UTC(), Device: ev.Device, Country: ev.SrcCountry, Grade: g}
+func (e *Engine) verdict(ev *Event, w *watched, rule string, g Grade) *Verdict {
+	v := &Verdict{Source: e.networkOf(w.addr), Rule: rule, Time: ev.Time.UTC(), Device: ev.Device, Country: ev.SrcCountry, Grade: g}
 	v.FirstSeen, v.LastSeen = v.Time, v.Time
 	if w.reversed {
 		v.Country = ev.DstCountry
@@ -104,7 +106,7 @@ func (w *window) take(v *Verdict, completing uint64, found finding) {
 
 // scanVerdict words what the window holds.
 func (e *Engine) scanVerdict(ev *Event, w *watched, completing uint64, found finding) *Verdict {
-	v := e.verdict(ev, w, found.rule, found.grade)
+	v := e.verdict(ev, w, ruleNames[found.rule], found.grade)
 	e.window.take(v, completing, found)
 	need := e.rules[found.rule].need
 	if found.rule == portScan {
@@ -121,7 +123,7 @@ func (e *Engine) scanVerdict(ev *Event, w *watched, completing uint64, found fin
 
 // probeVerdict words what the memory holds.
 func (e *Engine) probeVerdict(ev *Event, w *watched, n memory.Probed, g Grade) *Verdict {
-	v := e.verdict(ev, w, probe, g)
+	v := e.verdict(ev, w, RuleProbe, g)
 	list := e.memory.Refused(&w.key, w.time)
 	slices.SortFunc(list, func(a, b memory.Refusal) int { return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Ref, b.Ref)) })
 	if g == Proven {
@@ -148,7 +150,7 @@ func (e *Engine) probeVerdict(ev *Event, w *watched, n memory.Probed, g Grade) *
 
 // loginVerdict words what the window holds.
 func (e *Engine) loginVerdict(ev *Event, w *watched, found finding) *Verdict {
-	v := e.verdict(ev, w, login, Proven)
+	v := e.verdict(ev, w, RuleLogin, Proven)
 	e.window.take(v, ev.Ref, found)
 	v.Evidence = slices.Compact(v.Evidence) // a record that stands for several is several values
 	v.Hits = e.attempts.between(e, &w.key, nanoseconds(v.FirstSeen), nanoseconds(v.LastSeen))
@@ -159,8 +161,44 @@ func (e *Engine) loginVerdict(ev *Event, w *watched, found finding) *Verdict {
 	return v
 }
 
+// customVerdict begins that of a custom rule.
+func (e *Engine) customVerdict(ev *Event, w *watched, rule *custom, became Session, found finding) *Verdict {
+	v := e.verdict(ev, w, rule.set.Name, found.grade)
+	e.window.take(v, ev.Ref, found)
+	v.Evidence = slices.Compact(v.Evidence) // a record that stands for several is several values
+	v.Escalate = rule.set.Escalate
+	var common []string
+	for _, f := range rule.set.Per {
+		common = append(common, f.String()+" "+f.value(ev, &w.party, became))
+	}
+	v.Target = strings.Join(common, ", ")
+	return v
+}
+
+// reason words why a rule fired, with so many events or values, of what they have in common.
+func (r *custom) reason(n int, target string) string {
+	s := r.set
+	events := strings.Join(s.Events, " or ")
+	text := several(n, "event", "events") + " (" + events + ")"
+	if len(s.Distinct) > 0 {
+		text = several(n, "distinct value", "distinct values") + " of " + fieldList(s.Distinct) + " (" + events + ")"
+	}
+	if target != "" {
+		text += " with " + target
+	}
+	return text + " within " + short(s.Window) + " (more than " + strconv.Itoa(clamped(s.MoreThan)) + ")"
+}
+
+func fieldList(fields []Field) string {
+	names := make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = f.String()
+	}
+	return strings.Join(names, " and ")
+}
+
 func (e *Engine) vulnerabilityVerdict(ev *Event, w *watched) *Verdict {
-	v := e.verdict(ev, w, vulnerability, w.grade)
+	v := e.verdict(ev, w, RuleVulnerability, w.grade)
 	v.Count, v.Hits = 1, int(w.weight)
 	v.Target, v.Reason = threat(ev), attack(ev, &w.party)
 	v.Evidence = []uint64{ev.Ref}
@@ -244,8 +282,10 @@ type Mode uint8
 const (
 	// Block is the zero value: the source is blocked, or held where that needs a person.
 	Block Mode = iota
-	// Observe: it is told and kept, and goes on being counted.
+	// Observe: it is kept, and goes on being counted.
 	Observe
+	// Notice: it is told, and goes on being counted. Only custom rules have it.
+	Notice
 	// Off: the rule counts nothing.
 	Off
 )
@@ -255,6 +295,8 @@ func (m Mode) String() string {
 	switch m {
 	case Observe:
 		return "observe"
+	case Notice:
+		return "notice"
 	case Off:
 		return "off"
 	}

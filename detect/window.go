@@ -135,18 +135,23 @@ func (w *window) find(need int, span, t int64) (from, to int, ok bool) {
 // find looks whether a new sighting fires a rule, with the window gathered for it. Where the proven sightings fire it by themselves,
 // the finding is theirs. (Where the new one is not proven they do not: they were asked when the last proven one came.)
 func (e *sightings) find(r int, s *sighting) (finding, bool) {
-	need, span := e.rules[r].need, e.rules[r].window
-	if s.class.proven() {
+	from, to, grade, ok := e.graded(e.rules[r].need, e.rules[r].window, s.time, s.class.proven())
+	return finding{r, from, to, grade}, ok
+}
+
+// graded is find for a sighting at t.
+func (e *sightings) graded(need int, span, t int64, proven bool) (from, to int, grade Grade, ok bool) {
+	if proven {
 		all := append(e.gathered[:0], e.window.points...)
 		e.gathered = all
 		e.window.points = slices.DeleteFunc(e.window.points, func(p valued) bool { return !p.proven })
-		if from, to, ok := e.window.find(need, span, s.time); ok {
-			return finding{r, from, to, Proven}, true
+		if from, to, ok := e.window.find(need, span, t); ok {
+			return from, to, Proven, true
 		}
 		e.window.points = append(e.window.points[:0], all...)
 	}
-	from, to, ok := e.window.find(need, span, s.time)
-	return finding{r, from, to, Forgeable}, ok
+	from, to, ok = e.window.find(need, span, t)
+	return from, to, Forgeable, ok
 }
 
 // evidence picks the refs of at most maxEvidence points, in their order: one of

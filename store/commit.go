@@ -23,6 +23,7 @@ type Batch struct {
 	Forget    []int64 // ids of positions that are no longer needed
 	Blocks    []Block
 	Touches   []Touch
+	Notices   []Notice // of what rules found that only tell; see [Block.Notice]
 
 	// Journal is what detection was told to remember by these lines, and MemoryParts are parts of what it remembers, whole, with
 	// what the journal tells; their Seq is the batch's. Journals of batches before JournalFrom are needed no more; 0: all are.
@@ -87,7 +88,7 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (CommitResult, error) {
 			}
 		}
 		if len(plan.rounds)+len(plan.touches) == 0 {
-			return nil
+			return s.tell(ctx, tx, b.Notices)
 		}
 		c, err := newChange(ctx, &s.dialect, tx)
 		if err != nil {
@@ -99,7 +100,7 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (CommitResult, error) {
 			return err
 		}
 		result.Blocked = plan.blocked(placed)
-		return s.tell(ctx, tx, noticesOf(placed))
+		return s.tell(ctx, tx, append(noticesOf(placed), b.Notices...))
 	})
 	if errors.Is(err, errAlreadyDone) {
 		return CommitResult{AlreadyDone: true}, nil

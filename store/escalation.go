@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -20,6 +21,7 @@ type Escalation struct {
 	Factor int           // by which each return multiplies Length; below 2: none does
 	Max    time.Duration // the longest that comes of it
 	Length time.Duration // of a first block: from its beginning to ExpiresAt, or without activity where there is none
+	Key    string        // where Max is set; empty: blacklist.escalate.max
 }
 
 // lengthened gives the length of a block after so many returns, and why it is that, in words; a block that is not longer has
@@ -32,7 +34,7 @@ func (x Escalation) lengthened(returns int) (length time.Duration, why string) {
 	times, length := 1, x.Length
 	for range returns {
 		if length > x.Max/time.Duration(x.Factor) {
-			return x.Max, why + inDays(x.Max) + ", the longest (blacklist.escalate.max)"
+			return x.Max, why + inDays(x.Max) + ", the longest (" + cmp.Or(x.Key, "blacklist.escalate.max") + ")"
 		}
 		times, length = times*x.Factor, length*time.Duration(x.Factor)
 	}

@@ -18,6 +18,7 @@ const (
 	EventBlock    = "block"           // it is blocked
 	EventHeld     = "held"            // it waits for a person
 	EventReleased = "release-by-hand" // a person took it off the blacklist
+	EventNotice   = "notice"          // a rule found it that only tells, or something else is told
 )
 
 // Notice is what people and other programs are to be told: once at least, and each time under the same ID.
@@ -59,20 +60,26 @@ func noticesOf(placed []*Block) (list []Notice) {
 		if b.State == Observed {
 			continue
 		}
-		n := Notice{Event: EventBlock, Time: b.BlockedAt, Address: addressText(b.Address), Rule: b.Rule, Reason: b.Reason, By: b.By, Grade: b.Grade.String(),
-			Target: b.Target, Device: b.Device, Country: b.Country, Hits: b.Hits, Seen: clamp(b.LastSeen)}
+		n := b.Notice(EventBlock)
 		if b.State == Held {
 			n.Event, n.Hold = EventHeld, b.Hold
-		}
-		if b.Address.Addr().Is6() && len(b.Members) > 0 && b.Rule != RuleNeighbourhood {
-			n.Source = b.Members[0].String()
-		}
-		for _, e := range b.Evidence[:min(len(b.Evidence), noticeLines)] {
-			n.Lines = append(n.Lines, clipped(clean(e.Line), noticeLineLen))
 		}
 		list = append(list, n)
 	}
 	return list
+}
+
+// Notice tells of a block, or, as another event, of what would have been one.
+func (b *Block) Notice(event string) Notice {
+	n := Notice{Event: event, Time: b.BlockedAt, Address: addressText(b.Address), Rule: b.Rule, Reason: b.Reason, By: b.By, Grade: b.Grade.String(),
+		Target: b.Target, Device: b.Device, Country: b.Country, Hits: b.Hits, Seen: clamp(b.LastSeen)}
+	if b.Address.Addr().Is6() && len(b.Members) > 0 && b.Rule != RuleNeighbourhood {
+		n.Source = b.Members[0].String()
+	}
+	for _, e := range b.Evidence[:min(len(b.Evidence), noticeLines)] {
+		n.Lines = append(n.Lines, clipped(clean(e.Line), noticeLineLen))
+	}
+	return n
 }
 
 // noticeOf tells what a person did with an entry.

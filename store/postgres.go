@@ -19,8 +19,8 @@ import (
 const connectTimeout = 5 * time.Second
 
 // poolSize is how many connections are open at most, unless the URL says pool_max_conns. A program uses
-// one for its commits, one or two for readers, and more only while several searches run.
-const poolSize = 16
+// one for its commits, one or two for readers, and more only while several searches run, of which the API allows twelve at once.
+const poolSize = 20
 
 // leastPool is what a smaller pool_max_conns is raised to: who reads the Sightings asks for another
 // connection meanwhile, and would wait for the one he holds.

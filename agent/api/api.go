@@ -50,6 +50,7 @@ type Options struct {
 	Status   func() any              // nil: no agent runs, and what asks for one answers 503
 	Members  func() []members.Status // as the agent sees them; nil: as the database says
 	Refused  func() error            // why the database is not taken for what it was, so that nothing in it is changed; nil: it is
+	Ending   func() bool             // the agent stops, perhaps for one with another configuration, and does nothing any more; nil: it does not
 	Changed  func()                  // the blacklist was changed; nil: nobody waits for that
 	Enforced func() int64            // the version of the blacklist that is in force
 	Rate     func() float64          // lines a second
@@ -95,7 +96,11 @@ type Caller struct {
 	Name  string // as the history has it
 	Role  Role
 	Local bool // over the socket, or in this process
+	page  bool // by the page, which takes what it asks for at once
 }
+
+// seat is where he finds a place.
+func (c Caller) seat() seat { return seat{c.Local, c.Role == Operator, c.page} }
 
 type callerKey struct{}
 
@@ -121,7 +126,8 @@ type API struct {
 	mux    *http.ServeMux
 	tokens *tokens
 	// A place for each request that is being answered, and for each that follows events, of those who ask in one way and may do as much: who
-	// only looks takes none of those who act, and who comes over admin.listen, as anybody on this host can, none of those at the socket.
+	// only looks takes none of those who act, and who comes over admin.listen, as anybody on this host can, none of those at the socket; nor do
+	// downloads take one of the page.
 	seats   map[seat]*places
 	refused *prometheus.CounterVec
 }
@@ -138,9 +144,14 @@ func New(o Options) *API {
 		o.Pause = loop.Pause
 	}
 	a := &API{opts: o, mux: http.NewServeMux(),
-		seats: map[seat]*places{{true, true}: newPlaces(), {true, false}: newPlaces(), {false, true}: newPlaces(), {false, false}: newPlaces()},
+		seats: make(map[seat]*places),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "activedefense_api_refused_total",
 			Help: "Requests to the API that were refused, by reason: token, role, site, crowded."}, []string{"why"})}
+	for _, operator := range []bool{false, true} {
+		for _, s := range []seat{{true, operator, false}, {false, operator, false}, {false, operator, true}} {
+			a.seats[s] = newPlaces()
+		}
+	}
 	for _, why := range []string{whyToken, whyRole, whySite, whyCrowded} {
 		a.refused.WithLabelValues(why)
 	}

@@ -28,7 +28,8 @@ type Listed struct {
 	Notes    []string `json:"notes,omitempty"` // what is wrong with them
 	// Rules are those that entries have or had; they are given where one was asked for.
 	Rules     []string `json:"rules,omitempty"`
-	Firewalls []string `json:"firewalls"` // of the configuration, whose names are not those of the log
+	Custom    []string `json:"custom_rules,omitempty"` // those of the configuration, besides the built-in ones, likewise
+	Firewalls []string `json:"firewalls"`              // of the configuration, whose names are not those of the log
 }
 
 // stateAll stands for every state.
@@ -51,6 +52,9 @@ func (a *API) listBlacklist(c *call) error {
 	if filter.Rule != "" {
 		if rest.Rules, err = st.Rules(ctx); err != nil {
 			return err
+		}
+		for i := range a.opts.Config.Detect.Custom {
+			rest.Custom = append(rest.Custom, a.opts.Config.Detect.Custom[i].Name)
 		}
 	}
 	lookup := func(netip.Prefix) []string { return nil }

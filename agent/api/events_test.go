@@ -149,7 +149,7 @@ func TestFollowersAreBounded(t *testing.T) {
 	if _, err := io.Copy(io.Discard, open[0].Body); err != nil {
 		t.Errorf("the oldest goes on: %v", err)
 	}
-	live := &s.api.seats[seat{false, false}].live
+	live := &s.api.seats[seat{false, false, false}].live
 	live.mu.Lock()
 	if n := len(live.taken); n != mostLive {
 		t.Errorf("%d follow", n)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -142,7 +144,11 @@ func explainLine(a *API, c *call) error {
 	if err := known.Guard.CheckAddr(ev.Src); err != nil {
 		out.Guard = err.Error()
 	}
+	far := a.nearest(ctx, st, &ev)
 	for _, r := range a.opts.Settings.Explain(&ev, known.Guard, known.Ours) {
+		if near := far(r); near != "" {
+			r.Text += "; the records of the source have at most " + near
+		}
 		if cut {
 			r.Text = fmt.Sprintf("%v: %v", detect.ErrCut, err)
 		}
@@ -150,6 +156,26 @@ func explainLine(a *API, c *call) error {
 		out.Grade = cmp.Or(out.Grade, r.Grade.String())
 	}
 	return c.answer(http.StatusOK, out)
+}
+
+// nearest gives a function that says, of a custom rule which counts an event, how near to it the stored records of its source have come; ""
+// where there are none, or for another rule.
+func (a *API) nearest(ctx context.Context, st *store.Store, ev *detect.Event) func(detect.Counting) string {
+	return func(r detect.Counting) string {
+		if !r.Counts || st == nil || !slices.ContainsFunc(a.opts.Settings.Custom, func(c detect.CustomRule) bool { return c.Name == r.Rule }) {
+			return ""
+		}
+		u, err := a.unlisted(ctx, st, netip.PrefixFrom(ev.Src, ev.Src.BitLen()))
+		if err != nil {
+			return "" // what the line counts for is known without
+		}
+		for _, near := range u.Near {
+			if near.Rule == r.Rule {
+				return near.Text
+			}
+		}
+		return ""
+	}
 }
 
 // inputNamed gives the input to which a path belongs; "": the first of the firewalls' logs.

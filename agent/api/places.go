@@ -89,13 +89,13 @@ func (r *room) works(p *place, atWork bool) {
 const (
 	mostBusy    = 64
 	mostLive    = 32
-	mostReading = 2 // of each seat; all together leave half of the store's connections to others
+	mostReading = 2 // of each seat; all together leave eight of the store's connections to others
 	// readPatience is for how long one waits for its turn to read.
 	readPatience = 10 * time.Second
 )
 
 // A seat is of whom a place is.
-type seat struct{ local, operator bool }
+type seat struct{ local, operator, page bool }
 
 // places are those of one seat.
 type places struct {

@@ -173,5 +173,7 @@ func (s *Sessions) SameSite(r *http.Request) error {
 
 // Client asks the API in the name of who asks.
 func (s Session) Client(a *API) *Client {
-	return &Client{http: &http.Client{Transport: &here{a, s.Caller}}}
+	caller := s.Caller
+	caller.page = true
+	return &Client{http: &http.Client{Transport: &here{a, caller}}}
 }

@@ -3,6 +3,8 @@ package api
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +18,7 @@ import (
 	"time"
 
 	"activedefense/config"
+	"activedefense/store"
 )
 
 // leave leaves a socket behind as a daemon does that is killed.
@@ -68,6 +71,73 @@ func TestASocketThatIsThere(t *testing.T) {
 	}
 }
 
+// A socket that lasts keeps who connects between two servers, and is opened anew where it is another one, or its file is gone.
+func TestASocketLastsFromOneServerToTheNext(t *testing.T) {
+	s := newStage(t, nil)
+	var lasting Lasting
+	defer lasting.Close()
+	path := filepath.Join(s.dir, "lasting")
+	serve := func(path string) (stop func()) {
+		t.Helper()
+		server, err := s.api.Listen(ServerOptions{Socket: path, Lasting: &lasting})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- server.Run(ctx) }()
+		return func() {
+			cancel()
+			if err := errors.Join(<-done, server.Close()); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	ask := func(path string) error {
+		var status map[string]bool
+		return Dial(path).Get(t.Context(), "status", nil, &status)
+	}
+	stop := serve(path)
+	if err := ask(path); err != nil {
+		t.Error(err)
+	}
+	stop()
+	if _, err := listenSocket(path, &config.Admin{}); err == nil || !strings.Contains(err.Error(), "another daemon listens") {
+		t.Errorf("between two servers another daemon may listen: %v", err)
+	}
+	between, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(between, "GET %sstatus HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", Prefix)
+	stop = serve(path)
+	between.SetDeadline(time.Now().Add(30 * time.Second))
+	if text, err := io.ReadAll(between); err != nil || !strings.HasPrefix(string(text), "HTTP/1.1 200") {
+		t.Errorf("who connected between them is answered %s, %v", text, err)
+	}
+	stop()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	stop = serve(path)
+	if err := ask(path); err != nil {
+		t.Errorf("where its file was removed: %v", err)
+	}
+	stop()
+	other := filepath.Join(s.dir, "other")
+	stop = serve(other)
+	if err := ask(other); err != nil {
+		t.Errorf("at another path: %v", err)
+	}
+	stop()
+	lasting.Close()
+	for _, gone := range []string{path, other} {
+		if _, err := os.Lstat(gone); err == nil {
+			t.Errorf("%s is left behind", gone)
+		}
+	}
+}
+
 // Who may do nothing takes no place of those who may, and who may look none of those who act.
 func TestStrangersAndViewersLeaveRoomForOthers(t *testing.T) {
 	if os.Geteuid() != 0 {
@@ -87,7 +157,7 @@ func TestStrangersAndViewersLeaveRoomForOthers(t *testing.T) {
 	}
 	crowd(identity{nobodyID, []int{nobodyID}}, mostStrangers+1)
 	for range mostBusy {
-		s.api.seats[seat{true, false}].busy <- struct{}{}
+		s.api.seats[seat{true, false, false}].busy <- struct{}{}
 	}
 	if code := status(viewer); code != http.StatusServiceUnavailable {
 		t.Errorf("among many that read slowly a viewer is answered %d", code)
@@ -101,7 +171,7 @@ func TestStrangersAndViewersLeaveRoomForOthers(t *testing.T) {
 // Those who read slowly what the store holds keep few of its connections: others of their kind wait for their turn, and nobody else does.
 func TestReadersTakeTurns(t *testing.T) {
 	s := newStage(t, nil)
-	reading := s.api.seats[seat{false, false}].reading
+	reading := s.api.seats[seat{false, false, false}].reading
 	for range mostReading {
 		reading <- struct{}{}
 	}
@@ -120,7 +190,7 @@ func TestReadersTakeTurns(t *testing.T) {
 		return answer
 	}
 	waiting := ask()
-	for len(s.api.seats[seat{false, false}].busy) == 0 {
+	for len(s.api.seats[seat{false, false, false}].busy) == 0 {
 		runtime.Gosched()
 	}
 	if r := s.as(identity{0, []int{0}}, "GET", Prefix+"records", ""); r.status != http.StatusOK {
@@ -132,6 +202,23 @@ func TestReadersTakeTurns(t *testing.T) {
 	case <-reading:
 		if code := <-waiting; code != http.StatusOK {
 			t.Errorf("in its turn it is answered %d", code)
+		}
+	}
+}
+
+// The page is shown while as many downloads of the same role are read as there may be.
+func TestDownloadsLeaveThePageItsTurn(t *testing.T) {
+	s := newStage(t, nil)
+	s.block("203.0.113.9/32", store.Blocked)
+	for _, role := range []Role{Viewer, Operator} {
+		reading := s.api.seats[Caller{Role: role}.seat()].reading
+		for range cap(reading) {
+			reading <- struct{}{}
+		}
+		n := 0
+		err := Each(t.Context(), Session{Caller: Caller{Role: role}}.Client(s.api), "blacklist", nil, "entries", &Listed{}, func(*Entry) error { n++; return nil })
+		if err != nil || n != 1 {
+			t.Errorf("a page of a role of level %d shows %d entries, %v", role, n, err)
 		}
 	}
 }

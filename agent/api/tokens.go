@@ -1,9 +1,11 @@
 package api
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"net/http"
@@ -11,8 +13,10 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"activedefense/agent/loop"
 	"activedefense/config"
 )
 
@@ -27,15 +31,22 @@ type tokens struct {
 	api    *API
 	slowed chan struct{}
 
-	mu     sync.Mutex
-	seen   fs.FileInfo // of the file when it was last read; nil: it was not
-	list   []config.Token
-	failed string // why it could not be read, as was logged; "": it could
+	mu    sync.Mutex
+	seen  fs.FileInfo // of the file when it was last read; nil: it was not
+	list  []config.Token
+	fault atomic.Pointer[tokenFault] // nil: there is none
+}
+
+// A tokenFault is why the file does not say whose tokens there are, or not all of it does.
+type tokenFault struct {
+	since time.Time
+	what  string
 }
 
 func newTokens(a *API) *tokens { return &tokens{api: a, slowed: make(chan struct{}, mostSlowed)} }
 
-// current are the tokens that there are now. A file that is gone has none; one that has become faulty has those that it had.
+// current are the tokens that there are now: those of the sound lines of the file. One that is gone has none; one that cannot be read, or that
+// anybody could have written, has those that it had.
 func (t *tokens) current() []config.Token {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -49,19 +60,55 @@ func (t *tokens) current() []config.Token {
 		list, err = config.ReadTokens(path)
 	}
 	t.seen = nil // a file that could not be read is tried again: what is mended may be its mode alone
+	_, partly := errors.AsType[*config.FaultyTokens](err)
 	switch {
 	case err == nil:
-		t.seen, t.list, t.failed = info, list, ""
+		t.seen, t.list = info, list
+		t.fault.Store(nil)
+		return t.list
+	case partly:
+		t.seen, t.list = info, list
+		t.faulty(fmt.Sprintf("%s: %v; what its other lines have counts", path, err))
 	case errors.Is(err, fs.ErrNotExist):
 		t.list = nil
-		fallthrough
+		t.faulty(path + " is gone, and with it every token")
 	default:
-		if text := err.Error(); text != t.failed {
-			t.failed = text
-			t.api.opts.Log.Error().Str("key", "admin.tokens_file").Int("tokens", len(t.list)).Msg("the tokens cannot be read; those that were there are kept, unless the file is gone: " + text)
-		}
+		t.faulty(fmt.Sprintf("%s cannot be used, and who had a token before has it still: %v", path, err))
 	}
 	return t.list
+}
+
+// faulty notes what is wrong with the file, and logs it once.
+func (t *tokens) faulty(what string) {
+	now := t.api.opts.Now()
+	if former := t.fault.Load(); former != nil {
+		if former.what == what {
+			return
+		}
+		now = former.since
+	}
+	t.fault.Store(&tokenFault{now, what})
+	t.api.opts.Log.Error().Str("key", "admin.tokens_file").Int("tokens", len(t.list)).Msg("the tokens: " + what)
+}
+
+// followEach is how often the file is looked at while nobody asks.
+const followEach = 10 * time.Second
+
+// follow looks at the file now and then until ctx ends, so that a fault in it is told before somebody comes with a token.
+func (t *tokens) follow(ctx context.Context) error {
+	for ok := true; ok; ok = loop.Pause(ctx, followEach) {
+		t.current()
+	}
+	return nil
+}
+
+// Trouble is what a person should see to about the tokens; an empty what: nothing. It looks at no file.
+func (s *Server) Trouble() (since time.Time, what, remedy string) {
+	f := s.api.tokens.fault.Load()
+	if f == nil {
+		return since, "", ""
+	}
+	return f.since, "tokens: " + f.what, "Mend the file, which is taken over by itself; activedefense check says whether it is sound, token add and token remove keep it so"
 }
 
 // caller tells who asks: by the socket or the process, else by a token, and a request that only reads by a session too; without

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,7 +23,8 @@ func keep(t *testing.T, path, content string) {
 	}
 }
 
-// A change of the file is taken over at the next request: a token that is gone is none, a file that has become faulty keeps those it had.
+// A change of the file is taken over at the next request: a token that is gone is none, whatever its other lines are, and a fault is named. A file
+// that anybody can write keeps those that it had.
 func TestTheTokensFollowTheirFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tokens")
 	anna := config.Token{Name: "anna", Role: config.RoleViewer, Sum: sha256.Sum256([]byte("one"))}
@@ -38,23 +41,51 @@ func TestTheTokensFollowTheirFile(t *testing.T) {
 	expect("at the start", "two", http.StatusUnauthorized)
 	keep(t, path, anna.Line()+"\n"+berta.Line()+"\n")
 	expect("added", "two", http.StatusOK)
-	keep(t, path, "nonsense\n")
-	expect("faulty", "one", http.StatusOK)
+	trouble := func(when, want string) {
+		t.Helper()
+		if _, what, remedy := s.server.Trouble(); what != want && (want == "" || !strings.HasPrefix(what, "tokens: "+path+want) || remedy == "") {
+			t.Errorf("%s: %q, %q", when, what, remedy)
+		}
+	}
+	trouble("sound", "")
+	keep(t, path, "nonsense\n"+berta.Line()+"\n")
+	expect("removed beside a faulty line", "one", http.StatusUnauthorized)
+	expect("beside a faulty line", "two", http.StatusOK)
+	trouble("a faulty line", ": line 1: it has 1 words")
 	keep(t, path, berta.Line()+"\n")
-	expect("removed", "one", http.StatusUnauthorized)
+	expect("mended", "two", http.StatusOK)
+	trouble("mended", "")
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
 	expect("gone", "two", http.StatusUnauthorized)
+	trouble("gone", " is gone")
 	keep(t, path, berta.Line()+"\n")
 	if err := os.Chmod(path, 0o602); err != nil { // what everybody can write is not read
 		t.Fatal(err)
 	}
 	expect("everybody's", "two", http.StatusUnauthorized)
+	trouble("everybody's", " cannot be used, and who had a token before has it still: every user of this host can write")
 	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	expect("mended", "two", http.StatusOK)
+	expect("closed", "two", http.StatusOK)
+	trouble("closed", "")
+}
+
+// A fault in the file is told though nobody asks.
+func TestTheTokensAreLookedAtThoughNobodyAsks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tokens")
+	keep(t, path, "anna\n")
+	s := newStage(t, func(o *Options) { o.Config.Admin.TokensFile = path })
+	for deadline := time.Now().Add(20 * time.Second); ; runtime.Gosched() {
+		if _, what, _ := s.server.Trouble(); strings.Contains(what, "line 1: it has 1 words") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the faulty line is not told")
+		}
+	}
 }
 
 // Wrong tokens wait, a few at a time, and hold up no right one.

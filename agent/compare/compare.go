@@ -32,7 +32,9 @@ type Different struct {
 func Differences(found, other []*detect.Verdict, only string, listed ...netip.Prefix) []Different {
 	blocked, states := blockedOf(other), make(map[netip.Prefix]store.State)
 	for _, v := range other {
-		states[v.Source] = line.StateOf(v) // the last is the strongest
+		if v.Mode != detect.Notice {
+			states[v.Source] = line.StateOf(v) // the last is the strongest
+		}
 	}
 	for _, p := range listed {
 		blocked.add(p)
@@ -86,15 +88,26 @@ func (b *blockedSources) covers(p netip.Prefix) bool {
 	return false
 }
 
-// Final gives the last verdict of each source: a source that was held or observed may have been blocked later.
+// Final gives the last verdict of each source: a source that was held or observed may have been blocked later. What a rule only tells of is
+// beside that.
 func Final(found []*detect.Verdict) []*detect.Verdict {
-	last := make(map[netip.Prefix]int, len(found))
+	type one struct {
+		source netip.Prefix
+		told   string // the rule that only tells of it
+	}
+	of := func(v *detect.Verdict) one {
+		if v.Mode == detect.Notice {
+			return one{v.Source, v.Rule}
+		}
+		return one{v.Source, ""}
+	}
+	last := make(map[one]int, len(found))
 	for i, v := range found {
-		last[v.Source] = i
+		last[of(v)] = i
 	}
 	var out []*detect.Verdict
 	for i, v := range found {
-		if last[v.Source] == i {
+		if last[of(v)] == i {
 			out = append(out, v)
 		}
 	}
@@ -106,12 +119,17 @@ type Counts struct {
 	Blocked  int `json:"blocked"`
 	Held     int `json:"held"`
 	Observed int `json:"observed"`
+	Notices  int `json:"notices,omitempty"` // of rules that only tell
 	Hits     int `json:"hits"`
 }
 
 // Add counts a verdict.
 func (n *Counts) Add(v *detect.Verdict) {
 	n.Hits += v.Hits
+	if v.Mode == detect.Notice {
+		n.Notices++
+		return
+	}
 	switch line.StateOf(v) {
 	case store.Blocked:
 		n.Blocked++
@@ -157,7 +175,7 @@ func Groups(found []*detect.Verdict) []Group {
 			if d.by == "hour" {
 				return strings.Compare(a.Name, b.Name)
 			}
-			size := func(g *Group) int { return g.Blocked + g.Held + g.Observed }
+			size := func(g *Group) int { return g.Blocked + g.Held + g.Observed + g.Notices }
 			return cmp.Or(size(b)-size(a), strings.Compare(a.Name, b.Name))
 		})
 		for _, g := range rows {

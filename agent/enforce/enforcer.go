@@ -77,6 +77,9 @@ type Enforcer struct {
 	readAt time.Time             // when all that the firewall holds was last read; zero: not by us
 	toNote bool                  // readAt is to be noted in the store
 
+	// Since when an earlier one saw that the firewall runs out of room, and that it holds strays, until this one has looked; nil: it did not.
+	fullBefore, straysBefore *time.Time
+
 	adopt    atomic.Bool // what stands and was never ours is to be taken for ours, in the next full pass
 	adopting bool        // in this pass
 

@@ -524,6 +524,18 @@ func TestStraysStayUntilAPersonAdoptsThem(t *testing.T) {
 		t.Errorf("it was logged %d times", n)
 	}
 
+	e.halt()
+	former, hour := e.Status(), e.clock.now().Add(-time.Hour)
+	former.StraysSince = &hour
+	e.make(e.store)
+	fleet = &Fleet{Enforcers: []*Enforcer{e.Enforcer}}
+	fleet.Continue([]Status{former}, nil)
+	e.start()
+	e.passed()
+	if s := e.Status(); s.Strays != 60 || s.StraysSince == nil || !s.StraysSince.Equal(hour) {
+		t.Errorf("after a reload there are %d, since %v", s.Strays, s.StraysSince)
+	}
+
 	fleet.Adopt()
 	e.passed()
 	if s := e.Status(); s.Strays != 0 || !strings.Contains(s.Brake, "60 of 61") || fleet.Strays() {

@@ -130,7 +130,7 @@ func (f *Fleet) Continue(firewalls []Status, policies []PolicyStatus) {
 			switch {
 			case s.Name != e.name:
 			case !e.resting:
-				e.before = s
+				e.before, e.fullBefore, e.straysBefore = s, s.FullSince, s.StraysSince
 			case s.State == StateMaintenance:
 				e.state.Since = s.Since
 			}

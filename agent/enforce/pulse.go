@@ -169,6 +169,9 @@ func (e *Enforcer) trouble(err error) {
 	s, now := &e.state, e.now()
 	if s.ErrorSince == nil {
 		s.ErrorSince = &now
+		if e.before.State == StateDown && e.before.ErrorSince != nil {
+			s.ErrorSince = e.before.ErrorSince
+		}
 	}
 	s.Error, s.ErrorKind = err.Error(), xmlapi.Kind(err)
 	if s.State != StateUnknown || !unanswered(err) || e.before.State == StateDown {

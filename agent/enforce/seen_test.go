@@ -117,4 +117,33 @@ func TestRoomThatRunsShortIsTold(t *testing.T) {
 				e.log.count("running out of room"), s.CapacityUsed, s.Capacity, s.RefusedCount)
 		}
 	}
+
+	// Over a reload it goes on, unless the first look finds room.
+	for _, c := range []struct {
+		entries int
+		full    bool
+	}{{10, true}, {5, false}} {
+		former := e.Status()
+		hour := e.clock.now().Add(-time.Hour)
+		former.FullSince = &hour
+		e.make(e.store)
+		(&Fleet{Enforcers: []*Enforcer{e.Enforcer}}).Continue([]Status{former}, nil)
+		for n := range 3 {
+			var want []string
+			for i := range []int{c.entries, 5, 10}[n] {
+				want = append(want, fmt.Sprintf("203.0.113.%d/32", i))
+			}
+			e.want(want...)
+			if _, err := e.passOnce(t.Context(), n == 0); err != nil {
+				t.Fatal(err)
+			}
+			since := []*time.Time{nil, nil, new(e.clock.now())}[n]
+			if n == 0 && c.full {
+				since = &hour
+			}
+			if got := e.Status().FullSince; (got == nil) != (since == nil) || got != nil && !got.Equal(*since) {
+				t.Errorf("after a reload with %d entries, pass %d: since %v instead of %v", c.entries, n, got, since)
+			}
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package enforce
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -204,13 +205,14 @@ func (e *Enforcer) showRoom(s *Status, r firewall.Report, now time.Time) {
 	short := s.LeftOut > 0 || r.Room.Percent() >= capacity.WarnFrom
 	switch {
 	case short && s.FullSince == nil:
-		s.FullSince = &now
+		s.FullSince = cmp.Or(e.fullBefore, &now)
 		e.log.Warn().Int("left_out", s.LeftOut).Int("used", s.CapacityUsed).Int("capacity", s.Capacity).
 			Msg("the firewall is running out of room: what does not fit is left out, forgeable before proven, longest quiet first")
 	case !short && s.FullSince != nil:
 		s.FullSince = nil
 		e.log.Info().Int("used", s.CapacityUsed).Int("capacity", s.Capacity).Msg("the firewall has room again")
 	}
+	e.fullBefore = nil
 }
 
 // showStrays names what stands and was never ours. Full passes alone look.
@@ -224,13 +226,14 @@ func (e *Enforcer) showStrays(s *Status, r firewall.Report) {
 	}
 	switch now := e.now(); {
 	case s.Strays > 0 && s.StraysSince == nil:
-		s.StraysSince = &now
+		s.StraysSince = cmp.Or(e.straysBefore, &now)
 		e.log.Error().Int("count", s.Strays).Strs("addresses", s.StraysNamed).
 			Msg("the firewall holds under our tag, or in our group, what this database never blocked; none of it is removed: see status")
 	case s.Strays == 0 && s.StraysSince != nil:
 		s.StraysSince = nil
 		e.log.Info().Msg("the firewall holds nothing any more that this database never blocked")
 	}
+	e.straysBefore = nil
 }
 
 // showUntagged names what is blocked and has not the tag of its rule, or still has it. As with what is refused, a full pass tries

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -33,20 +34,39 @@ type counter struct {
 	rule   string
 	needed int
 	window time.Duration
-	of     func(*store.Record) (key, value string)
-	what   string // what is counted, one of it, in words
-	within string // and of what
+	of     func(*store.Record) (key, value string) // nil: as [detect.Counting] says
+	what   string                                  // what is counted, one of it, in words
+	within string                                  // and of what
 }
 
 func countersOf(s *detect.Settings) []counter {
 	pair := func(r *store.Record) string { return netip.AddrPortFrom(r.Dst, r.DstPort).String() }
-	return []counter{
+	list := []counter{
 		{"port-scan", s.PortScan.Ports + 1, s.PortScan.Window, func(r *store.Record) (string, string) { return r.Dst.String(), pair(r) }, "port", " of one address"},
 		{"host-sweep", s.HostSweep.Hosts, s.HostSweep.Window, func(r *store.Record) (string, string) { return fmt.Sprint(r.DstPort), pair(r) }, "address", " on one port"},
 		{"probe", s.Probe.Targets, s.Probe.Window, func(r *store.Record) (string, string) { return "", pair(r) }, "pair", " of address and port"},
-		{"login", s.Login.Failures + 1, s.Login.Window, func(r *store.Record) (string, string) { return "", fmt.Sprint(r.File, " ", r.Offset) }, "failed login", ""},
+		{"login", s.Login.Failures + 1, s.Login.Window, func(r *store.Record) (string, string) { return "", place(r) }, "failed login", ""},
 	}
+	for i := range s.Custom {
+		r := &s.Custom[i]
+		c := counter{r.Name, r.MoreThan + 1, r.Window, nil, "event", ""}
+		if len(r.Distinct) > 0 {
+			c.what = "distinct value"
+		}
+		if len(r.Per) > 0 {
+			var per []string
+			for _, f := range r.Per {
+				per = append(per, f.String())
+			}
+			c.within = " of one " + strings.Join(per, " and ")
+		}
+		list = append(list, c)
+	}
+	return list
 }
+
+// place tells records apart.
+func place(r *store.Record) string { return fmt.Sprint(r.File, " ", r.Offset) }
 
 // nearness collects what rules count of the records of a source.
 type nearness struct {
@@ -67,7 +87,10 @@ func (n *nearness) add(r *store.Record) {
 	}
 	for _, c := range n.counts(r) {
 		if i := slices.IndexFunc(n.counters, func(k counter) bool { return k.rule == c.Rule }); i >= 0 && c.Counts {
-			key, value := n.counters[i].of(r)
+			key, value := c.Key, cmp.Or(c.Value, place(r))
+			if of := n.counters[i].of; of != nil {
+				key, value = of(r)
+			}
 			n.sightings[c.Rule] = append(n.sightings[c.Rule], sighting{r.Time, source + key, value})
 		}
 	}

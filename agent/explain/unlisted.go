@@ -28,9 +28,10 @@ type Unlisted struct {
 	More         bool             `json:"more"`    // there are more
 	Refused      int              `json:"refused"` // of Records; of those of earlier versions it is not known
 	Answered     int              `json:"answered"`
-	LateAnswers  int              `json:"late_answers"` // refused, as late answers to sessions that ours opened; not among Refused
-	Destinations int              `json:"destinations"` // distinct addresses among Records
-	Ports        int              `json:"ports"`        // distinct destination ports
+	LateAnswers  int              `json:"late_answers"`     // refused, as late answers to sessions that ours opened; not among Refused
+	Logged       int              `json:"logged,omitempty"` // of Records, those of other logs than the firewalls', which have no outcome
+	Destinations int              `json:"destinations"`     // distinct addresses among Records
+	Ports        int              `json:"ports"`            // distinct destination ports
 	FirstSeen    time.Time        `json:"first_seen,omitzero"`
 	LastSeen     time.Time        `json:"last_seen,omitzero"`
 	WhyNot       string           `json:"why_not"`     // why it is not blocked, as far as is known
@@ -78,6 +79,15 @@ func OfUnlisted(ctx context.Context, st *store.Store, judge *Judge, prefix netip
 			u.Answered++
 		case store.LateAnswer:
 			u.LateAnswers++
+		default:
+			if r.Type == detect.TypeLog.String() {
+				u.Logged++
+				if why := judge.WhyNot(r); why != "" {
+					reasons[why]++
+				} else {
+					near.add(r)
+				}
+			}
 		}
 		destinations[r.Dst], ports[r.DstPort] = true, true
 		return nil
@@ -115,6 +125,9 @@ func (u *Unlisted) write(t *display.Table) {
 	}
 	t.Line("")
 	t.Row("records", fmt.Sprintf("%s, %d refused, %d answered, %s to sessions of ours", records, u.Refused, u.Answered, display.Plural(u.LateAnswers, "late answer")))
+	if u.Logged > 0 {
+		t.Row("other logs", display.Plural(u.Logged, "record"))
+	}
 	if u.Refused > 0 {
 		t.Row("counted", fmt.Sprintf("%d of the %d refused", u.Counted, u.Refused))
 	}
@@ -138,6 +151,9 @@ func (u *Unlisted) whyNot(refusal error) string {
 		return "it may never be blocked: " + refusal.Error()
 	case u.Records == 0:
 		return "no record of it is stored"
+	case u.Logged > 0 && len(u.Near) > 0:
+	case u.Logged == u.Records && len(u.NotCounted) == 1:
+		return "none of its records counts: " + u.NotCounted[0].Reason
 	case u.Refused == 0 && u.LateAnswers > 0:
 		return "what was refused of it are late answers to sessions that ours opened, which are no attack"
 	case u.Refused == 0 && u.Answered == u.Records:

@@ -43,7 +43,7 @@ func (b *batch) reset() {
 
 // empty reports whether there is nothing to commit, not even a moved read position.
 func (b *batch) empty() bool {
-	return b.lines == 0 && len(b.Blocks) == 0 && !b.opened
+	return b.lines == 0 && len(b.Blocks) == 0 && len(b.Notices) == 0 && !b.opened
 }
 
 // full reports whether the batch shall not wait for more.
@@ -113,12 +113,20 @@ func earlier(a, b time.Time) time.Time {
 // observes.
 func StateOf(v *detect.Verdict) store.State {
 	switch {
-	case v.Mode == detect.Observe:
+	case v.Mode != detect.Block: // one of mode Notice is on no list at all
 		return store.Observed
 	case v.Hold != "":
 		return store.Held
 	}
 	return store.Blocked
+}
+
+// StateText is StateOf in a word: "notice" where the source is only told of.
+func StateText(v *detect.Verdict) string {
+	if v.Mode == detect.Notice {
+		return detect.Notice.String()
+	}
+	return StateOf(v).String()
 }
 
 // grades are those of the store, by those of detection.
@@ -128,13 +136,21 @@ var grades = [...]store.Grade{
 	detect.Proven:       store.Proven,
 }
 
-// block notes a verdict. x says how much longer the block of a source lasts that returned.
-func (b *batch) block(v *detect.Verdict, evidence []store.Evidence, x store.Escalation, at time.Time) {
-	block := store.Block{
+// blockOf is a verdict for the store.
+func blockOf(v *detect.Verdict, evidence []store.Evidence, at time.Time) store.Block {
+	return store.Block{
 		Address: v.Source, Rule: v.Rule, Reason: v.Reason, By: store.ByDetector,
 		Device: v.Device, Target: v.Target,
 		FirstSeen: v.FirstSeen, LastSeen: v.LastSeen, BlockedAt: at,
-		Hits: int64(v.Hits), Count: v.Count, Grade: grades[v.Grade], State: StateOf(v), Hold: v.Hold, Members: v.Addresses, Evidence: evidence, Country: v.Country, Port: v.Port, Tag: v.Tag, Escalation: x,
+		Hits: int64(v.Hits), Count: v.Count, Grade: grades[v.Grade], State: StateOf(v), Hold: v.Hold, Members: v.Addresses, Evidence: evidence, Country: v.Country, Port: v.Port, Tag: v.Tag,
+	}
+}
+
+// block notes a verdict. x says how much longer the block of a source lasts that returned.
+func (b *batch) block(v *detect.Verdict, evidence []store.Evidence, x store.Escalation, at time.Time) {
+	block := blockOf(v, evidence, at)
+	if block.Escalation = x; v.Escalate != nil {
+		block.Escalation.Factor, block.Escalation.Max, block.Escalation.Key = v.Escalate.Factor, v.Escalate.Max, "escalate.max of the rule "+v.Rule
 	}
 	if v.BlockFor > 0 {
 		block.ExpiresAt, block.Escalation.Length = earlier(v.Time, at).Add(v.BlockFor), v.BlockFor

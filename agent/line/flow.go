@@ -35,6 +35,7 @@ type end interface {
 	record(l *lane, p *parsed, r detect.Result, now time.Time) // the line gave an event, of which detection said r
 	activity(source netip.Prefix, ev *detect.Event)            // which is one more of a blocked source
 	block(v *detect.Verdict, l *lane, now time.Time)           // the source is to be blocked, held or observed; l: whose line completed the verdict, or nil
+	tell(v *detect.Verdict, l *lane, now time.Time)            // it is to be told
 	spare(v *detect.Verdict, why error, at time.Time)          // it may never be blocked
 	stale(v *detect.Verdict)                                   // it would be released at once
 }
@@ -101,6 +102,10 @@ func (f *flow) know() {
 func (f *flow) judge(v *detect.Verdict, by *lane, now time.Time) {
 	if f.oldest > 0 && v.Time.Before(now.Add(-f.oldest-f.ahead())) {
 		f.end.stale(v)
+		return
+	}
+	if v.Mode == detect.Notice { // whoever it is: nobody is blocked
+		f.end.tell(v, by, now)
 		return
 	}
 	if why := f.guard().Check(v.Source); why != nil {

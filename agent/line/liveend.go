@@ -1,6 +1,7 @@
 package line
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -56,6 +57,42 @@ func (l *Live) spare(v *detect.Verdict, why error, now time.Time) {
 	l.refused[v.Source] = now
 	l.opts.Logger.Warn().Str("address", detect.AddressText(v.Source)).Str("rule", v.Rule).Str("reason", v.Reason).
 		Err(why).Msg("not blocked: the address is protected")
+}
+
+// mostTold is how many sources of one rule are told one by one within toldWithin: a flood of forged ones, or a rule that counts too
+// much, must not bury what else is told.
+const (
+	mostTold   = 100
+	toldWithin = time.Hour
+)
+
+// told is how many were, and since when.
+type told struct {
+	from time.Time
+	n    int
+}
+
+// tell notes what a rule found that blocks nobody.
+func (l *Live) tell(v *detect.Verdict, by *lane, now time.Time) {
+	t := l.told[v.Rule]
+	if passed := now.Sub(t.from); passed < 0 || passed >= toldWithin {
+		t = told{from: now}
+	}
+	t.n++
+	l.told[v.Rule] = t
+	block := blockOf(v, nil, now)
+	if t.n <= mostTold {
+		l.opts.Stats.verdict(v.Rule, "told")
+		block.Evidence = l.evidence.lines(v, by, now)
+		block.Members, block.Port = v.Addresses, v.Port
+		l.batch.Notices = append(l.batch.Notices, block.Notice(store.EventNotice))
+	} else if l.opts.Stats.verdict(v.Rule, "untold"); t.n == mostTold+1 {
+		l.batch.Notices = append(l.batch.Notices, store.Notice{Event: store.EventNotice, Time: now, Rule: v.Rule,
+			Subject: fmt.Sprintf("the rule %s has found %d sources within an hour; more are not told one by one before %s", v.Rule, mostTold, t.from.Add(toldWithin).UTC().Format(time.RFC3339)),
+			Remedy:  "the log names each; if so many are usual, have the rule count more before it tells"})
+	}
+	l.opts.Logger.Info().Str("address", detect.AddressText(v.Source)).Str("rule", v.Rule).Str("grade", v.Grade.String()).Str("device", v.Device).
+		Time("seen", v.Time).Msg("found: " + v.Reason)
 }
 
 func (l *Live) block(v *detect.Verdict, by *lane, now time.Time) {

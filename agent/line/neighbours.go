@@ -110,7 +110,7 @@ func (f *flow) crowd(v *detect.Verdict, by *lane, now time.Time) {
 	}
 	whole := *v
 	whole.Source, whole.Rule, whole.Count, whole.Hits = network, store.RuleNeighbourhood, len(sources), 0
-	whole.Target, whole.BlockFor, whole.Tag, whole.Addresses = "", 0, "", nil
+	whole.Target, whole.BlockFor, whole.Tag, whole.Escalate, whole.Addresses = "", 0, "", nil, nil
 	whole.Reason = neighbourhoodReason(network, sources, f.neighbours.need)
 	why := f.guard().Check(network)
 	if why == nil {

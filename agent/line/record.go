@@ -47,7 +47,7 @@ func recordOf(ev *detect.Event, r detect.Result, at Place) store.Record {
 func EventOf(r *store.Record) detect.Event {
 	ev := detect.Event{
 		Time: r.Time, Device: r.Device, Src: r.Src, Dst: r.Dst, SrcPort: r.SrcPort, DstPort: r.DstPort, SrcUser: r.SrcUser,
-		Action: r.Action, Rule: r.Rule, ThreatName: r.ThreatName, ThreatID: r.ThreatID, Severity: r.Severity, Subtype: r.Subtype,
+		SrcCountry: r.SrcCountry, DstCountry: r.DstCountry, Action: r.Action, Rule: r.Rule, RuleID: r.RuleID, ThreatName: r.ThreatName, ThreatID: r.ThreatID, Severity: r.Severity, Subtype: r.Subtype,
 		Application: r.Application, SrcZone: r.FromZone, DstZone: r.ToZone, EndReason: r.SessionEndReason,
 		Repeat: r.Repeat, Ref: Place{r.File, r.Offset}.ref(),
 	}

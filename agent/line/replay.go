@@ -27,7 +27,7 @@ type ReplayOptions struct {
 	Neighbours int
 	Country    func(netip.Addr) string               // of an address, "" if it is not known, where the log does not say; may be nil
 	Blocked    []netip.Prefix                        // what is on the blacklist before: not counted
-	Verdict    func(*detect.Verdict)                 // a source that would have been blocked, held or observed (StateOf), in order of event time
+	Verdict    func(*detect.Verdict)                 // a source that would have been blocked, held or observed (StateOf), or told of (mode Notice), in order of event time
 	Refused    func(*detect.Verdict, error)          // one that the guard would have spared; may be nil
 	Progress   func(done, total int64, lines uint64) // about ten times a second, total 0 if it is not known; may be nil
 }
@@ -49,7 +49,7 @@ const shownBytes = 120
 // Replay runs detection over old files by event time and writes nothing: the same flow as the daemon's, without files
 // that grow and without a store. Nothing is released on the way, so each source is told once. An error names the file.
 func Replay(ctx context.Context, opts ReplayOptions) (ReplaySummary, error) {
-	r := &replay{opts: opts, refused: make(map[netip.Prefix]bool), waiting: make(map[netip.Prefix]store.State)}
+	r := &replay{opts: opts, refused: make(map[netip.Prefix]bool), waiting: make(map[netip.Prefix]store.State), told: make(map[toldOf]bool)}
 	r.flow = flow{engine: detect.New(opts.Settings), guard: func() *detect.Guard { return opts.Guard }, ours: func() *detect.Ours { return opts.Ours }, surge: &opts.Surge,
 		neighbours: newNeighbours(opts.Neighbours), country: opts.Country, end: r}
 	r.engine.Limit(r.surge)
@@ -77,6 +77,7 @@ type replay struct {
 	endless bool  // standard input is read, of unknown length
 	refused map[netip.Prefix]bool
 	waiting map[netip.Prefix]store.State // what was held or observed
+	told    map[toldOf]bool
 }
 
 // Stdin names standard input among the files of a replay, and stdinName is what is said of its lines.
@@ -222,6 +223,21 @@ func (r *replay) block(v *detect.Verdict, _ *lane, _ time.Time) {
 		r.waiting[v.Source] = state
 	}
 	r.opts.Verdict(v)
+}
+
+// tell tells each source of a rule once.
+func (r *replay) tell(v *detect.Verdict, _ *lane, _ time.Time) {
+	one := toldOf{v.Rule, v.Source}
+	if !r.told[one] {
+		r.told[one] = true
+		r.opts.Verdict(v)
+	}
+}
+
+// toldOf is what a rule told of.
+type toldOf struct {
+	rule   string
+	source netip.Prefix
 }
 
 // Old verdicts are what a replay is for, and activity prolongs nothing.

@@ -47,7 +47,7 @@ func (w *writer) commit(ctx, stopping context.Context, b *batch) bool {
 		if err == nil {
 			w.stats.committed(b, w.now().Sub(begun))
 			w.health.Back()
-			if len(b.Blocks) > 0 || len(b.Touches) > 0 {
+			if len(b.Blocks) > 0 || len(b.Touches) > 0 || len(b.Notices) > 0 {
 				w.wake()
 			}
 			w.stats.newlyBlocked(len(result.Blocked))

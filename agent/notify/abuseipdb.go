@@ -286,5 +286,5 @@ func comment(n *store.Notice) string {
 		}
 		return "Attack recognised by an intrusion prevention system: " + records
 	}
-	return "Attack seen by a firewall: " + records
+	return "Attack seen in logs: " + records
 }

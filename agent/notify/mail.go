@@ -97,6 +97,9 @@ func (m *mailer) send(ctx context.Context, notices []store.Notice) (done int, er
 	if whole.IsDelivered() {
 		return len(notices), nil // what came after it does not matter
 	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) { // what is said of the connection that was closed then says less
+		return 0, errNoAnswer
+	}
 	// Whom a server refuses before it has seen the mail, it refuses whatever the mail says.
 	var failed *mail.SendError
 	if errors.As(err, &failed) && !failed.IsTemp() && failed.Reason == mail.ErrSMTPDataClose && failed.ErrorCode() >= 500 {

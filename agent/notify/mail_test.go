@@ -2,6 +2,7 @@ package notify
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/csv"
 	"errors"
@@ -661,5 +662,34 @@ func TestASubjectCountsWhatBecameOfSources(t *testing.T) {
 	notices = append(notices, store.Notice{ID: "3", Event: store.EventBlock, Stands: 1}, store.Notice{ID: "4", Event: "lag", Stands: 1})
 	if got, want := newLetter("lab", notices).subject, "Active Defense on lab: 1 source blocked, 2 sources released, 1 notice"; got != want {
 		t.Errorf("it is %q, want %q", got, want)
+	}
+}
+
+// A server that says nothing for as long as it may is told as that, and not by what became of the connection, as is one that stops answering.
+func TestAMailServerThatDoesNotAnswerIsToldAsThat(t *testing.T) {
+	t.Parallel()
+	w, ca := newWorld(t), newAuthority(t)
+	for _, greeting := range []string{"", "220 mail\r\n"} {
+		l := listen(t)
+		go func() {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			io.WriteString(conn, greeting)
+			io.Copy(io.Discard, conn)
+		}()
+		w.cfg.Mail = (&mailServer{address: l.Addr().String()}).config(ca)
+		m, err := newMailer(w.options(), "soc@example.com")
+		w.must(err)
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		if done, err := m.send(ctx, []store.Notice{{ID: "1", Event: store.EventBlock, Time: time.Now()}}); done != 0 || err == nil || said(err) != "no answer within 10s" {
+			t.Errorf("after %q: %d, %v", greeting, done, err)
+		}
+	}
+	if got := said(errors.Join(errors.New("550 no\r\n550 never"), errors.New("and closed"))); got != "550 no; 550 never; and closed" {
+		t.Errorf("several lines are told as %q", got)
 	}
 }

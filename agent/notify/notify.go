@@ -70,6 +70,21 @@ func New(o Options) (*Notifier, error) {
 	return n, nil
 }
 
+// Continue takes over how an earlier notifier, which has ended, found the receivers that are still there: what it counted, and since when one takes
+// nothing. It is for the beginning, before Run.
+func (n *Notifier) Continue(former *Notifier) {
+	for _, r := range n.receivers {
+		for _, f := range former.receivers {
+			if f.key == r.key {
+				f.mu.Lock()
+				r.status = f.status
+				f.mu.Unlock()
+				r.status.Receiver = r.name
+			}
+		}
+	}
+}
+
 // receiversOf makes the receivers that a configuration names, and gives who tells them its name, where it has none.
 func receiversOf(o *Options) (all []*receiver, err error) {
 	c := o.Config
@@ -294,8 +309,14 @@ func Test(ctx context.Context, o Options, name string) (results []Result, err er
 	return results, nil
 }
 
-// said writes an error for people: what another program answered may be long and hold anything.
-func said(err error) string { return clip(display.Harmless(err.Error()), 500) }
+// errNoAnswer says that a receiver took too long.
+var errNoAnswer = fmt.Errorf("no answer within %s", callLimit)
+
+// said writes an error for people, on one line: what another program answered may be long and hold anything.
+func said(err error) string {
+	lines := strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' })
+	return clip(display.Harmless(strings.Join(lines, "; ")), 500)
+}
 
 // clip gives at most so many bytes of a text, and whole characters.
 func clip(s string, most int) string {

@@ -63,7 +63,7 @@ func do(c *http.Client, req *http.Request) (*http.Response, []byte, error) {
 			err = wrapped.Err
 		}
 		if errors.Is(err, context.DeadlineExceeded) {
-			err = fmt.Errorf("no answer within %s", callLimit)
+			err = errNoAnswer
 		}
 		return nil, nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -466,5 +467,43 @@ func TestACorrectedURLGetsWhatWaits(t *testing.T) {
 	w.start()
 	if log := w.log.String(); !strings.Contains(log, `"waiting":4,"to":["`+n.receivers[0].name+`"]`) || !strings.Contains(log, `"receiver":"webhook","waiting":3`) || strings.Contains(log, "hush-1") {
 		t.Errorf("the log is %s", log)
+	}
+}
+
+// Over a reload a receiver that takes nothing has taken nothing since it failed first, and what was counted goes on.
+func TestAReloadIsNoEndOfAFailure(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var well atomic.Bool
+	h := newHook(t, func(_ int, rw http.ResponseWriter, _ *http.Request) bool {
+		if !well.Load() {
+			rw.WriteHeader(http.StatusInternalServerError)
+		}
+		return well.Load()
+	})
+	w.cfg.Webhooks = []config.Webhook{h.config()}
+	name := "webhook-" + h.config().Host
+	first, stop := w.start()
+	w.block(1)
+	w.until("a failure", func() bool { return state(first, name).Failing })
+	stop()
+	before := state(first, name)
+	second, err := New(w.options())
+	w.must(err)
+	second.Continue(first)
+	if s := state(second, name); !s.Failing || !s.Since.Equal(*before.Since) || s.Error != before.Error || s.Failures != before.Failures {
+		t.Errorf("before it is tried again it is %+v instead of %+v", s, before)
+	}
+	w.must(second.Attach(t.Context(), w.st))
+	r := second.receivers[0]
+	r.once(t.Context())
+	if s := state(second, name); !s.Failing || !s.Since.Equal(*before.Since) || s.Failures != before.Failures+1 {
+		t.Errorf("after another failure it is %+v", s)
+	}
+	well.Store(true)
+	r.notBefore = time.Time{}
+	r.once(t.Context())
+	if s := state(second, name); s.Failing || s.Since != nil || s.Delivered != 1 {
+		t.Errorf("after it took a notice it is %+v", s)
 	}
 }

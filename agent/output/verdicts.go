@@ -3,6 +3,7 @@ package output
 import (
 	"cmp"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,7 @@ func Verdicts(to io.Writer, found []*detect.Verdict) error {
 	}
 	t := display.NewTable(to, "TIME", "ADDRESS", "RULE", "GRADE", "STATE", "HITS", "WHY")
 	for _, v := range found {
-		t.Row(display.LocalTime(v.Time), detect.AddressText(v.Source), v.Rule, gradeText(v), line.StateOf(v), v.Hits, why(v))
+		t.Row(display.LocalTime(v.Time), detect.AddressText(v.Source), v.Rule, gradeText(v), line.StateText(v), v.Hits, why(v))
 	}
 	return t.Flush()
 }
@@ -61,6 +62,9 @@ func Outcome(found []*detect.Verdict) string {
 	if n.Observed > 0 {
 		text += ", " + display.Grouped(n.Observed) + " observed"
 	}
+	if n.Notices > 0 {
+		text += ", " + display.Grouped(n.Notices) + " told of"
+	}
 	return text
 }
 
@@ -71,19 +75,27 @@ const mostCountries = 20
 func Groups(to io.Writer, all []compare.Group) (leftOut int, err error) {
 	t := display.NewTable(to)
 	by, shown := "", 0
+	notices := slices.ContainsFunc(all, func(g compare.Group) bool { return g.Notices > 0 })
+	row := func(name, blocked, held, observed, told, hits string) {
+		if notices {
+			t.Row(name, blocked, held, observed, told, hits)
+		} else {
+			t.Row(name, blocked, held, observed, hits)
+		}
+	}
 	for _, g := range all {
 		if g.By != by {
 			if by != "" {
 				t.Line("")
 			}
 			by, shown = g.By, 0
-			t.Row(strings.ToUpper(by), "BLOCKED", "HELD", "OBSERVED", "HITS")
+			row(strings.ToUpper(by), "BLOCKED", "HELD", "OBSERVED", "NOTICES", "HITS")
 		}
 		if shown++; by == "country" && shown > mostCountries {
 			leftOut++
 			continue
 		}
-		t.Row(groupName(g), display.Grouped(g.Blocked), display.Grouped(g.Held), display.Grouped(g.Observed), display.Grouped(g.Hits))
+		row(groupName(g), display.Grouped(g.Blocked), display.Grouped(g.Held), display.Grouped(g.Observed), display.Grouped(g.Notices), display.Grouped(g.Hits))
 	}
 	return leftOut, t.Flush()
 }

@@ -231,6 +231,9 @@ func readable(t *testing.T, browser context.Context) {
 		for _, what := range eval[[]string](w, unlabelled) {
 			t.Errorf("%s: nothing says what this is: %s", path, what)
 		}
+		for _, width := range []int64{768, 900, 1024} {
+			w.fits(path, width)
+		}
 		w.fits(path, 360)
 		picture("phone", path)
 	}

@@ -49,7 +49,7 @@ func newBlacklistListCommand(a *app) *cobra.Command {
 			}
 			err := l.list(c.Context())
 			if errors.Is(err, state.ErrNoDatabase) {
-				return cmp.Or(l.knowRule(nil), err)
+				return cmp.Or(l.knowRule(nil, nil), err)
 			}
 			return err
 		},
@@ -92,12 +92,13 @@ func (l *blacklistListCommand) valid() (err error) {
 	return nil
 }
 
-// knowRule refuses a rule that there is not, neither here nor among those that entries had.
-func (l *blacklistListCommand) knowRule(seen []string) error {
+// knowRule refuses a rule that there is not, neither here nor in the configuration nor among those that entries had.
+func (l *blacklistListCommand) knowRule(custom, seen []string) error {
 	l.unseen = l.filter.Rule != "" && !slices.Contains(seen, l.filter.Rule)
-	if l.unseen && !slices.Contains(listedRules, l.filter.Rule) {
-		seen = slices.DeleteFunc(seen, func(rule string) bool { return slices.Contains(listedRules, rule) })
-		return usageErrorf("--rule %q: the rules are %s", l.filter.Rule, strings.Join(slices.Concat(listedRules, seen), ", "))
+	known := slices.Concat(listedRules, custom)
+	if l.unseen && !slices.Contains(known, l.filter.Rule) {
+		seen = slices.DeleteFunc(seen, func(rule string) bool { return slices.Contains(known, rule) })
+		return usageErrorf("--rule %q: the rules are %s", l.filter.Rule, strings.Join(slices.Concat(known, seen), ", "))
 	}
 	return nil
 }
@@ -133,7 +134,7 @@ func (l *blacklistListCommand) list(ctx context.Context) error {
 		return nil
 	})
 	if err == nil {
-		err = l.knowRule(rest.Rules)
+		err = l.knowRule(rest.Custom, rest.Rules)
 	}
 	if err != nil || l.json {
 		return asked(err)

@@ -427,7 +427,7 @@ func removeFound(ctx context.Context, l *blacklistListCommand, reason string, ye
 	}); err != nil {
 		return asked(err)
 	}
-	if err := l.knowRule(rest.Rules); err != nil {
+	if err := l.knowRule(rest.Custom, rest.Rules); err != nil {
 		return err
 	}
 	if len(found) == 0 {

@@ -29,6 +29,7 @@ const afterAFailure = "activedefense_firewall_errors_total"
 func TestTheDashboardAndTheAlertsAskForWhatIsExported(t *testing.T) {
 	t.Parallel()
 	w := newLoop(t, "dynamic-tag", panosim.Options{Hostname: "LAB-FW-01", MaxRegistered: 100, Dialect: dialect.Dialect{Limits: dialect.LimitsTold}})
+	w.change(`timezone: UTC}]`, `timezone: UTC}, {listen: "udp://`+freePort(t)+`", allow: [127.0.0.0/8]}]`)
 	d := w.start()
 	w.ready()
 	attackers["203.0.113.66"](w, "203.0.113.66")

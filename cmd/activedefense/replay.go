@@ -38,7 +38,7 @@ func newReplayCommand(a *app) *cobra.Command {
 		Use:   "replay FILE...",
 		Short: "Run detection over log files: who would have been blocked, and why",
 		Long: `Runs the rules of the configuration over log files, by event time, and writes nothing: who would have
-been blocked, held or observed, and why. What label files of mode block list is blocked before, and not among them. Several files are combined in order of time; gzip is read too; - is standard input.
+been blocked, held or observed, or told of by a rule of mode notice, and why. What label files of mode block list is blocked before, and not among them. Several files are combined in order of time; gzip is read too; - is standard input.
 
 With --compare, both configurations run over the same lines, and the result is whom only one of them would block.`,
 		Args: atLeastOne("a log file, or - for standard input"),
@@ -164,7 +164,7 @@ type replayJSON struct {
 }
 
 func replayJSONOf(v *detect.Verdict, only string) replayJSON {
-	return replayJSON{detect.AddressText(v.Source), v.Rule, v.Reason, v.Time, v.FirstSeen, v.Hits, v.Grade.String(), line.StateOf(v).String(), only}
+	return replayJSON{detect.AddressText(v.Source), v.Rule, v.Reason, v.Time, v.FirstSeen, v.Hits, v.Grade.String(), line.StateText(v), only}
 }
 
 // printVerdict prints a source as soon as it is found.

@@ -7,14 +7,15 @@
 // a stranger can choose is the firewall's. The table of keys says which values those are: those of users, and those of contents,
 // which are easier to choose (an address of a page needs no account).
 //
-//   - A key that stands ahead of all such values is the firewall's, whatever follows; in all templates that PAN-OS documents the
-//     source and the destination are such keys.
+//   - A key that stands ahead of all such values is the firewall's, whatever follows (of several the last one); in all templates that PAN-OS
+//     documents the source and the destination are such keys.
 //   - Of a key that stands between the source and the first content the last one counts, so that a user cannot forge it; of one that stands nowhere ahead
 //     of a content, the last one.
 //   - The source address may stand behind such a value (Strata's longer records have users ahead of it). There it must be the only one:
-//     else the record has none that is certain, see [Reader.Source].
+//     else the record has none that is certain, see [Reader.Certain].
 //
 // So in a record with all keys of its template a user can forge nothing of a TRAFFIC record, and a content nothing that
-// precedes it. A key that a site left out of its template may be supplied by a stranger, so sites should leave none out. The name of a threat stands in
-// the header, ahead of everything: it is the vendor's and held for the firewall's.
+// precedes it. A user of a THREAT record who holds a key of contents can forge what stands between him and the true contents (ports, action),
+// as contents that hold all of these could not be told from him; never the source. A key that a site left out of its template may be supplied by a stranger, so sites should leave none out. The name of a threat stands in
+// the header, ahead of everything: it is the vendor's, and held for the firewall's.
 package extension

@@ -269,7 +269,7 @@ func (r *Reader) note(f Field, at zone, value int) Field {
 	switch {
 	case s.count == 0:
 		s.count = 1
-	case at < s.zone || s.zone == ahead || f == Message:
+	case at < s.zone || f == Message:
 		s.count = 2
 		return None
 	default:

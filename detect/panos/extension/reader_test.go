@@ -90,7 +90,7 @@ func TestReadersForgetNothingAndNobody(t *testing.T) {
 func TestTheKeyThatCounts(t *testing.T) {
 	const traffic, threat = "CEF:0|Palo Alto Networks|PAN-OS|11.1|end|TRAFFIC|1|", "CEF:0|Palo Alto Networks|PAN-OS|11.1|x(1)|THREAT|1|"
 	for _, c := range []struct{ line, want string }{
-		{traffic + "src=1 dpt=2 suser=x dpt=3", "2"},                              // ahead of all that strangers chose
+		{traffic + "src=1 dpt=3 dpt=2 suser=x dpt=4", "2"},                        // ahead of all that strangers chose
 		{traffic + "src=1 suser=x dpt=3 request=x dpt=2", "2"},                    // a user wrote the content, too
 		{threat + "src=1 suser=x dpt=3 dpt=2 request=x dpt=4", "2"},               // ahead of contents, the last
 		{threat + "src=1 request=x dpt=3 dpt=2", "2"},                             // behind contents, the last

@@ -1,0 +1,116 @@
+package line
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"activedefense/detect"
+	"activedefense/store"
+)
+
+// notices gives what a receiver is to be told.
+func notices(t *testing.T, st *store.Store) []store.Notice {
+	t.Helper()
+	q, err := st.Undelivered(t.Context(), "test", nil, 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q.Notices
+}
+
+// A rule of the operator's own goes on behind a restart with what it counted: by the user, by the country and whatever else its conditions ask for.
+func TestARestartForgetsNothingOfACustomRule(t *testing.T) {
+	dir, st := t.TempDir(), newTestStore(t)
+	path := filepath.Join(dir, "fw1.log")
+	line := func(i int) string {
+		text := record{at: noon.Add(time.Duration(i) * time.Minute), src: "203.0.113.7", dst: "198.51.100.1", port: 100 + i}.String() + "\n"
+		return strings.NewReplacer("SrcLocation=;", "SrcLocation=Elbonia;", "SrcUser=;", "SrcUser=Ann;", "RuleID=;", "RuleID=7;").Replace(text)
+	}
+	options := func() Options {
+		o := testOptions(t, st, path)
+		o.Settings = detect.Settings{Custom: []detect.CustomRule{
+			{Name: "mine", Events: []string{detect.EventTraffic}, Where: []detect.Condition{{Field: detect.FieldSrcCountry, Texts: []string{"elbonia"}}, {Field: detect.FieldRuleID, Texts: []string{"7"}}},
+				Distinct: []detect.Field{detect.FieldDstPort}, Per: []detect.Field{detect.FieldSrcUser}, MoreThan: 4, Window: time.Hour, Policy: detect.Policy{BlockFor: time.Hour, Tag: "mine"}},
+			{Name: "told", Events: []string{detect.EventTraffic}, MoreThan: 1, Window: time.Hour, Policy: detect.Policy{Mode: detect.Notice}},
+		}}
+		o.ReleaseAfter = 100 * 365 * 24 * time.Hour
+		return o
+	}
+	if _, err := st.SetReceivers(t.Context(), []string{"test"}); err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, line(0)+line(1)+line(2))
+	first := options()
+	r := start(t, first)
+	until(t, "three are stored", func() bool { return first.Stats.Status(time.Now()).Stored == 3 })
+	r.end()
+	if got := notices(t, st); len(got) != 1 || got[0].Event != "notice" || got[0].Rule != "told" || got[0].Address != "203.0.113.7" || got[0].Grade != "forgeable" ||
+		len(got[0].Lines) != 2 || !strings.Contains(got[0].Lines[0], "DstPort=100;") || got[0].Reason != "2 events (traffic) within 1h (more than 1)" || got[0].Device != "fw1" {
+		t.Fatalf("told are %+v", got)
+	}
+	if err := os.Remove(path); err != nil { // the evidence is in the store now
+		t.Fatal(err)
+	}
+	write(t, path, line(3))
+	again := options()
+	again.Attach = attach(t, st)
+	start(t, again)
+	// The third and the fourth record are two: what was told of is not told again.
+	until(t, "the fourth is told of", func() bool { return len(notices(t, st)) == 2 })
+	write(t, path, line(4))
+	until(t, "it is blocked", func() bool { return entries(t, st) == "203.0.113.7 mine" })
+	e := only(t, st, "203.0.113.7")
+	if e.Tag != "mine" || e.Target != "src_user Ann" || e.ExpiresAt.IsZero() || e.Reason != "5 distinct values of dst_port (traffic) with src_user Ann within 1h (more than 4)" {
+		t.Errorf("the entry is %+v", e)
+	}
+	if evidence, err := st.EvidenceOf(t.Context(), e.ID); err != nil || len(evidence) != 5 {
+		t.Errorf("%d lines of evidence: %v", len(evidence), err)
+	}
+}
+
+// A flood of forged sources does not bury what else is told: the first hundred of an hour are, and that there are more.
+func TestARuleTellsOfSoManyInAnHour(t *testing.T) {
+	st := newTestStore(t)
+	if _, err := st.SetReceivers(t.Context(), []string{"test"}); err != nil {
+		t.Fatal(err)
+	}
+	l := openTestLive(t, testOptions(t, st, filepath.Join(t.TempDir(), "*.log")))
+	tell := func(i int, rule string, at time.Time) {
+		v := &detect.Verdict{Source: netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), 32), Rule: rule, Reason: "r", Mode: detect.Notice, Time: at, FirstSeen: at, LastSeen: at}
+		l.judge(v, nil, at)
+	}
+	for i := range mostTold + 50 {
+		tell(i, "mine", noon)
+	}
+	tell(1, "other", noon)
+	tell(1, "mine", noon.Add(toldWithin))
+	if _, err := st.Commit(t.Context(), &l.batch.Batch); err != nil {
+		t.Fatal(err)
+	}
+	got := notices(t, st)
+	if len(got) != mostTold+3 || !strings.Contains(got[mostTold].Subject, "the rule mine has found 100 sources within an hour") || got[mostTold+1].Rule != "other" {
+		t.Errorf("%d are told, the last %+v", len(got), got[len(got)-1])
+	}
+	if all := entries(t, st); all != "" {
+		t.Errorf("on the blacklist are %s", all)
+	}
+}
+
+// A replay tells of a source once for each rule that only tells, beside its verdict.
+func TestAReplayTellsOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.log")
+	write(t, path, scan("203.0.113.7", noon, 11))
+	var got []string
+	settings := testSettings
+	settings.Custom = []detect.CustomRule{{Name: "told", Events: []string{detect.EventTraffic}, MoreThan: 1, Window: time.Hour, Policy: detect.Policy{Mode: detect.Notice}}}
+	_, err := Replay(t.Context(), ReplayOptions{Files: []string{path}, Input: testInput, Settings: settings, Guard: nobody,
+		Verdict: func(v *detect.Verdict) { got = append(got, v.Rule+" "+StateText(v)) }})
+	if fmt.Sprint(got) != "[told notice port-scan blocked]" || err != nil {
+		t.Errorf("verdicts %v, %v", got, err)
+	}
+}

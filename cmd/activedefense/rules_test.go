@@ -1,0 +1,114 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"activedefense/agent/api"
+	"activedefense/agent/explain"
+)
+
+// withNginx adds an input for nginx's access.log, and the rules of a test.
+func withNginx(w *world, rules string) (access string) {
+	w.t.Helper()
+	access = filepath.Join(w.dir, "access.log")
+	text, err := os.ReadFile(w.config)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	added := strings.Replace(string(text), "]}]\n", "]}, {path: "+access+", timezone: UTC, format: pattern, patterns: [{event: web-probe, proven: true, "+
+		`regexp: '^(?P<src>\S+) \S+ \S+ \[(?P<time>[^]]+)\] "\S+ /\.env[ ?]'}]}]`+"\n", 1)
+	if !strings.Contains(added, access) {
+		w.t.Fatalf("no inputs in %s", text)
+	}
+	w.write(w.config, []byte(added+rules))
+	return access
+}
+
+func accessLine(at time.Time, src, path string) string {
+	return fmt.Sprintf("%s - - [%s] \"GET %s HTTP/1.1\" 404 153 \"-\" \"-\"\n", src, at.UTC().Format("02/Jan/2006:15:04:05 -0700"), path)
+}
+
+// What a source does in two files is one verdict of one rule, with evidence from both, over a kill as well; a rule that only tells blocks nobody.
+func TestOneRuleAddsUpTwoFiles(t *testing.T) {
+	for _, database := range stores {
+		t.Run(database, func(t *testing.T) {
+			w := newWorld(t, database, "")
+			auth := withPatterns(w)
+			access := withNginx(w, `
+rules:
+  - {name: guessing, event: [ssh-failed, web-probe], more_than: 5, window: 10m, block_for: 1h, tag: guessing}
+  - {name: curious, event: web-probe, more_than: 0, window: 1h, mode: notice}
+`)
+			at := time.Now().Add(-time.Minute)
+			failed := func(i int) string {
+				return authLine(at.Add(time.Duration(2*i)*time.Second), fmt.Sprintf("sshd[7]: Failed password for root from 203.0.113.5 port 5123%d ssh2", i))
+			}
+			asked := func(i int) string {
+				return accessLine(at.Add(time.Duration(2*i+1)*time.Second), "203.0.113.5", "/.env")
+			}
+			w.write(auth, []byte(failed(0)+failed(1)+failed(2)))
+			w.write(access, []byte(asked(0)+asked(1)+accessLine(at, "203.0.113.6", "/.env")))
+			d := w.start()
+			w.until("six lines are kept", func() bool { s := w.status(); return s != nil && s.Ready && s.Unstored == 0 && s.Stored == 6 })
+			d.kill()
+			w.write(access, []byte(asked(0)+asked(1)+accessLine(at, "203.0.113.6", "/.env")+asked(2)))
+			w.start()
+			w.until("the source is blocked", func() bool { code, list := w.list(); return code == 200 && fmt.Sprint(list) == "[203.0.113.5]" })
+			got := jsonLines[explain.BlacklistEntry](w, "blacklist", "list", "--rule", "guessing")
+			if len(got) != 1 || got[0].Reason != "6 events (ssh-failed or web-probe) within 10m (more than 5)" || got[0].Grade != "proven" || got[0].Hits != 6 || got[0].Tag != "guessing" || !got[0].Expires {
+				t.Fatalf("%+v", got)
+			}
+			stdout, _, _ := w.run("--json", "blacklist", "show", "203.0.113.5")
+			var shown struct{ Evidence []struct{ Line string } }
+			if err := json.Unmarshal([]byte(stdout), &shown); err != nil || len(shown.Evidence) != 6 || strings.Count(stdout, "Failed password") != 3 || strings.Count(stdout, "GET /.env") != 3 {
+				t.Errorf("%v, %s", err, stdout)
+			}
+			w.until("the firewall has it", func() bool { return strings.Contains(fmt.Sprint(w.tagged()), "203.0.113.5") })
+			if stdout, stderr, code := w.run("blacklist", "list", "--rule", "curious"); code != 0 || !strings.Contains(stdout+stderr, "nothing was on the blacklist by rule curious") {
+				t.Errorf("exit status %d, %s%s", code, stdout, stderr)
+			}
+			if stdout, _, _ := w.run("blacklist", "show", "203.0.113.6"); !strings.Contains(stdout, "guessing: at most 1 event within 10m, of 6 needed") {
+				t.Errorf("not shown how near it is: %s", stdout)
+			}
+			if _, metrics := w.get("/metrics"); !strings.Contains(metrics, `activedefense_verdicts_total{outcome="blocked",rule="guessing"} 1`) {
+				t.Error("the verdict is not counted")
+			}
+		})
+	}
+}
+
+// Each rule is explained: whether it counts the line, how near the source is, or which condition does not hold.
+func TestCustomRulesAreExplained(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	auth := withPatterns(w)
+	withNginx(w, `
+rules:
+  - {name: all, event: [ssh-failed, web-probe], more_than: 5, window: 10m, block_for: 1h}
+  - {name: users, event: ssh-failed, where: {src_user: [admin, test], not: {src: 203.0.113.0/28}}, count: src_user, more_than: 1, window: 1h, mode: notice}
+  - {name: refused, event: traffic, where: {dst_port: 3389}, per: [src, dst], more_than: 2, window: 1h}
+`)
+	for line, want := range map[string][3]string{
+		"sshd[7]: Failed password for admin from 203.0.113.77 port 1 ssh2": {"counts an event ssh-failed of 203.0.113.77, which is blocked at more than 5 within 10m",
+			"counts src_user admin of 203.0.113.77, which is told at more than 1 distinct within 1h", "it counts traffic, and this is ssh-failed"},
+		"sshd[7]: Failed password for root from 203.0.113.77 port 1 ssh2": {"counts an event", "where: its src_user is root, and the rule wants admin, test", "it counts traffic"},
+		"sshd[7]: Failed password for ADMIN from 203.0.113.7 port 1 ssh2": {"counts an event", "where.not: its src is 203.0.113.7, and the rule counts none of 203.0.113.0/28", "it counts traffic"},
+		"sshd[7]: Failed password for admin from 192.168.1.1 port 1 ssh2": {"the source 192.168.1.1 is not public", "not public", "not public"},
+	} {
+		stdout, _, _ := w.run("--json", "explain", "--input", auth, authLine(time.Now(), line))
+		var got api.ExplainedLine
+		if err := json.Unmarshal([]byte(stdout), &got); err != nil || len(got.Rules) < 3 {
+			t.Fatalf("%v, %s", err, stdout)
+		}
+		for i, rule := range got.Rules[len(got.Rules)-3:] {
+			if !strings.HasPrefix(rule.Text, want[i]) && !strings.Contains(rule.Text, want[i]) || rule.Rule != []string{"all", "users", "refused"}[i] || rule.Counts != strings.HasPrefix(want[i], "counts") {
+				t.Errorf("%s\n%s counts %v: %q, want %q", line, rule.Rule, rule.Counts, rule.Text, want[i])
+			}
+		}
+	}
+}

@@ -1,0 +1,125 @@
+package config
+
+import (
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestCustomRules(t *testing.T) {
+	c, warnings, err := loadBytes([]byte(`
+networks: {own: [198.51.100.0/24]}
+detect:
+  outcome: all
+  ignore: [{src: 203.0.113.0/24, rules: [Spray.1], reason: test}]
+never_block: [192.0.2.1]
+rules:
+  - name: rdp
+    event: traffic
+    where: {dst_port: [3389, 4000-4010], action: deny, not: {src: [203.0.113.0/25, 2001:db8::/32], src_country: [DE]}}
+    more_than: 0
+    window: 10m
+  - name: Spray.1
+    event: [login, threat]
+    where: {src_user: root}
+    count: [src_user, device]
+    per: [device, src]
+    more_than: 1000
+    window: 24h
+    mode: notice
+    outcome: refused
+  - {name: third, event: login, per: src, count: events, more_than: 3, window: 1s, mode: observe, block_for: 1h, tag: third, escalate: {factor: 3}}
+`))
+	if err != nil || keysOf(warnings) != "rules[1].window" {
+		t.Fatalf("%v, warnings %v", err, warnings)
+	}
+	p := netip.MustParsePrefix
+	want := []CustomRule{
+		{Name: "rdp", Event: []string{"traffic"}, Rule: Rule{Mode: "block", Outcome: "all"}, Window: 10 * time.Minute,
+			Where: []Condition{{Field: "dst_port", Numbers: []NumberRange{{3389, 3389}, {4000, 4010}}}, {Field: "action", Texts: []string{"deny"}}},
+			Not:   []Condition{{Field: "src", Networks: []netip.Prefix{p("203.0.113.0/25"), p("2001:db8::/32")}}, {Field: "src_country", Texts: []string{"DE"}}}},
+		{Name: "Spray.1", Event: []string{"login", "threat"}, Rule: Rule{Mode: "notice", Outcome: "refused"}, Window: 24 * time.Hour, MoreThan: 1000,
+			Where: []Condition{{Field: "src_user", Texts: []string{"root"}}}, Count: []string{"src_user", "device"}, Per: []string{"device"}},
+		{Name: "third", Event: []string{"login"}, Rule: Rule{Mode: "observe", Outcome: "all", BlockFor: time.Hour, Tag: "third"}, Window: time.Second, MoreThan: 3,
+			Escalate: &Escalate{3, maxBlockFor}},
+	}
+	if got := c.Detect.Custom; !reflect.DeepEqual(got, want) {
+		t.Errorf("rules are\n%+v\nwant\n%+v", got, want)
+	}
+	where := slices.IndexFunc(c.Settings(), func(s Setting) bool { return s.Key == "rules[0].where" })
+	if shown := c.Settings()[where].Value; !reflect.DeepEqual(shown, []string{"dst_port: 3389, 4000-4010", "action: deny", "not src: 203.0.113.0/25, 2001:db8::/32", "not src_country: DE"}) {
+		t.Errorf("shown as %q", shown)
+	}
+	if longest := c.Detect.LongestWindow(); longest != 24*time.Hour {
+		t.Errorf("a restart looks back twice %s", longest)
+	}
+	if tags := c.Detect.Tags(); !reflect.DeepEqual(tags, []string{"third"}) {
+		t.Errorf("tags %v", tags)
+	}
+}
+
+// Each fault is named with its key, all of them at once; a rule that can never fire is one.
+func TestCustomRuleFaults(t *testing.T) {
+	for rule, want := range map[string]string{
+		`{event: traffic, more_than: 1, window: 1m}`:                                                                     "rules[0].name: is missing",
+		`{name: Port-Scan, event: traffic, more_than: 1, window: 1m}`:                                                    `rules[0].name: "Port-Scan" is a rule that there is already`,
+		`{name: neighbourhood, event: traffic, more_than: 1, window: 1m}`:                                                `rules[0].name: "neighbourhood" is a rule`,
+		`{name: a b, event: traffic, more_than: 1, window: 1m}`:                                                          `rules[0].name: "a b" is not a name`,
+		`{name: a, more_than: 1, window: 1m}`:                                                                            "rules[0].event: is missing",
+		`{name: a, event: trafic, more_than: 1, window: 1m}`:                                                             `rules[0].event[0]: no input gives an event "trafic"; did you mean traffic?`,
+		`{name: a, event: [traffic, ssh-failed], more_than: 1, window: 1m}`:                                              `rules[0].event[1]: no input gives an event "ssh-failed"; the events are login, threat, traffic`,
+		`{name: a, event: [traffic, traffic], more_than: 1, window: 1m}`:                                                 `rules[0].event[1]: "traffic" is named twice`,
+		`{name: a, event: traffic, window: 1m}`:                                                                          "rules[0].more_than: is missing",
+		`{name: a, event: traffic, more_than: 1001, window: 1m}`:                                                         "rules[0].more_than: 1001 is out of range; use 0 to 1000",
+		`{name: a, event: traffic, more_than: 1}`:                                                                        "rules[0].window: is missing",
+		`{name: a, event: traffic, more_than: 1, window: 25h}`:                                                           "rules[0].window: 1d1h is too long; use at most 1d",
+		`{name: a, event: traffic, more_than: 1, window: 0}`:                                                             "rules[0].window: 0 is too short",
+		`{name: a, event: traffic, more_than: 1, window: 1m, mode: tell}`:                                                `rules[0].mode: "tell" is not one of block, observe, notice, off`,
+		`{name: a, event: traffic, more_than: 1, window: 1m, count: ports}`:                                              `rules[0].count[0]: "ports" is no field`,
+		`{name: a, event: traffic, more_than: 1, window: 1m, count: src}`:                                                "rules[0].count[0]: a rule counts for each source",
+		`{name: a, event: traffic, more_than: 1, window: 1m, per: [dst]}`:                                                "rules[0].per: lacks src",
+		`{name: a, event: traffic, more_than: 1, window: 1m, per: [src, action]}`:                                        `rules[0].per[1]: "action" cannot be counted by`,
+		`{name: a, event: traffic, more_than: 1, window: 1m, where: {dstport: 22}}`:                                      "rules[0].where.dstport: unknown field; did you mean dst_port?",
+		`{name: a, event: traffic, more_than: 1, window: 1m, where: {not: {not: {dst_port: 22}}}}`:                       "rules[0].where.not.not: unknown field",
+		`{name: a, event: traffic, more_than: 1, window: 1m, where: {dst_port: []}}`:                                     "rules[0].where.dst_port: has 0 values",
+		`{name: a, event: traffic, more_than: 1, window: 1m, where: [22]}`:                                               "rules[0].where: must be a section",
+		`{name: a, event: traffic, more_than: 1, window: 1m, where: {dst_port: }}`:                                       "rules[0].where.dst_port: has no value",
+		`{name: a, event: traffic, more_than: 1, window: 1m, where: {dst_port: [70000]}}`:                                `rules[0].where.dst_port[0]: "70000" is not a port`,
+		`{name: a, event: traffic, more_than: 1, window: 1m, where: {src: [host]}}`:                                      `rules[0].where.src[0]: "host" is not an address`,
+		`{name: a, event: threat, more_than: 1, window: 1m, where: {severity: [grave]}}`:                                 `rules[0].where.severity[0]: "grave" is none that the field can have; use one of critical, high`,
+		`{name: a, event: traffic, more_than: 1, window: 1m, where: {severity: [high]}}`:                                 "rules[0].where.severity: no event traffic has a field severity, so that the rule never fires",
+		`{name: a, event: login, more_than: 1, window: 1m, count: dst_port}`:                                             "rules[0].count[0]: no event login has a field dst_port",
+		`{name: a, event: login, more_than: 1, window: 1m, per: [src, dst]}`:                                             "rules[0].per: no event login has a field dst",
+		`{name: a, event: login, more_than: 1, window: 1m, where: {not: {dst_port: 1}}}`:                                 "rules[0].where.not.dst_port: no event login has a field dst_port, so that the condition has no effect",
+		`{name: a, event: traffic, more_than: 1, window: 1m, where: {type: THREAT}}`:                                     "rules[0].where.type: is never met: events traffic have another type",
+		`{name: a, event: traffic, more_than: 1, window: 1m, where: {src: 10.0.0.0/8}}`:                                  "rules[0].where.src: is never met: src is not public",
+		`{name: a, event: traffic, more_than: 1, window: 1m, where: {outcome: answered}}`:                                "rules[0].where.outcome: is never met: the rule counts refused records alone (set outcome: all)",
+		`{name: a, event: threat, more_than: 1, window: 1m, where: {subtype: [virus]}}`:                                  "rules[0].where.subtype: is never met: such a record tells of an infected host",
+		`{name: a, event: traffic, more_than: 1, window: 1m, where: {dst_port: [22, 80-90], not: {dst_port: [20-100]}}}`: "rules[0].where.dst_port: is never met: where.not.dst_port excludes all of it",
+		`{name: a, event: traffic, more_than: 1, window: 1m, where: {action: deny, not: {action: DENY}}}`:                "rules[0].where.action: is never met",
+		`{name: a, event: traffic, more_than: 1, window: 1m, tag: active-defense}`:                                       "rules[0].tag: is firewalls[0].tag",
+		`{name: a, event: traffic, more_than: 1, window: 1m, block_for: 2h, escalate: {factor: 2, max: 1h}}`:             "rules[0].escalate.max: 1h is shorter than a first block",
+		`{name: a, event: traffic, more_than: 1, window: 1m, escalate: {factr: 2}}`:                                      "rules[0].escalate.factr: unknown key; did you mean rules[0].escalate.factor?",
+		`{name: a, event: traffic, more_than: 1, window: 1m, wher: {}}`:                                                  "rules[0].wher: unknown key; did you mean rules[0].where?",
+	} {
+		_, _, err := loadBytes([]byte("networks: {own: [198.51.100.0/24]}\nfirewalls: [{name: a, url: \"https://192.0.2.1\", api_key: k}]\nrules: [" + rule + "]"))
+		if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s:\n%v\nwant %s", rule, err, want)
+		}
+	}
+	_, _, err := loadBytes([]byte("rules: [{name: a, event: x, more_than: -1, window: 1m}, {name: A, event: traffic, more_than: 1, window: 1m}, {name: c, mode: \"off\", event: x, more_than: 1, window: 1m}]\ninputs: [{path: /a, format: kv}]"))
+	if err == nil || !strings.Contains(err.Error(), "rules[0].more_than") || !strings.Contains(err.Error(), `rules[1].name: "A" is also the name of rules[0]`) || strings.Contains(err.Error(), "rules[2]") {
+		t.Errorf("several at once: %v", err)
+	}
+	_, _, err = loadBytes([]byte("rules: [" + strings.Repeat("{name: a}, ", 1001) + "]"))
+	if err == nil || !strings.HasPrefix(err.Error(), "rules: has 1001 entries; use at most 1000") {
+		t.Errorf("too many: %.200v", err)
+	}
+	_, _, err = loadBytes([]byte("store: {keep_records: 24h}\nrules: [{name: a, event: traffic, more_than: 1, window: 24h}]"))
+	if err == nil || !strings.HasPrefix(err.Error(), "store.keep_records: 1d is too short") {
+		t.Errorf("records that are not kept: %v", err)
+	}
+}
