@@ -52,6 +52,8 @@ type Options struct {
 	Reload func(context.Context) (faults []string, err error)
 	// Sockets are those that inputs listen on, which outlive an agent; nil: the agent has its own.
 	Sockets *listen.Sockets
+	// Socket is that of the API, which outlives an agent; nil: the agent has its own.
+	Socket *api.Lasting
 	// After is the agent, which has stopped, whose place this one takes in the same process: it goes on with its counters, and with since
 	// when things are as they are. nil: there was none.
 	After *Agent
@@ -103,6 +105,7 @@ type Agent struct {
 	feed      atomic.Pointer[feed]          // nil until the blacklist was loaded
 	bound     atomic.Pointer[state.Bounder] // nil until the blacklist was loaded
 	reading   atomic.Bool                   // the inputs are open
+	ending    atomic.Bool                   // Run is about to end
 }
 
 // New prepares an agent: the state folder with its lock, the certificates, the listeners of the admin
@@ -172,7 +175,7 @@ func (a *Agent) prepare(ctx context.Context, opts *Options) error {
 	if err := listenOn(a, opts); err != nil {
 		return err
 	}
-	return openAPI(a, opts.After, opts.RuntimeDir)
+	return openAPI(a, opts)
 }
 
 // mayBlock tells what may be blocked as far as a guard knows when it is asked.

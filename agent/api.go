@@ -39,23 +39,18 @@ func (s *Status) Sound() bool {
 	return s.Store.OK && s.Ready && !slices.ContainsFunc(s.Firewalls, func(f enforce.Status) bool { return f.Strays > 0 })
 }
 
-// openAPI opens the socket and admin.listen, with the page; after is the agent whose place this one takes, if any.
-func openAPI(a, after *Agent, runtimeDir string) (err error) {
+// justBegun is for how long a database that is not reached yet may be in a moment.
+const justBegun = 5 * time.Second
+
+// openAPI opens the socket and admin.listen, with the page.
+func openAPI(a *Agent, opts *Options) (err error) {
 	var former *api.Server
-	if after != nil {
-		former = after.admin
+	if opts.After != nil {
+		former = opts.After.admin
 	}
 	served := api.New(api.Options{
 		Config: a.cfg, Version: a.version, Expected: Expected(a.cfg), Settings: Settings(a.cfg), Log: a.log, Now: a.now, After: former,
-		Store: func() (*store.Store, error) {
-			if st := a.store.Load(); st != nil && a.feed.Load() != nil {
-				return st, nil
-			}
-			if lost := a.health.LostError(); lost != nil {
-				return nil, fmt.Errorf("the daemon refuses its database: %w", lost)
-			}
-			return nil, errors.New("the daemon has not reached its database yet; activedefense status says why")
-		},
+		Store:     func() (*store.Store, error) { return servedStore(a) },
 		Known:     func(context.Context) (*own.Known, error) { return a.known.Load(), nil },
 		Labels:    func(context.Context) (*labels.Set, error) { return a.labels, nil },
 		Countries: func() func(netip.Addr) string { return a.geo.Countries() },
@@ -71,6 +66,7 @@ func openAPI(a, after *Agent, runtimeDir string) (err error) {
 		Sound:       func() (string, bool) { s := a.Status(); return s.Store.Identity, s.Sound() },
 		Registering: func() []string { firewalls, _ := a.fleet.Status(); return enforce.Registering(firewalls) },
 		Refused:     a.health.LostError,
+		Ending:      a.ending.Load,
 		Changed:     func() { a.feed.Load().wakeup.Wake() },
 		Enforced:    func() int64 { return a.feed.Load().current.Load().Version },
 		Guarded:     a.takeProtected,
@@ -85,7 +81,7 @@ func openAPI(a, after *Agent, runtimeDir string) (err error) {
 		},
 	})
 	o := api.ServerOptions{
-		Socket: api.SocketPath(a.cfg, runtimeDir), Listen: a.cfg.Admin.Listen, NotReady: a.notReady,
+		Socket: api.SocketPath(a.cfg, opts.RuntimeDir), Lasting: opts.Socket, Listen: a.cfg.Admin.Listen, NotReady: a.notReady,
 		Metrics: promhttp.HandlerFor(newMetrics(a.Status, append(append(a.stats.Collectors(), a.calls.Collectors()...), served.Collectors()...)...), promhttp.HandlerOpts{}),
 		Page:    web.New(web.Options{API: served, Name: a.cfg.Name, Tokens: a.cfg.Admin.TokensFile != "", Now: a.now}),
 	}
@@ -97,4 +93,18 @@ func openAPI(a, after *Agent, runtimeDir string) (err error) {
 	}
 	a.teardown.Push("listening for the admin interface", func(context.Context) error { return a.admin.Close() })
 	return nil
+}
+
+// servedStore is the store that the API answers from; the error says why there is none.
+func servedStore(a *Agent) (*store.Store, error) {
+	if st := a.store.Load(); st != nil && a.feed.Load() != nil {
+		return st, nil
+	}
+	if lost := a.health.LostError(); lost != nil {
+		return nil, fmt.Errorf("the daemon refuses its database: %w", lost)
+	}
+	if a.now().Sub(a.started).Abs() < justBegun {
+		return nil, api.ErrBeginning
+	}
+	return nil, errors.New("the daemon has not reached its database yet; activedefense status says why")
 }

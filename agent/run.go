@@ -42,6 +42,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err == nil {
 		<-ctx.Done()
 	}
+	a.ending.Store(true)
 	var part *partError
 	if errors.As(context.Cause(ctx), &part) {
 		err = part.err

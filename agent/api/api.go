@@ -50,6 +50,7 @@ type Options struct {
 	Status   func() any              // nil: no agent runs, and what asks for one answers 503
 	Members  func() []members.Status // as the agent sees them; nil: as the database says
 	Refused  func() error            // why the database is not taken for what it was, so that nothing in it is changed; nil: it is
+	Ending   func() bool             // the agent stops, perhaps for one with another configuration, and does nothing any more; nil: it does not
 	Changed  func()                  // the blacklist was changed; nil: nobody waits for that
 	Enforced func() int64            // the version of the blacklist that is in force
 	Rate     func() float64          // lines a second

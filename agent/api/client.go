@@ -13,9 +13,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"activedefense/agent/ahead"
+	"activedefense/agent/loop"
 )
 
 // A Client asks an API: that of a daemon over its socket, or one in this process.
@@ -23,6 +25,8 @@ type Client struct {
 	http *http.Client
 	// At is where it asks: the socket's path, or "" for this process.
 	At string
+	// Known: a daemon has answered there, so that one that cannot be reached is asked again for a second.
+	Known bool
 	// Warn hears what is wrong with what an answer is made of; nil: nobody does.
 	Warn func(text string)
 }
@@ -90,8 +94,55 @@ func (c *Client) broken(err error) error {
 // mostFault bounds the answer of a request that was refused.
 const mostFault = 1 << 20
 
-// ask makes a request, and gives a fault as the error that it is.
+const (
+	// againFor is how long a daemon is asked again that ends a connection or, known to be there, is not reached; endingFor how long one that says
+	// that it stops or takes up a new configuration, which a stop takes; againEach is how often.
+	againFor  = time.Second
+	endingFor = 10 * time.Second
+	againEach = 30 * time.Millisecond
+)
+
+// ask makes a request, and gives a fault as the error that it is. Over a reload it is made again, as long as nothing can have come of it.
 func (c *Client) ask(ctx context.Context, method, path string, query url.Values, body any) (*http.Response, error) {
+	for begun := time.Now(); ; {
+		response, err := c.askOnce(ctx, method, path, query, body)
+		if err == nil || time.Since(begun) > c.again(method, err) || !loop.Pause(ctx, againEach) {
+			return response, err
+		}
+	}
+}
+
+// again is for how long a request may be made again that ended with an error.
+func (c *Client) again(method string, err error) time.Duration {
+	if f, ok := errors.AsType[*Fault](err); ok {
+		switch {
+		case f.passing && c.At != "":
+			return endingFor
+		case f.passing: // for a page
+			return againFor
+		}
+		return -1
+	}
+	dialled, _ := errors.AsType[*net.OpError](err)
+	switch unreached := dialled != nil && dialled.Op == "dial"; {
+	case unreached && c.Known, !unreached && c.At != "" && method == http.MethodGet && cut(err):
+		return againFor
+	}
+	return -1
+}
+
+// cut tells whether a daemon ended a connection that it had taken, or that waited for it.
+func cut(err error) bool {
+	for _, is := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, is) {
+			return true
+		}
+	}
+	return false
+}
+
+// askOnce makes it once.
+func (c *Client) askOnce(ctx context.Context, method, path string, query url.Values, body any) (*http.Response, error) {
 	var send io.Reader = http.NoBody
 	if body != nil {
 		text, err := json.Marshal(body)
@@ -113,6 +164,9 @@ func (c *Client) ask(ctx context.Context, method, path string, query url.Values,
 		if failed, ok := errors.AsType[*url.Error](err); ok {
 			err = failed.Err // the method and the address are ours
 		}
+		if c.At != "" && method != http.MethodGet && cut(err) {
+			err = fmt.Errorf("the daemon at %s ended the connection before it answered, and has done this or not; look before you repeat it: %w", c.At, err)
+		}
 		return nil, err
 	}
 	if response.StatusCode < 300 {
@@ -122,7 +176,7 @@ func (c *Client) ask(ctx context.Context, method, path string, query url.Values,
 		return response, nil
 	}
 	defer response.Body.Close()
-	f := &Fault{Status: response.StatusCode}
+	f := &Fault{Status: response.StatusCode, passing: response.StatusCode == http.StatusServiceUnavailable && response.Header.Get("Retry-After") == retryAtOnce}
 	if err := json.NewDecoder(io.LimitReader(response.Body, mostFault)).Decode(f); err != nil || f.Detail == "" {
 		return nil, fmt.Errorf("%s answers %s, which no daemon of this program does", c.At, response.Status)
 	}

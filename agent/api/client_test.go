@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -168,5 +169,92 @@ func TestAPagerThatRestsHoldsNobodyUp(t *testing.T) {
 	})
 	if err != nil || n != 8000 {
 		t.Errorf("%d records, %v", n, err)
+	}
+}
+
+// An agent that stops for another one does nothing any more, says so, and is asked again; what its store could not give meanwhile is no fault of ours.
+func TestAnAgentThatEndsIsAskedAgain(t *testing.T) {
+	var asked atomic.Int64
+	s := newStage(t, func(o *Options) { o.Ending = func() bool { return asked.Add(1) <= 3 } })
+	var out Blocked
+	if err := Dial(s.socket).Post(t.Context(), "blacklist", Blocking{Address: "203.0.113.9", Reason: "test"}, &out); err != nil || asked.Load() != 4 {
+		t.Errorf("asked %d times: %v", asked.Load(), err)
+	}
+	if changes, err := s.store.Version(t.Context()); changes != 1 || err != nil {
+		t.Errorf("%d changes, %v", changes, err)
+	}
+	there, begins := s.api.opts.Store, 0
+	s.api.opts.Store = func() (*store.Store, error) {
+		if begins++; begins < 3 {
+			return nil, ErrBeginning
+		}
+		return there()
+	}
+	if err := Dial(s.socket).Get(t.Context(), "members", nil, &struct{}{}); err != nil || begins != 3 {
+		t.Errorf("of one that begins, after %d times: %v", begins, err)
+	}
+	root := identity{0, []int{0}}
+	asked.Store(0)
+	if r := s.as(root, "POST", Prefix+"blacklist/pause", `{"for": "1h"}`); r.status != http.StatusServiceUnavailable || r.header.Get("Retry-After") != "0" || !strings.Contains(r.body, "nothing was done") {
+		t.Errorf("it is answered %d %v %s", r.status, r.header, r.body)
+	}
+	s.store.Close()
+	for when, want := range map[string]int{"later": http.StatusInternalServerError, "meanwhile": http.StatusServiceUnavailable} {
+		looks := 0
+		s.api.opts.Ending = func() bool { looks++; return when == "meanwhile" && looks > 1 }
+		if r := s.as(root, "GET", Prefix+"blacklist/203.0.113.9", ""); r.status != want {
+			t.Errorf("of a store that is closed, where the agent ends %s, it is answered %d %s", when, r.status, r.body)
+		}
+	}
+}
+
+// A connection that a daemon ends unanswered is made again where nothing can come of it twice, and one to a daemon that is known to be there.
+func TestWhatADaemonLeavesUnanswered(t *testing.T) {
+	dir, err := os.MkdirTemp("", "api")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "s")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var taken atomic.Int64
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conn.Read(make([]byte, 4096))
+			if taken.Add(1)%2 == 0 {
+				io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+			}
+			conn.Close()
+		}
+	}()
+	var any struct{}
+	if err := Dial(path).Get(t.Context(), "status", nil, &any); err != nil || taken.Load() != 2 {
+		t.Errorf("a question is asked %d times: %v", taken.Load(), err)
+	}
+	if err := Dial(path).Post(t.Context(), "verify", nil, &any); err == nil || taken.Load() != 3 || !strings.Contains(err.Error(), "has done this or not") {
+		t.Errorf("a change is asked for %d times: %v", taken.Load()-2, err)
+	}
+	away := filepath.Join(dir, "away")
+	began := time.Now()
+	if err := Dial(away).Get(t.Context(), "status", nil, &any); err == nil || time.Since(began) > againFor {
+		t.Errorf("where none was seen: %v after %s", err, time.Since(began))
+	}
+	known := Dial(away)
+	known.Known = true
+	go func() {
+		if err := os.Link(path, away); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := known.Post(t.Context(), "verify", nil, &any); err != nil || taken.Load() != 4 {
+		t.Errorf("of one that comes back: %v", err)
 	}
 }

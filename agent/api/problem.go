@@ -19,7 +19,8 @@ type Fault struct {
 	// Faults are those of a configuration that was refused.
 	Faults []string `json:"faults,omitempty"`
 
-	allow string // with 405, the methods that there are
+	allow   string // with 405, the methods that there are
+	passing bool   // nothing was done, and it may be asked for again at once
 }
 
 // Error gives the detail.
@@ -32,6 +33,9 @@ func faultf(status int, format string, args ...any) *Fault {
 // Usagef is a fault of what was asked.
 func Usagef(format string, args ...any) *Fault { return faultf(http.StatusBadRequest, format, args...) }
 
+// retryAtOnce is the Retry-After of what passes in a moment.
+const retryAtOnce = "0"
+
 // refuse answers with a fault; an error that is none is one of ours.
 func refuse(w http.ResponseWriter, err error) {
 	f, ok := errors.AsType[*Fault](err)
@@ -41,6 +45,8 @@ func refuse(w http.ResponseWriter, err error) {
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	switch {
+	case f.passing:
+		h.Set("Retry-After", retryAtOnce)
 	case f.Status == http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="activedefense"`)
 	case f.Status == http.StatusServiceUnavailable, f.Status == http.StatusTooManyRequests:

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -105,6 +106,9 @@ func (a *API) serve(route *route, w http.ResponseWriter, r *http.Request) {
 	c := &call{w: &patient{ResponseWriter: w, control: http.NewResponseController(w)}, r: r}
 	err := a.admit(route, c)
 	if err == nil {
+		err = leaving(a)
+	}
+	if err == nil {
 		if leave := a.seats[c.caller.seat()].take(route, c); leave != nil {
 			defer leave()
 			err = inTurn(a, route, c)
@@ -112,9 +116,22 @@ func (a *API) serve(route *route, w http.ResponseWriter, r *http.Request) {
 			err = crowded(a, "%d requests are being answered", mostBusy)
 		}
 	}
+	if _, said := errors.AsType[*Fault](err); err != nil && !said && r.Method == http.MethodGet {
+		err = cmp.Or(leaving(a), err) // what was read may have been closed meanwhile
+	}
 	if err != nil {
 		refuse(w, err)
 	}
+}
+
+// leaving refuses what is asked of an agent that stops; nil: it does not.
+func leaving(a *API) error {
+	if a.opts.Ending == nil || !a.opts.Ending() {
+		return nil
+	}
+	f := faultf(http.StatusServiceUnavailable, "nothing was done: the daemon stops, or takes up a new configuration; try again in a moment")
+	f.passing = true
+	return f
 }
 
 // inTurn answers, where the store is read meanwhile, in turn with others who do so: a client that reads slowly keeps one of the store's
@@ -311,11 +328,16 @@ func refusal(a *API) error {
 	return fmt.Errorf("the daemon refuses this database, and what it blocks, serves and enforces is what it knew before: %w; put the database back as it was, or go on with this one: activedefense store accept", why)
 }
 
+// ErrBeginning is why there is no store while the agent has only just begun.
+var ErrBeginning = errors.New("the daemon has just begun, and not reached its database yet")
+
 // using is the store that the agent uses.
 func (a *API) using() (*store.Store, error) {
 	st, err := a.opts.Store()
 	if err != nil {
-		return nil, faultf(http.StatusServiceUnavailable, "%w", err)
+		f := faultf(http.StatusServiceUnavailable, "%w", err)
+		f.passing = errors.Is(err, ErrBeginning)
+		return nil, f
 	}
 	return st, nil
 }

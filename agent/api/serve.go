@@ -17,8 +17,9 @@ import (
 
 // ServerOptions say where the API is served, and what beside it stands on admin.listen.
 type ServerOptions struct {
-	Socket   string // path; "": there is none
-	Listen   string // host:port; "": there is none
+	Socket   string   // path; "": there is none
+	Lasting  *Lasting // has the socket outlive the server; nil: it ends with it
+	Listen   string   // host:port; "": there is none
 	NotReady func() []string
 	Metrics  http.Handler
 	Page     http.Handler // what else is asked for on Listen; nil: nothing
@@ -38,7 +39,11 @@ type Server struct {
 func (a *API) Listen(o ServerOptions) (_ *Server, err error) {
 	s := &Server{api: a, opts: o}
 	if o.Socket != "" {
-		if s.socket, err = listenSocket(o.Socket, &a.opts.Config.Admin); err != nil {
+		listen := listenSocket
+		if o.Lasting != nil {
+			listen = o.Lasting.listen
+		}
+		if s.socket, err = listen(o.Socket, &a.opts.Config.Admin); err != nil {
 			return nil, err
 		}
 	}

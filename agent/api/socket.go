@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -33,7 +34,15 @@ func SocketPath(cfg *config.Config, runtimeDir string) string {
 
 // listenSocket opens the socket. One that a daemon left behind is replaced; one at which another answers is not. Everybody may connect:
 // what who may do, the kernel's word on who it is decides.
-func listenSocket(path string, admin *config.Admin) (_ net.Listener, err error) {
+func listenSocket(path string, admin *config.Admin) (net.Listener, error) {
+	at, err := openSocket(path)
+	if err != nil {
+		return nil, err
+	}
+	return newSocket(at, admin, false), nil
+}
+
+func openSocket(path string) (_ *opened, err error) {
 	if n := len(path); n > config.MaxSocket {
 		return nil, fmt.Errorf("admin.socket: %s has %d bytes, and the system takes at most %d as the name of a socket; set admin.socket to a shorter path such as %s", path, n, config.MaxSocket, ServiceSocket)
 	}
@@ -69,16 +78,70 @@ func listenSocket(path string, admin *config.Admin) (_ net.Listener, err error) 
 		l.Close()
 		return nil, fmt.Errorf("admin.socket: %w", err)
 	}
-	return &socket{UnixListener: l, lock: lock, admin: admin, rooms: map[Role]*room{
-		Operator: {most: mostOperators, each: mostOperators}, Viewer: {most: mostViewers, each: mostViewers}, Nobody: {most: mostStrangers, each: mostStrangers}}}, nil
+	info, err := os.Lstat(path)
+	if err != nil {
+		l.Close()
+		return nil, fmt.Errorf("admin.socket: %w", err)
+	}
+	return &opened{UnixListener: l, path: path, info: info, lock: lock}, nil
+}
+
+// An opened socket lets no other daemon listen there.
+type opened struct {
+	*net.UnixListener
+	path string
+	info fs.FileInfo
+	lock *os.File
+}
+
+// Close stops listening, and lets another daemon listen there.
+func (o *opened) Close() error { return errors.Join(o.UnixListener.Close(), o.lock.Close()) }
+
+// A Lasting socket stays open from one server to the next, so that who connects between them waits and is not refused. The zero value is
+// none yet. It is for one goroutine, and whoever has it closes it behind the last server.
+type Lasting struct{ at *opened }
+
+// listen gives the socket at a path to a server, whose end leaves it open. One at another path, or whose file somebody has removed, is closed.
+func (l *Lasting) listen(path string, admin *config.Admin) (net.Listener, error) {
+	if l.at != nil {
+		if info, err := os.Lstat(path); path != l.at.path || err != nil || !os.SameFile(info, l.at.info) {
+			l.Close()
+		}
+	}
+	if l.at == nil {
+		at, err := openSocket(path)
+		if err != nil {
+			return nil, err
+		}
+		l.at = at
+	}
+	if err := l.at.SetDeadline(time.Time{}); err != nil {
+		return nil, fmt.Errorf("admin.socket: %w", err)
+	}
+	return newSocket(l.at, admin, true), nil
+}
+
+// Close closes the socket, if there is one.
+func (l *Lasting) Close() error {
+	if l.at == nil {
+		return nil
+	}
+	at := l.at
+	l.at = nil
+	return at.Close()
 }
 
 // A socket gives connections whose caller is known.
 type socket struct {
-	*net.UnixListener
-	lock  *os.File
+	*opened
+	lasts bool // its end leaves it open
 	admin *config.Admin
 	rooms map[Role]*room
+}
+
+func newSocket(at *opened, admin *config.Admin, lasts bool) *socket {
+	return &socket{at, lasts, admin, map[Role]*room{
+		Operator: {most: mostOperators, each: mostOperators}, Viewer: {most: mostViewers, each: mostViewers}, Nobody: {most: mostStrangers, each: mostStrangers}}}
 }
 
 // Accept gives the next connection that there is room for.
@@ -95,7 +158,10 @@ func (s *socket) Accept() (net.Conn, error) {
 	}
 }
 
-// Close stops listening, and lets another daemon listen there.
+// Close ends what is accepted, and the socket where it does not outlive its server.
 func (s *socket) Close() error {
-	return errors.Join(s.UnixListener.Close(), s.lock.Close())
+	if s.lasts {
+		return s.SetDeadline(time.Unix(1, 0))
+	}
+	return s.opened.Close()
 }

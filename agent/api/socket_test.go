@@ -3,6 +3,8 @@ package api
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -66,6 +68,73 @@ func TestASocketThatIsThere(t *testing.T) {
 	long := filepath.Join(dir, strings.Repeat("x", 107))
 	if _, err := listenSocket(long, &config.Admin{}); err == nil || !strings.Contains(err.Error(), "the system takes at most 107 as the name of a socket; set admin.socket to a shorter path") {
 		t.Errorf("a long path: %v", err)
+	}
+}
+
+// A socket that lasts keeps who connects between two servers, and is opened anew where it is another one, or its file is gone.
+func TestASocketLastsFromOneServerToTheNext(t *testing.T) {
+	s := newStage(t, nil)
+	var lasting Lasting
+	defer lasting.Close()
+	path := filepath.Join(s.dir, "lasting")
+	serve := func(path string) (stop func()) {
+		t.Helper()
+		server, err := s.api.Listen(ServerOptions{Socket: path, Lasting: &lasting})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- server.Run(ctx) }()
+		return func() {
+			cancel()
+			if err := errors.Join(<-done, server.Close()); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	ask := func(path string) error {
+		var status map[string]bool
+		return Dial(path).Get(t.Context(), "status", nil, &status)
+	}
+	stop := serve(path)
+	if err := ask(path); err != nil {
+		t.Error(err)
+	}
+	stop()
+	if _, err := listenSocket(path, &config.Admin{}); err == nil || !strings.Contains(err.Error(), "another daemon listens") {
+		t.Errorf("between two servers another daemon may listen: %v", err)
+	}
+	between, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(between, "GET %sstatus HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", Prefix)
+	stop = serve(path)
+	between.SetDeadline(time.Now().Add(30 * time.Second))
+	if text, err := io.ReadAll(between); err != nil || !strings.HasPrefix(string(text), "HTTP/1.1 200") {
+		t.Errorf("who connected between them is answered %s, %v", text, err)
+	}
+	stop()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	stop = serve(path)
+	if err := ask(path); err != nil {
+		t.Errorf("where its file was removed: %v", err)
+	}
+	stop()
+	other := filepath.Join(s.dir, "other")
+	stop = serve(other)
+	if err := ask(other); err != nil {
+		t.Errorf("at another path: %v", err)
+	}
+	stop()
+	lasting.Close()
+	for _, gone := range []string{path, other} {
+		if _, err := os.Lstat(gone); err == nil {
+			t.Errorf("%s is left behind", gone)
+		}
 	}
 }
 

@@ -64,13 +64,25 @@ func (a *app) answering(ctx context.Context, socket string, sure bool) (*running
 	if err != nil || !sure && !sameFile(s.Configuration.Path, absolute(a.path())) {
 		return nil, nil
 	}
-	r.status = &s
+	r.status, r.Known = &s, true
 	return r, nil
 }
 
 // usable tells whether the daemon can answer for the database: it has reached it, and takes it for what it was.
 func (r *running) usable() bool {
 	return r != nil && !r.refuses() && r.status.Blacklist != nil
+}
+
+// beginsWithin is how long a command waits for a daemon that has just taken up its configuration to reach its database, and justNow how long
+// that is just now.
+const (
+	beginsWithin = time.Second
+	justNow      = 10 * time.Second
+)
+
+// begins tells whether the daemon will be usable in a moment, unless its database is away.
+func (r *running) begins() bool {
+	return r != nil && !r.usable() && !r.refuses() && time.Since(r.status.Configuration.LoadedAt).Abs() < justNow
 }
 
 // refuses tells whether a daemon refuses its database: then it changes nothing and says why, and reads what is there.
@@ -95,6 +107,9 @@ func (r *running) also(err error) error {
 // ends it.
 func (a *app) ask(ctx context.Context, to use, load func() (*config.Config, error)) (c *api.Client, done func(), err error) {
 	daemon, err := a.running(ctx)
+	for until := time.Now().Add(beginsWithin); err == nil && daemon.begins() && time.Now().Before(until) && ctx.Err() == nil; daemon, err = a.running(ctx) {
+		<-time.After(beginsWithin / 20)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

@@ -220,6 +220,46 @@ func TestReloadWaitsForTheOutcome(t *testing.T) {
 	}
 }
 
+// Who asks or has something done while the configuration is reloaded does not notice it.
+func TestWhoAsksDoesNotNoticeAReload(t *testing.T) {
+	t.Parallel()
+	w, socket := quietWorld(t, "")
+	w.start()
+	w.until("the daemon runs", func() bool { return ready(w) })
+	client := api.Dial(socket)
+	client.Known = true
+	ended := make(chan struct{})
+	var group errgroup.Group
+	added := 0
+	ask := func(n int) error {
+		added = n
+		address := fmt.Sprintf("20.1.%d.%d", n/250, n%250+1)
+		if err := client.Post(t.Context(), "blacklist", api.Blocking{Address: address, Reason: "test"}, &api.Blocked{}); err != nil {
+			return fmt.Errorf("add: %w", err)
+		}
+		return api.Each(t.Context(), client, "blacklist", nil, "entries", &api.Listed{}, func(*api.Entry) error { return nil })
+	}
+	group.Go(func() error {
+		for n := 0; ; n++ {
+			select {
+			case <-ended:
+				return nil
+			default:
+				if err := ask(n); err != nil {
+					return fmt.Errorf("%d: %w", n, err)
+				}
+			}
+		}
+	})
+	for range 4 {
+		w.expectRun(0, "the daemon runs with", "reload")
+	}
+	close(ended)
+	if err := group.Wait(); err != nil || added == 0 {
+		t.Errorf("%d were added: %v", added, err)
+	}
+}
+
 // taken is an address at which another program listens until the test ends.
 func (w *world) taken() string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -57,7 +57,9 @@ func (r *runCommand) run(ctx context.Context) error {
 	warn(log, warnings)
 	sockets := listen.NewSockets(systemd.Sockets())
 	defer sockets.Close()
-	used := agent.Options{Sockets: sockets, Version: version, Logger: log, Config: absolute(r.path()), Loaded: time.Now(), RuntimeDir: runtimeDir(r.environ), Reload: r.reload}
+	var socket api.Lasting
+	defer socket.Close()
+	used := agent.Options{Sockets: sockets, Socket: &socket, Version: version, Logger: log, Config: absolute(r.path()), Loaded: time.Now(), RuntimeDir: runtimeDir(r.environ), Reload: r.reload}
 	current, err := agent.New(ctx, cfg, used)
 	if err != nil {
 		return err
@@ -75,7 +77,7 @@ func (r *runCommand) run(ctx context.Context) error {
 			log.Info().Err(err).Msg("stopped")
 			return err
 		}
-		fresh := agent.Options{Sockets: sockets, Version: version, Logger: r.logger(next), Config: absolute(r.path()), Loaded: time.Now(), RuntimeDir: used.RuntimeDir, Reload: r.reload, After: current}
+		fresh := agent.Options{Sockets: sockets, Socket: &socket, Version: version, Logger: r.logger(next), Config: absolute(r.path()), Loaded: time.Now(), RuntimeDir: used.RuntimeDir, Reload: r.reload, After: current}
 		used.After = current
 		if current, err = agent.New(ctx, next, fresh); err != nil {
 			log.Error().Err(err).Msg("cannot start with the new configuration; continuing with the previous one")
@@ -234,11 +236,15 @@ func (a *app) reload(ctx context.Context) error {
 	}
 	tick := time.NewTicker(reloadLook)
 	defer tick.Stop()
-	for {
-		// Between the two agents nobody answers; the new one may do so at another socket.
+	for seen := (time.Time{}); ; {
+		// The new agent may answer at another socket. It is given a moment to reach its database.
 		if daemon, err := a.running(ctx); err == nil && daemon != nil {
 			now := &daemon.status.Configuration
-			if now.LoadedAt.After(begun.LoadedAt) {
+			loaded := now.LoadedAt.After(begun.LoadedAt)
+			if loaded && seen.IsZero() {
+				seen = time.Now()
+			}
+			if loaded && (!daemon.begins() || time.Since(seen) > beginsWithin) {
 				return a.reloaded(now.Path, now.LoadedAt)
 			}
 			if now.RefusedAt != nil && now.RefusedAt.After(begun.Now) {

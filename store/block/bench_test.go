@@ -85,24 +85,7 @@ func BenchmarkSearch(b *testing.B) {
 				b.ReportMetric(peakMemory(), "peak-MiB")
 			})
 			source, some := firstOf(b, from, n/3)
-			for _, c := range []struct {
-				name  string
-				f     Filter
-				limit int
-				count bool
-			}{
-				{"newest 100", Filter{}, 100, false},
-				{"by source", Filter{Src: []netip.Prefix{netip.PrefixFrom(source, 32)}}, 0, false},
-				{"by source that is nowhere", Filter{Src: []netip.Prefix{netip.MustParsePrefix("192.0.2.77/32")}}, 0, false},
-				{"by source port, rare", Filter{SrcPort: []PortRange{{some.SrcPort, some.SrcPort}}}, 1000, false},
-				{"by destination port, rare", Filter{DstPort: []PortRange{{some.DstPort, some.DstPort}}}, 1000, false},
-				{"by user, rare", Filter{User: []string{`example\user77`}, Action: []string{"reset-both"}}, 0, false},
-				{"by threat that is nowhere", Filter{ThreatID: []string{"1"}}, 0, false},
-				{"count of a common action", Filter{Action: []string{"deny"}}, 0, true},
-				{"count of ports above 1023", Filter{DstPort: []PortRange{{1024, 65535}}}, 0, true},
-				{"everything", Filter{}, 0, false},
-				{"ten seconds", Filter{Since: noon().Add(10 * time.Second), Until: noon().Add(20 * time.Second)}, 0, true},
-			} {
+			for _, c := range benchSearches(source, some) {
 				b.Run(c.name, func(b *testing.B) {
 					found, began := int64(0), processorTime()
 					for b.Loop() {
@@ -120,6 +103,30 @@ func BenchmarkSearch(b *testing.B) {
 				})
 			}
 		})
+	}
+}
+
+type benchOf struct {
+	name  string
+	f     Filter
+	limit int
+	count bool
+}
+
+// benchSearches are what is asked for: source is one that was seen, and some a record with ports that are.
+func benchSearches(source netip.Addr, some Record) []benchOf {
+	return []benchOf{
+		{"newest 100", Filter{}, 100, false},
+		{"by source", Filter{Src: []netip.Prefix{netip.PrefixFrom(source, 32)}}, 0, false},
+		{"by source that is nowhere", Filter{Src: []netip.Prefix{netip.MustParsePrefix("192.0.2.77/32")}}, 0, false},
+		{"by source port, rare", Filter{SrcPort: []PortRange{{some.SrcPort, some.SrcPort}}}, 1000, false},
+		{"by destination port, rare", Filter{DstPort: []PortRange{{some.DstPort, some.DstPort}}}, 1000, false},
+		{"by user, rare", Filter{User: []string{`example\user77`}, Action: []string{"reset-both"}}, 0, false},
+		{"by threat that is nowhere", Filter{ThreatID: []string{"1"}}, 0, false},
+		{"count of a common action", Filter{Action: []string{"deny"}}, 0, true},
+		{"count of ports above 1023", Filter{DstPort: []PortRange{{1024, 65535}}}, 0, true},
+		{"everything", Filter{}, 0, false},
+		{"ten seconds", Filter{Since: noon().Add(10 * time.Second), Until: noon().Add(20 * time.Second)}, 0, true},
 	}
 }
 
