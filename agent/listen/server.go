@@ -188,11 +188,12 @@ type listener struct {
 	counts  counts
 	lent    atomic.Int64 // bytes of buffers beyond bufferLeast
 
-	mu       sync.Mutex
-	seen     uint32             // what the kernel last told of drops
-	sessions map[netip.Addr]int // connections by sender
-	warned   time.Time          // when a refusal was last logged
-	losses   losses
+	mu         sync.Mutex
+	seen       uint32             // what the kernel last told of drops
+	sessions   map[netip.Addr]int // connections by sender
+	handshakes []handshake        // that are not connections yet, the oldest first
+	warned     time.Time          // when a refusal was last logged
+	losses     losses
 }
 
 func newListener(in *Input, o *Options) (*listener, error) {
