@@ -277,7 +277,7 @@ func TestSocketsOfTheServiceManager(t *testing.T) {
 			}
 			got.Close()
 		} else {
-			got, err := sockets.packets(&in)
+			got, _, err := sockets.packets(&in)
 			if err != nil || got.LocalAddr().String() != u.LocalAddr().String() {
 				t.Fatalf("%v, %v", got, err)
 			}
@@ -306,5 +306,25 @@ func TestWhatTheKernelDropsIsCounted(t *testing.T) {
 	})
 	if s := k.server.Status()[0]; s.Kernel == 0 || s.Messages == 0 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// A reload that fails in part may close a UDP socket and open another, whose drops begin at none.
+func TestWhatTheKernelDropsIsCountedBySocket(t *testing.T) {
+	k := newKit(t, Input{URL: "udp://127.0.0.1:0", Allow: local})
+	k.stop()
+	udp := k.dial(0)
+	for range 20_000 {
+		_, err := udp.Write(make([]byte, 1000))
+		k.must(err)
+	}
+	k.start()
+	k.eventually("the kernel has dropped some", func() bool { return k.server.Status()[0].Kernel > 0 })
+	k.stop()
+	dropped := k.server.Status()[0].Kernel
+	k.sockets.keep(nil) // as for a configuration without it
+	k.start()
+	if got := k.server.Status()[0].Kernel; got != dropped {
+		t.Errorf("%d are dropped, and %d were before", got, dropped)
 	}
 }

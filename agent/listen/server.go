@@ -184,6 +184,7 @@ type listener struct {
 	spool   *spool
 	tcp     net.Listener // nil for udp
 	udp     *net.UDPConn // nil for the others
+	socket  *os.File     // of udp, in sockets: what the kernel counts, it counts of this one
 	tls     *certificates
 	counts  counts
 	lent    atomic.Int64 // bytes of buffers beyond bufferLeast
@@ -208,17 +209,22 @@ func newListener(in *Input, o *Options) (*listener, error) {
 		return nil, err
 	}
 	if in.Network == "udp" {
-		l.udp, err = o.Sockets.packets(in)
+		l.udp, l.socket, err = o.Sockets.packets(in)
 	} else {
 		l.tcp, err = o.Sockets.listener(in)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if former := o.Former.find(in.URL); former != nil {
+	former := o.Former.find(in.URL)
+	if former != nil {
 		l.counts.take(&former.counts)
+	}
+	switch {
+	case l.udp == nil:
+	case former != nil && former.socket == l.socket:
 		l.seen = former.seen
-	} else if l.udp != nil {
+	default:
 		l.seen, _ = kernelDrops(l.udp) // the service manager may have opened it long ago
 	}
 	return l, nil
