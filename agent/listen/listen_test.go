@@ -327,4 +327,13 @@ func TestWhatTheKernelDropsIsCountedBySocket(t *testing.T) {
 	if got := k.server.Status()[0].Kernel; got != dropped {
 		t.Errorf("%d are dropped, and %d were before", got, dropped)
 	}
+	if before := k.server.Troubles(k.now()); len(before) != 1 {
+		t.Errorf("%+v", before)
+	}
+	k.setAhead(lossesTold)
+	k.stop()
+	k.start()
+	if again := k.server.Troubles(k.now()); len(again) != 0 {
+		t.Errorf("losses of ten minutes ago are told again: %+v", again)
+	}
 }

@@ -216,18 +216,24 @@ func newListener(in *Input, o *Options) (*listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	former := o.Former.find(in.URL)
-	if former != nil {
-		l.counts.take(&former.counts)
-	}
-	switch {
-	case l.udp == nil:
-	case former != nil && former.socket == l.socket:
-		l.seen = former.seen
-	default:
+	if l.udp != nil {
 		l.seen, _ = kernelDrops(l.udp) // the service manager may have opened it long ago
 	}
+	if former := o.Former.find(in.URL); former != nil {
+		l.goOn(former)
+	}
 	return l, nil
+}
+
+// goOn takes over what was counted before.
+func (l *listener) goOn(former *listener) {
+	former.mu.Lock()
+	defer former.mu.Unlock()
+	l.counts.take(&former.counts)
+	l.losses = former.losses
+	if former.socket == l.socket {
+		l.seen = former.seen
+	}
 }
 
 func (l *listener) close() error {
