@@ -216,6 +216,50 @@ func TestAReloadLosesNothing(t *testing.T) {
 	}
 }
 
+// Who may not connect any more does not go on, either.
+func TestAReloadThatAsksForACertificateClosesConnectionsWithoutOne(t *testing.T) {
+	ours, strange := newAuthority(t), newAuthority(t)
+	cert, key := ours.issue("listener")
+	k := newKit(t, Input{URL: "tls://127.0.0.1:0", Allow: local, TLS: TLS{CertFile: cert, KeyFile: key}})
+	var all []*tls.Conn
+	dial := func(client *tls.Config) {
+		t.Helper()
+		conn, err := tls.Dial("tcp", k.address(0), client)
+		k.must(err)
+		t.Cleanup(func() { conn.Close() })
+		all = append(all, conn)
+	}
+	dial(ours.client(nil))
+	reload := func(ca string, open int64) {
+		t.Helper()
+		k.eventually("all are open", func() bool { return k.server.Status()[0].Connections == open })
+		k.stop()
+		k.o.Inputs[0].TLS.ClientCAFile = ca
+		k.start()
+	}
+	gone := func(conn *tls.Conn) {
+		t.Helper()
+		k.must(conn.SetReadDeadline(time.Now().Add(10 * time.Second)))
+		if _, err := conn.Read(make([]byte, 1)); err == nil || os.IsTimeout(err) {
+			t.Errorf("it is not closed: %v", err)
+		}
+	}
+	reload(strange.file, 1)
+	gone(all[0])
+	dial(ours.client(strange)) // of an authority that is trusted now, and not after the next reload
+	reload(ours.file, 1)
+	gone(all[1])
+	dial(ours.client(ours))
+	reload(ours.file, 1)
+	_, err := all[2].Write([]byte("<14>one\n"))
+	k.must(err)
+	k.closed(all[2])
+	k.expect(0, "<14>one")
+	if s := k.server.Status()[0]; s.Refused != 2 || s.Broken+s.Dropped != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // An input may listen otherwise, or at another address, on the port that it has.
 func TestAPortGoesFromOneInputToAnother(t *testing.T) {
 	ours := newAuthority(t)

@@ -49,11 +49,9 @@ func (l *listener) accept(ctx context.Context) error {
 	defer all.Wait()
 	defer context.AfterFunc(ctx, func() { _ = l.tcp.Close() })()
 	for _, s := range l.sockets.adopt(l.URL) {
-		if l.admits(s.from) && l.enter(s.from) {
+		if l.readmits(s) {
 			l.lent.Add(int64(max(len(s.frame.buf)-bufferLeast, 0)))
 			all.Go(func() { l.attend(ctx, s) })
-		} else {
-			s.conn.Close()
 		}
 	}
 	for {
@@ -97,6 +95,25 @@ func (l *listener) admits(from netip.Addr) bool {
 	}
 	l.refuse(from, "it is in none of the networks of allow")
 	return false
+}
+
+// readmits tells whether a connection that the server before has left is gone on with; else it is closed, and what it had in hand is lost.
+func (l *listener) readmits(s *session) bool {
+	ok := l.admits(s.from)
+	if ok && l.tls != nil {
+		if err := l.tls.still(s.conn); err != nil {
+			l.refuse(s.from, "its open connection does not meet tls.client_ca_file: "+err.Error())
+			ok = false
+		}
+	}
+	if ok = ok && l.enter(s.from); !ok {
+		s.conn.Close()
+		l.counts.dropped.Add(uint64(bytes.Count(s.held, newline)))
+		if rest, whole := s.frame.rest(); len(rest) > 0 || !whole {
+			l.counts.broken.Add(1)
+		}
+	}
+	return ok
 }
 
 // enter counts a connection; false: it is refused.
