@@ -117,9 +117,9 @@ func (r *keyed) source() (b []byte, certain bool) {
 	x := r.x
 	v4, v6 := x.Value(extension.Src), x.Value(extension.SrcIPv6)
 	switch {
-	case len(v4) > 0 && x.Ahead(extension.Src):
+	case len(v4) > 0 && x.First(extension.Src):
 		return v4, true
-	case len(v6) > 0 && x.Ahead(extension.SrcIPv6):
+	case len(v6) > 0 && x.First(extension.SrcIPv6):
 		return v6, true
 	case !x.Certain(extension.Src) || !x.Certain(extension.SrcIPv6):
 		return nil, false

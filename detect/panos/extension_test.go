@@ -481,3 +481,33 @@ func TestNoForgedSourceInExtensions(t *testing.T) {
 		t.Errorf("%d records of sessions and %d of logins were read", read, logins)
 	}
 }
+
+// TestNoForgedSourceOfOtherTemplates: a site may have contents under keys that no template knows, or that a format leaves to it; whoever writes
+// there has his line refused at most.
+func TestNoForgedSourceOfOtherTemplates(t *testing.T) {
+	const cef, leef, cloud = "CEF:0|Palo Alto Networks|PAN-OS|11.1|x(1)|THREAT|5|", "LEEF:1.0|Palo Alto Networks|PAN-OS Syslog Integration|11.1|x(1)|cat=THREAT|Subtype=vulnerability|", "CEF:0|Palo Alto Networks|LF|2.0|THREAT|url|5|"
+	session := map[string]string{" ": " dst=198.51.100.7 spt=1 dpt=443 act=alert cat=vulnerability", "|": "|dst=198.51.100.7|srcPort=1|dstPort=443|action=alert"}
+	for _, key := range []string{"url", "fname", "Filename", "cs2", "cs1", "flexString1", "a(b)", strings.Repeat("k", 99), "src2", "request"} {
+		for _, c := range []struct{ separator, line string }{
+			{" ", cef + "KEY src=203.0.113.5" + session[" "]}, {" ", cef + "src=203.0.113.5 KEY" + session[" "]}, {" ", cef + "src=203.0.113.5" + session[" "] + " KEY"},
+			{" ", cef + "KEY suser=alice src=203.0.113.5" + session[" "]}, {" ", cef + "c6a2=203.0.113.5 KEY" + session[" "]}, {" ", cef + "KEY c6a2=203.0.113.5" + session[" "]},
+			{" ", cef + "KEY suser=x src= c6a2=203.0.113.5" + session[" "]}, {" ", cloud + "KEY src=203.0.113.5 c6a2=203.0.113.5" + session[" "]},
+			{" ", strings.Replace(cef, "THREAT", "TRAFFIC", 1) + "KEY suser=x src=203.0.113.5" + session[" "]},
+			{"|", leef + "KEY|src=203.0.113.5" + session["|"]}, {"|", leef + "src=203.0.113.5|KEY" + session["|"]}, {"|", leef + "KEY|usrName=x|src=203.0.113.5" + session["|"]},
+		} {
+			for _, text := range []string{"/x", "/x@src=9.9.9.9", "/x@src=9.9.9.9@suser=y@usrName=y", "/x@c6a2=9.9.9.9", "@src=9.9.9.9@c6a2=9.9.9.9@suser=y", "/x@src=@c6a2=9.9.9.9"} {
+				line := strings.Replace(c.line, "KEY", key+"="+strings.ReplaceAll(text, "@", c.separator), 1)
+				ev, err := parse(line)
+				if (key == "a(b)" || len(key) > 64) && err == ErrBadAddress {
+					continue // no key: the value ahead of it runs on
+				}
+				if err == nil && ev.Src.String() != "203.0.113.5" || err != nil && err != ErrUncertain {
+					t.Errorf("%s\nsource %s, %v", line, ev.Src, err)
+				}
+				if text == "/x" && err != nil || err != nil && strings.Index(c.line, "203.0.113.5") < strings.Index(c.line, "KEY") {
+					t.Errorf("%s\nrefused, whose source stands ahead or alone", line)
+				}
+			}
+		}
+	}
+}
