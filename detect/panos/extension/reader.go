@@ -31,7 +31,8 @@ type Reader struct {
 	header
 	text       []byte // the keys and values
 	slots      [numFields]slot
-	last       int  // where the last key of class end stands; 0: none behind a description
+	last       int  // where the last key of class end stands
+	endAhead   bool // the first one stands ahead of the description: the template has none behind it
 	at         zone // of the keys that are being read
 	sourceSeen bool
 	maps       [2]keyMap
@@ -122,6 +123,9 @@ func trimmed(b []byte) []byte {
 	return b
 }
 
+// BehindMessage gives what stands behind the description of a SYSTEM record, from the key on that ends it.
+func (r *Reader) BehindMessage() []byte { return r.text[r.slots[Message].end:] }
+
 // Has says whether the record last read has a key of the field.
 func (r *Reader) Has(f Field) bool { return r.slots[f].count > 0 }
 
@@ -170,7 +174,7 @@ const (
 // scan finds the keys of the text, each behind a separator.
 func (r *Reader) scan(format int, t table, separator byte) {
 	clear(r.slots[:])
-	r.last, r.at, r.sourceSeen = 0, ahead, false
+	r.last, r.endAhead, r.at, r.sourceSeen = 0, false, ahead, false
 	m := &r.maps[format]
 	if m.byName == nil {
 		*m = newKeyMap(t)
@@ -220,7 +224,7 @@ func (r *Reader) scan(format int, t table, separator byte) {
 	// A description runs as far as it can: whoever chose a part of it may have put any key there.
 	if s := &r.slots[Message]; s.count > 0 {
 		s.end = int32(len(b))
-		if r.last > int(s.start) {
+		if r.last > int(s.start) && !r.endAhead {
 			s.end = int32(r.last - 1)
 		}
 	}
@@ -257,6 +261,7 @@ func (r *Reader) take(k *node, start, value int) Field {
 		return r.note(k.field, was, value)
 	case end:
 		r.last = start
+		r.endAhead = r.endAhead || r.slots[Message].count == 0
 	}
 	if k.field == Src || k.field == SrcIPv6 {
 		r.sourceSeen = true
