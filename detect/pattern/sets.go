@@ -18,8 +18,8 @@ func Named(name string) (set []Pattern, ok bool) {
 // the pattern is anchored behind it, and else ahead of it.
 var sets = map[string][]Pattern{
 	"sshd":          sshd,
-	"nginx-access":  access(`^`),
-	"apache-access": access(`^(?:[\w.-]+:\d{1,5} )?`),
+	"nginx-access":  access(`^(?:` + header(`nginx[\w.-]*`) + `)?`),
+	"apache-access": access(`^(?:` + header(`(?:apache2?|httpd)[\w.-]*`) + `)?(?:[\w.-]+:\d{1,5} )?`),
 	"postfix-sasl":  postfix,
 	"dovecot":       dovecot,
 	"vsftpd":        vsftpd,
@@ -32,8 +32,10 @@ const stamp = `(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S+)`
 
 // syslog gives the beginning of a regular expression for the messages of a program, whose name it is an expression for: the header in a file, and
 // that of RFC 5424. Only so is a message known to be the program's own: what stands further on, another program may have been made to write.
-func syslog(program string) string {
-	return `^(?:<\d{1,3}>)?(?:1 \S+ \S+ ` + program + ` \S+ \S+ (?:-|(?:\[[^\]]*\])+) (?:\x{FEFF})?|` + stamp + ` \S+ (?:\w+\.\w+ )?` + program + `(?:\[\d+\])?: )`
+func syslog(program string) string { return `^` + header(program) }
+
+func header(program string) string {
+	return `(?:(?:<\d{1,3}>)?(?:1 \S+ \S+ ` + program + ` \S+ \S+ (?:-|(?:\[[^\]]*\])+) (?:\x{FEFF})?|` + stamp + ` \S+ (?:\w+\.\w+ )?` + program + `(?:\[\d+\])?: ))`
 }
 
 var sshdTag = syslog(`sshd(?:-session|-auth)?`)
@@ -75,11 +77,14 @@ const (
 // and a user ahead of it, can hold.
 const quoted = `(?:[^"\\]|\\.)*`
 
-// access are requests in the combined or common log format. The source is the first word, or the second behind the name of a virtual
-// host; the user is a stranger's text, and holds no quote, so that time, request and status are the server's. All of them need a session.
+// client is an address, or the name of a host with a dot: not the beginning of a header that is no web server's, in which the address stands further on.
+const client = `(?P<src>[\w-]*\.[\w.-]+|[0-9A-Fa-f]*:[0-9A-Fa-f.:]+(?:%\w+)?)`
+
+// access are requests in the combined or common log format, in the server's own file or behind a syslog header. The source is the first word, or the second behind
+// the name of a virtual host; the user is a stranger's text, and holds no quote, so that time, request and status are the server's. All of them need a session.
 func access(begin string) []Pattern {
 	line := func(event, user, path, status string) Pattern {
-		return Pattern{Event: event, Proven: true, Regexp: begin + `(?P<src>\S+) \S+ ` + user + ` \[(?P<time>[^\]"]+)\] "` + path + quoted + `" (?P<action>` + status + `) `}
+		return Pattern{Event: event, Proven: true, Regexp: begin + client + ` \S+ ` + user + ` \[(?P<time>[^\]"]+)\] "` + path + quoted + `" (?P<action>` + status + `) `}
 	}
 	request := func(path string) string { return `\S+ (?P<threat_name>` + path + `)` }
 	const (
