@@ -201,6 +201,7 @@ func (s patternReader) patterns(format string) *pattern.Set {
 	}
 	var all []pattern.Pattern
 	var keys []string // of each
+	var own []bool    // it is of no ready-made set, each place of which is tested
 	sound := true
 	for i, element := range elements {
 		e, ok := element.(map[string]any)
@@ -213,14 +214,14 @@ func (s patternReader) patterns(format string) *pattern.Set {
 			set, ok := s.namedSet(at, e)
 			sound = sound && ok
 			for _, p := range set {
-				all, keys = append(all, p), append(keys, at)
+				all, keys, own = append(all, p), append(keys, at), append(own, false)
 			}
 			continue
 		}
 		text := func(key string) string { t, _ := e[key].(string); return t }
 		proven, _ := e["proven"].(bool)
 		all = append(all, pattern.Pattern{Event: text("event"), Regexp: text("regexp"), Proven: proven, TimeFormat: text("time_format")})
-		keys = append(keys, at)
+		keys, own = append(keys, at), append(own, true)
 	}
 	compiled, faults := pattern.Compile(all)
 	for _, f := range faults {
@@ -234,8 +235,8 @@ func (s patternReader) patterns(format string) *pattern.Set {
 		return nil
 	}
 	for i := range compiled.Len() {
-		if compiled.Loose(i) {
-			s.l.warn(s.at+keys[i]+"regexp", "is anchored at neither end of the line, so that a stranger's text (a user name, a URL) may be all that it sees and name another source; let it end in $ behind the last thing that a stranger writes, or begin with ^ and have src ahead of it")
+		if own[i] && compiled.Loose(i) {
+			s.l.warn(s.at+keys[i]+"regexp", "lets a stranger's text (a user name, a URL, a user agent) that holds a whole faked message name another source: it is open both ahead of src (no ^, or .* and the like) and behind it; let it end in $ right behind the last thing that a stranger writes, or begin with ^ and have ahead of src only what cannot hold what follows it, such as [^\"]* ahead of a quote")
 		}
 		if compiled.Slow(i) {
 			s.l.warn(s.at+keys[i]+"regexp", "has no fixed text of two letters or more that is in every line that it takes, so that it is tried on every line; activedefense patterns test FILE says what that costs")

@@ -88,9 +88,10 @@ func TestPatternsOfAnInput(t *testing.T) {
 // What is legal and unwise about a pattern is told, of a ready-made set nothing.
 func TestPatternsAreWarnedOf(t *testing.T) {
 	for regexps, want := range map[string]string{
-		`{event: a, regexp: 'from (?P<src>\S+)'}`:                                            "inputs[0].patterns[0].regexp: is anchored at neither end",
+		`{event: a, regexp: 'from (?P<src>\S+)'}`:                                            "inputs[0].patterns[0].regexp: lets a stranger's text",
 		`{event: a, regexp: '^(?P<src>\S+)'}`:                                                "inputs[0].patterns[0].regexp: has no fixed text",
-		`sshd, {event: a, regexp: '(?:^a|b) from (?P<src>\S+)'}`:                             "inputs[0].patterns[1].regexp: is anchored at neither end",
+		`sshd, {event: a, regexp: '(?:^a|b) from (?P<src>\S+)'}`:                             "inputs[0].patterns[1].regexp: lets a stranger's text",
+		`{event: a, regexp: '^.*login failed user="(?P<src_user>.*)" ip=(?P<src>\S+) '}`:     "inputs[0].patterns[0].regexp: lets a stranger's text",
 		`sshd, {event: a, regexp: '(?:^a|^b) from (?P<src>\S+)'}`:                            "",
 		`apache-access, dovecot, haproxy, nginx-access, openvpn, postfix-sasl, sshd, vsftpd`: "",
 	} {

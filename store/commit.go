@@ -87,6 +87,9 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (CommitResult, error) {
 				return err
 			}
 		}
+		if err := s.noteTold(ctx, tx, b.Notices); err != nil {
+			return err
+		}
 		if len(plan.rounds)+len(plan.touches) == 0 {
 			return s.tell(ctx, tx, b.Notices)
 		}

@@ -82,6 +82,31 @@ func (b *Block) Notice(event string) Notice {
 	return n
 }
 
+// noteTold puts into the audit trail of whom a rule told that blocks nobody: nothing else of it stays here where nobody is to be told.
+func (d *database) noteTold(ctx context.Context, tx *sql.Tx, notices []Notice) error {
+	var rows [][]any
+	for i := range notices {
+		n := &notices[i]
+		if n.Event != EventNotice || n.Address == "" { // one that tells of many names none
+			continue
+		}
+		address, err := prefixOf(n.Address)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, []any{d.stamp(n.Time), "notice", address.String(), clean(n.By), clean("rule " + n.Rule + ": " + n.Reason)})
+	}
+	return (&change{dialect: &d.dialect, tx: tx}).saveAudit(ctx, rows)
+}
+
+// prefixOf reads what addressText wrote.
+func prefixOf(text string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(text); err == nil {
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	return netip.ParsePrefix(text)
+}
+
 // noticeOf tells what a person did with an entry.
 func noticeOf(event, by string, at time.Time, e *Entry) Notice {
 	n := Notice{Event: event, Time: at, Address: addressText(e.Address), Rule: e.Rule, Reason: e.Reason, By: by, Grade: e.Grade.String(), Target: e.Target, Device: e.Device, Hits: e.Hits, Seen: e.LastSeen}

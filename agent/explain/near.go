@@ -21,12 +21,14 @@ type Near struct {
 	Needed int    `json:"needed"` // for a verdict
 	Window string `json:"window"`
 	Text   string `json:"text"` // in words
+	Told   bool   `json:"told"` // that was enough, and the rule's mode is notice: it was told, and blocks nobody
 }
 
 // sighting is a record as a rule counts it: how many values there are of one key within the window.
 type sighting struct {
 	at         time.Time
 	key, value string
+	again      int // how many times more it counts: a message that came repeatedly
 }
 
 // counter is a rule that counts, and what it counts of a record.
@@ -37,19 +39,21 @@ type counter struct {
 	of     func(*store.Record) (key, value string) // nil: as [detect.Counting] says
 	what   string                                  // what is counted, one of it, in words
 	within string                                  // and of what
+	single bool                                    // it counts events, and not distinct values
+	tells  bool                                    // its mode is notice
 }
 
 func countersOf(s *detect.Settings) []counter {
 	pair := func(r *store.Record) string { return netip.AddrPortFrom(r.Dst, r.DstPort).String() }
 	list := []counter{
-		{"port-scan", s.PortScan.Ports + 1, s.PortScan.Window, func(r *store.Record) (string, string) { return r.Dst.String(), pair(r) }, "port", " of one address"},
-		{"host-sweep", s.HostSweep.Hosts, s.HostSweep.Window, func(r *store.Record) (string, string) { return fmt.Sprint(r.DstPort), pair(r) }, "address", " on one port"},
-		{"probe", s.Probe.Targets, s.Probe.Window, func(r *store.Record) (string, string) { return "", pair(r) }, "pair", " of address and port"},
-		{"login", s.Login.Failures + 1, s.Login.Window, func(r *store.Record) (string, string) { return "", place(r) }, "failed login", ""},
+		{"port-scan", s.PortScan.Ports + 1, s.PortScan.Window, func(r *store.Record) (string, string) { return r.Dst.String(), pair(r) }, "port", " of one address", false, false},
+		{"host-sweep", s.HostSweep.Hosts, s.HostSweep.Window, func(r *store.Record) (string, string) { return fmt.Sprint(r.DstPort), pair(r) }, "address", " on one port", false, false},
+		{"probe", s.Probe.Targets, s.Probe.Window, func(r *store.Record) (string, string) { return "", pair(r) }, "pair", " of address and port", false, false},
+		{"login", s.Login.Failures + 1, s.Login.Window, func(r *store.Record) (string, string) { return "", place(r) }, "failed login", "", true, false},
 	}
 	for i := range s.Custom {
 		r := &s.Custom[i]
-		c := counter{r.Name, r.MoreThan + 1, r.Window, nil, "event", ""}
+		c := counter{r.Name, r.MoreThan + 1, r.Window, nil, "event", "", len(r.Distinct) == 0, r.Mode == detect.Notice}
 		if len(r.Distinct) > 0 {
 			c.what = "distinct value"
 		}
@@ -91,7 +95,11 @@ func (n *nearness) add(r *store.Record) {
 			if of := n.counters[i].of; of != nil {
 				key, value = of(r)
 			}
-			n.sightings[c.Rule] = append(n.sightings[c.Rule], sighting{r.Time, source + key, value})
+			again := uint32(0)
+			if n.counters[i].single {
+				again = max(r.Repeat, 1) - 1
+			}
+			n.sightings[c.Rule] = append(n.sightings[c.Rule], sighting{r.Time, source + key, value, int(again)})
 		}
 	}
 }
@@ -102,13 +110,14 @@ func (n *nearness) list() []Near {
 	for _, c := range n.counters {
 		if found := most(n.sightings[c.rule], c.window); found > 0 {
 			window := strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(c.window.String())
-			all = append(all, Near{c.rule, found, c.needed, window, fmt.Sprintf("%s%s within %s, of %d needed", english.Plural(found, c.what, ""), c.within, window, c.needed)})
+			all = append(all, Near{c.rule, found, c.needed, window, fmt.Sprintf("%s%s within %s, of %d needed", english.Plural(found, c.what, ""), c.within, window, c.needed),
+				c.tells && found >= c.needed})
 		}
 	}
 	return all
 }
 
-// most gives the largest number of distinct values of one key in sightings whose times differ by less than the window.
+// most gives the largest number of distinct values of one key, and of what counts again, in sightings whose times differ by less than the window.
 func most(all []sighting, window time.Duration) (largest int) {
 	if window <= 0 {
 		return 0
@@ -119,6 +128,7 @@ func most(all []sighting, window time.Duration) (largest int) {
 		from   int
 		held   []sighting
 		values map[string]int
+		again  int
 	}
 	keys := make(map[string]*state)
 	for _, s := range all {
@@ -129,14 +139,16 @@ func most(all []sighting, window time.Duration) (largest int) {
 		}
 		k.held = append(k.held, s)
 		k.values[s.value]++
+		k.again += s.again
 		for ; s.at.Sub(k.held[k.from].at) >= window; k.from++ {
+			k.again -= k.held[k.from].again
 			if gone := k.held[k.from].value; k.values[gone] == 1 {
 				delete(k.values, gone)
 			} else {
 				k.values[gone]--
 			}
 		}
-		largest = max(largest, len(k.values))
+		largest = max(largest, len(k.values)+k.again)
 	}
 	return largest
 }

@@ -20,17 +20,17 @@ func TestMostWithinAWindow(t *testing.T) {
 		var all []sighting
 		for range rapid.IntRange(0, 12).Draw(t, "sightings") {
 			all = append(all, sighting{start.Add(time.Duration(rapid.IntRange(0, 9).Draw(t, "second")) * time.Second),
-				rapid.SampledFrom([]string{"a", "b"}).Draw(t, "key"), rapid.SampledFrom([]string{"1", "2", "3", "4"}).Draw(t, "value")})
+				rapid.SampledFrom([]string{"a", "b"}).Draw(t, "key"), rapid.SampledFrom([]string{"1", "2", "3", "4"}).Draw(t, "value"), rapid.IntRange(0, 3).Draw(t, "again")})
 		}
 		want := 0
 		for _, first := range all {
-			values := make(map[string]bool)
+			values, again := make(map[string]bool), 0
 			for _, s := range all {
 				if d := s.at.Sub(first.at); s.key == first.key && d >= 0 && d < window {
-					values[s.value] = true
+					values[s.value], again = true, again+s.again
 				}
 			}
-			want = max(want, len(values))
+			want = max(want, len(values)+again)
 		}
 		if got := most(all, window); got != want {
 			t.Fatalf("%d instead of %d", got, want)
@@ -52,7 +52,7 @@ func TestHowNearASourceCame(t *testing.T) {
 	for i, r := range []store.Record{
 		{Src: netip.MustParseAddr("203.0.113.1"), Dst: netip.MustParseAddr("192.0.2.1"), DstPort: 22}, {Src: netip.MustParseAddr("203.0.113.1"), Dst: netip.MustParseAddr("192.0.2.1"), DstPort: 23},
 		{Src: netip.MustParseAddr("203.0.113.1"), Dst: netip.MustParseAddr("192.0.2.2"), DstPort: 22}, {Src: netip.MustParseAddr("203.0.113.2"), Dst: netip.MustParseAddr("192.0.2.1"), DstPort: 24},
-		{Src: netip.MustParseAddr("203.0.113.2"), Type: "SYSTEM"}, {Src: netip.MustParseAddr("203.0.113.2"), Type: "SYSTEM", Offset: 7},
+		{Src: netip.MustParseAddr("203.0.113.2"), Type: "SYSTEM"}, {Src: netip.MustParseAddr("203.0.113.2"), Type: "SYSTEM", Offset: 7, Repeat: 3},
 	} {
 		r.Time = start.Add(time.Duration(i) * time.Second)
 		n.add(&r)
@@ -62,7 +62,7 @@ func TestHowNearASourceCame(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s: %s (%d of %d in %s)", near.Rule, near.Text, near.Found, near.Needed, near.Window))
 	}
 	if want := "[port-scan: 2 ports of one address within 10m, of 11 needed (2 of 11 in 10m) host-sweep: 2 addresses on one port within 1m30s, of 10 needed (2 of 10 in 1m30s)" +
-		" probe: 3 pairs of address and port within 24h, of 30 needed (3 of 30 in 24h) login: 2 failed logins within 1m, of 6 needed (2 of 6 in 1m)]"; fmt.Sprint(got) != want {
+		" probe: 3 pairs of address and port within 24h, of 30 needed (3 of 30 in 24h) login: 4 failed logins within 1m, of 6 needed (4 of 6 in 1m)]"; fmt.Sprint(got) != want {
 		t.Errorf("%s\ninstead of\n%s", got, want)
 	}
 }

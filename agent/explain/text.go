@@ -17,6 +17,7 @@ func (x *Explanation) WriteText(w io.Writer) error {
 	slices.SortStableFunc(stories, func(a, b *Explanation) int { return cmp.Compare(b.bits(), a.bits()) })
 	if x.Itself != nil {
 		t.Line("\n%s itself was never on the blacklist: %s", x.Address, x.Itself.WhyNot)
+		x.Itself.Program = x.Program
 		x.Itself.write(t)
 	}
 	for _, story := range stories {

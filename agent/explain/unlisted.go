@@ -30,7 +30,7 @@ type Unlisted struct {
 	Answered     int              `json:"answered"`
 	LateAnswers  int              `json:"late_answers"`     // refused, as late answers to sessions that ours opened; not among Refused
 	Logged       int              `json:"logged,omitempty"` // of Records, those of other logs than the firewalls', which have no outcome
-	Destinations int              `json:"destinations"`     // distinct addresses among Records
+	Destinations int              `json:"destinations"`     // distinct addresses among Records, of those that have one
 	Ports        int              `json:"ports"`            // distinct destination ports
 	FirstSeen    time.Time        `json:"first_seen,omitzero"`
 	LastSeen     time.Time        `json:"last_seen,omitzero"`
@@ -89,7 +89,9 @@ func OfUnlisted(ctx context.Context, st *store.Store, judge *Judge, prefix netip
 				}
 			}
 		}
-		destinations[r.Dst], ports[r.DstPort] = true, true
+		if r.Dst.IsValid() { // not every log has one
+			destinations[r.Dst], ports[r.DstPort] = true, true
+		}
 		return nil
 	})
 	if err != nil {
@@ -124,14 +126,22 @@ func (u *Unlisted) write(t *display.Table) {
 		records = "the newest " + records
 	}
 	t.Line("")
-	t.Row("records", fmt.Sprintf("%s, %d refused, %d answered, %s to sessions of ours", records, u.Refused, u.Answered, display.Plural(u.LateAnswers, "late answer")))
-	if u.Logged > 0 {
+	if u.Logged < u.Records {
+		t.Row("records", fmt.Sprintf("%s, %d refused, %d answered, %s to sessions of ours", records, u.Refused, u.Answered, display.Plural(u.LateAnswers, "late answer")))
+	} else {
+		t.Row("records", records+", all of them of logs that are read by patterns")
+	}
+	if u.Logged > 0 && u.Logged < u.Records {
 		t.Row("other logs", display.Plural(u.Logged, "record"))
 	}
 	if u.Refused > 0 {
 		t.Row("counted", fmt.Sprintf("%d of the %d refused", u.Counted, u.Refused))
 	}
 	for _, n := range u.Near {
+		if n.Told {
+			t.Row("told", n.Rule+": "+n.Text+"; its mode is notice: it tells, and blocks nobody")
+			continue
+		}
 		t.Row("near", n.Rule+": at most "+n.Text)
 	}
 	for _, n := range u.NotCounted {
@@ -139,9 +149,16 @@ func (u *Unlisted) write(t *display.Table) {
 	}
 	t.Row("first seen", display.LocalTime(u.FirstSeen))
 	t.Row("last seen", display.LocalTime(u.LastSeen))
-	t.Row("reached", display.Plural(u.Destinations, "address")+", "+display.Plural(u.Ports, "port"))
-	program := cmp.Or(u.Program, "activedefense")
-	t.Line("\nThe records: %s records --since 30d --src %s. How one counts: %s explain LINE", program, u.Address, program)
+	if u.Destinations > 0 {
+		t.Row("reached", display.Plural(u.Destinations, "address")+", "+display.Plural(u.Ports, "port"))
+	}
+	program, input := cmp.Or(u.Program, "activedefense"), ""
+	if u.Logged == u.Records {
+		input = "--input PATH " // the line is of no input of the firewalls' logs
+	} else if u.Logged > 0 {
+		input = "[--input PATH] "
+	}
+	t.Line("\nThe records: %s records --since 30d --src %s. How one counts: %s explain %sLINE", program, u.Address, program, input)
 }
 
 // whyNot says why the address is not blocked; refusal is the guard's.
@@ -151,6 +168,8 @@ func (u *Unlisted) whyNot(refusal error) string {
 		return "it may never be blocked: " + refusal.Error()
 	case u.Records == 0:
 		return "no record of it is stored"
+	case slices.ContainsFunc(u.Near, func(n Near) bool { return n.Told }):
+		return "only a rule of mode notice found enough, which tells and blocks nobody"
 	case u.Logged > 0 && len(u.Near) > 0:
 	case u.Logged == u.Records && len(u.NotCounted) == 1:
 		return "none of its records counts: " + u.NotCounted[0].Reason

@@ -73,8 +73,18 @@ rules:
 			if stdout, stderr, code := w.run("blacklist", "list", "--rule", "curious"); code != 0 || !strings.Contains(stdout+stderr, "nothing was on the blacklist by rule curious") {
 				t.Errorf("exit status %d, %s%s", code, stdout, stderr)
 			}
-			if stdout, _, _ := w.run("blacklist", "show", "203.0.113.6"); !strings.Contains(stdout, "guessing: at most 1 event within 10m, of 6 needed") {
-				t.Errorf("not shown how near it is: %s", stdout)
+			stdout, _, _ = w.run("blacklist", "show", "203.0.113.6")
+			for _, says := range []string{"guessing: at most 1 event within 10m, of 6 needed", "203.0.113.6 is not blocked: only a rule of mode notice found enough, which tells and blocks nobody",
+				"curious: 1 event within 1h, of 1 needed; its mode is notice: it tells, and blocks nobody", "all of them of logs that are read by patterns", "explain --input PATH LINE"} {
+				if !strings.Contains(stdout, says) {
+					t.Errorf("not said: %s\n%s", says, stdout)
+				}
+			}
+			if strings.Contains(stdout, "reached") || strings.Contains(stdout, "answered") {
+				t.Errorf("told of destinations that the log does not have: %s", stdout)
+			}
+			if stdout, _, _ := w.run("blacklist", "history", "203.0.113.6"); strings.Count(stdout, "rule curious: 1 event (web-probe) within 1h") != 1 || !strings.Contains(stdout, "notice") {
+				t.Errorf("the history does not say that it was told of: %s", stdout)
 			}
 			if _, metrics := w.get("/metrics"); !strings.Contains(metrics, `activedefense_verdicts_total{outcome="blocked",rule="guessing"} 1`) {
 				t.Error("the verdict is not counted")

@@ -89,7 +89,7 @@ func Compile(patterns []Pattern) (*Set, []Fault) {
 			continue
 		}
 		size += n
-		trees[i], c.loose = tree, !anchored(tree, syntax.OpBeginText) && !anchored(tree, syntax.OpEndText)
+		trees[i], c.loose = tree, isLoose(tree)
 		if slices.ContainsFunc(needsOf(tree), breaks) {
 			fault("regexp", "needs a line break, and lines are read one by one: an event over several lines cannot be read")
 		}
@@ -235,24 +235,6 @@ func (s *Set) Events() (names []string) {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// Loose tells whether a pattern matches in the middle of lines: what a stranger chose may then be all that it sees of one.
-func (s *Set) Loose(i int) bool { return s.patterns[i].loose }
-
-// anchored tells whether all that an expression matches begins, or ends, where the line does.
-func anchored(re *syntax.Regexp, op syntax.Op) bool {
-	switch re.Op {
-	case op:
-		return true
-	case syntax.OpCapture, syntax.OpPlus:
-		return anchored(re.Sub[0], op)
-	case syntax.OpConcat:
-		return slices.ContainsFunc(re.Sub, func(sub *syntax.Regexp) bool { return anchored(sub, op) })
-	case syntax.OpAlternate:
-		return !slices.ContainsFunc(re.Sub, func(sub *syntax.Regexp) bool { return !anchored(sub, op) })
-	}
-	return false
 }
 
 // Slow tells whether a pattern is tried on every line, for want of a fixed text that must be in those that it takes.

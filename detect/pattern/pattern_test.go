@@ -157,3 +157,31 @@ func TestASetTellsItsEventsAndFields(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A pattern that is open ahead of src and behind it takes a source from a stranger's text that is written behind the true one.
+func TestALoosePatternIsToldFromOthers(t *testing.T) {
+	for text, want := range map[string]bool{
+		`^.*login failed user="(?P<src_user>.*)" ip=(?P<src>\S+) `:                 true,
+		`^\S+ app: login failed user="(?P<src_user>.*)" ip=(?P<src>\S+) `:          true,
+		`^\S+ app: login failed user="(?P<src_user>[^"]*)" ip=(?P<src>\S+) `:       false,
+		`^\S+ app: login failed user="(?P<src_user>[^"]*)" ip=(?P<src>\S+) .*$`:    false,
+		`^\S+ app: login failed user=(?P<src_user>\S+) ip=(?P<src>\S+) `:           false,
+		`^\S+ app: login failed user=(?P<src_user>\S+),ip=(?P<src>[^,]+),`:         true,
+		`^\S+ app: login failed user=(?P<src_user>[^,]+),ip=(?P<src>[^,]+),`:       false,
+		`^.* failed user=(?P<src_user>.*) ip=(?P<src>\S+)$`:                        false,
+		`^.* failed user=(?P<src_user>.*) ip=(?P<src>\S+) port (?P<src_port>\d+)$`: false,
+		`^.* failed user=(?P<src_user>.*) ip=(?P<src>\S+) agent=.*$`:               true,
+		`^.* failed user=(?P<src_user>.*) ip=(?P<src>\S+) agent=\S*$`:              false,
+		`from (?P<src>\S+)`:              true,
+		`from (?P<src>\S+)$`:             false,
+		`(?:^a|b) from (?P<src>\S+)`:     true,
+		`^(?:a|b)\s+from (?P<src>\S+) `:  false,
+		`^(?:\S+ )?app: (?P<src>\S+) - `: false,
+		`^(?P<src>\S+) - .* "GET`:        false,
+		sshFailed:                        false,
+	} {
+		if s := setOf(t, Pattern{Event: "a", Regexp: text}); s.Loose(0) != want {
+			t.Errorf("%s: loose %t", text, s.Loose(0))
+		}
+	}
+}

@@ -18,8 +18,8 @@ func Named(name string) (set []Pattern, ok bool) {
 // the pattern is anchored behind it, and else ahead of it.
 var sets = map[string][]Pattern{
 	"sshd":          sshd,
-	"nginx-access":  access(`(?:` + syslog(`nginx`) + `|^)`),
-	"apache-access": access(`(?:` + syslog(`(?:apache2?|httpd)`) + `|^)(?:[\w.-]+:\d{1,5} )?`),
+	"nginx-access":  access(`(?:` + syslog(`nginx[\w.-]*`) + `|^)`),
+	"apache-access": access(`(?:` + syslog(`(?:apache2?|httpd)[\w.-]*`) + `|^)(?:[\w.-]+:\d{1,5} )?`),
 	"postfix-sasl":  postfix,
 	"dovecot":       dovecot,
 	"vsftpd":        vsftpd,
@@ -79,11 +79,14 @@ const (
 // and a user ahead of it, can hold.
 const quoted = `(?:[^"\\]|\\.)*`
 
+// client is an address, or the name of a host with a dot: not the beginning of a header that is no web server's, in which the address stands further on.
+const client = `(?P<src>[\w-]*\.[\w.-]+|[0-9A-Fa-f]*:[0-9A-Fa-f.:]+(?:%\w+)?)`
+
 // access are requests in the combined or common log format, in a file or by syslog. The source is the first word, or the second behind the name of a virtual
 // host and its port (without a port, a name that a client made up would look like the source); behind it stands a dash; the user is a stranger's text, and holds no quote, so that time, request and status are the server's. All of them need a session.
 func access(begin string) []Pattern {
 	line := func(event, user, path, status string) Pattern {
-		return Pattern{Event: event, Proven: true, Regexp: begin + `(?P<src>\S+) - ` + user + ` \[(?P<time>[^\]"]+)\] "` + path + quoted + `" (?P<action>` + status + `) `}
+		return Pattern{Event: event, Proven: true, Regexp: begin + client + ` - ` + user + ` \[(?P<time>[^\]"]+)\] "` + path + quoted + `" (?P<action>` + status + `) `}
 	}
 	request := func(path string) string { return `\S+ (?P<threat_name>` + path + `)` }
 	const (

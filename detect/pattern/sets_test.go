@@ -182,6 +182,8 @@ var slots = []slot{
 	{"nginx-access", `203.0.113.5 - - [29/Nov/2026:12:00:00 +0100] "GET /@ HTTP/1.1" 404 179 "-" "-"`, nginx},
 	{"nginx-access", `203.0.113.5 - - [29/Nov/2026:12:00:00 +0100] "GET / HTTP/1.1" 403 179 "@" "-"`, nginx},
 	{"nginx-access", `203.0.113.5 - - [29/Nov/2026:12:00:00 +0100] "GET / HTTP/1.1" 200 179 "-" "@"`, nginx},
+	{"nginx-access", `<190>Nov 30 16:10:00 web1 nginx: 203.0.113.5 - @ [29/Nov/2026:12:00:00 +0100] "GET /.env HTTP/1.1" 404 179 "-" "-"`, nginx},
+	{"apache-access", `Nov 30 16:10:00 web1 apache2: 203.0.113.5 - @ [29/Nov/2026:12:00:00 +0100] "GET /.env HTTP/1.1" 404 179 "-" "@"`, apache},
 	{"apache-access", `203.0.113.5 - @ [29/Nov/2026:12:00:00 +0100] "GET / HTTP/1.1" 401 179 "-" "-"`, apache},
 	{"apache-access", `203.0.113.5 - - [29/Nov/2026:12:00:00 +0100] "@" 400 179 "-" "-"`, apache},
 	{"apache-access", `www.example.com:443 203.0.113.5 - - [29/Nov/2026:12:00:00 +0100] "GET /@ HTTP/1.1" 404 179 "-" "-"`, apache},
