@@ -18,8 +18,8 @@ func Named(name string) (set []Pattern, ok bool) {
 // the pattern is anchored behind it, and else ahead of it.
 var sets = map[string][]Pattern{
 	"sshd":          sshd,
-	"nginx-access":  access(`^`),
-	"apache-access": access(`^(?:[\w.-]+:\d{1,5} )?`),
+	"nginx-access":  access(`^(?:` + syslog(`nginx`) + `)?`),
+	"apache-access": access(`^(?:` + syslog(`(?:apache2?|httpd)`) + `)?(?:[\w.-]+:\d{1,5} )?`),
 	"postfix-sasl":  postfix,
 	"dovecot":       dovecot,
 	"vsftpd":        vsftpd,
@@ -31,9 +31,9 @@ var sets = map[string][]Pattern{
 const stamp = `(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S+)`
 
 // syslog gives the beginning of a regular expression for the messages of a program, whose name it is an expression for: the header in a file, and
-// that of RFC 5424. Only so is a message known to be the program's own: what stands further on, another program may have been made to write.
+// that of RFC 5424. Some programs that send to a listener leave the host out (HAProxy, libc). Only so is a message known to be the program's own: what stands further on, another program may have been made to write.
 func syslog(program string) string {
-	return `^(?:<\d{1,3}>)?(?:1 \S+ \S+ ` + program + ` \S+ \S+ (?:-|(?:\[[^\]]*\])+) (?:\x{FEFF})?|` + stamp + ` \S+ (?:\w+\.\w+ )?` + program + `(?:\[\d+\])?: )`
+	return `^(?:<\d{1,3}>)?(?:1 \S+ \S+ ` + program + ` \S+ \S+ (?:-|(?:\[[^\]]*\])+) (?:\x{FEFF})?|` + stamp + ` (?:\S+ )?(?:\w+\.\w+ )?` + program + `(?:\[\d+\])?: )`
 }
 
 var sshdTag = syslog(`sshd(?:-session|-auth)?`)
@@ -75,7 +75,7 @@ const (
 // and a user ahead of it, can hold.
 const quoted = `(?:[^"\\]|\\.)*`
 
-// access are requests in the combined or common log format. The source is the first word, or the second behind the name of a virtual
+// access are requests in the combined or common log format, in a file or sent by syslog. The source is the first word, or the second behind the name of a virtual
 // host; the user is a stranger's text, and holds no quote, so that time, request and status are the server's. All of them need a session.
 func access(begin string) []Pattern {
 	line := func(event, user, path, status string) Pattern {
