@@ -390,7 +390,7 @@ func (l *loader) fitCustom(c *Config) {
 			}
 		}
 		if r.Window > time.Hour {
-			l.warn(at+"window", "%s is long: a restart reads the records of twice as long before detection goes on; at more than some hundred lines a second, choose at most 1h", FormatDuration(r.Window))
+			l.warn(at+"window", "%s is long: a restart or reload reads the records of twice as long before detection goes on, and the spools of listeners have to hold what comes meanwhile; at more than some hundred lines a second, choose at most 1h", FormatDuration(r.Window))
 		}
 	}
 }
