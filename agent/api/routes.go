@@ -350,9 +350,12 @@ func (a *API) changing() (*store.Store, error) {
 	return a.using()
 }
 
-// blocking is the store, and what may never be blocked, for what blocks.
+// blocking is the store, and what may never be blocked, as the database has it at this moment, for what blocks.
 func (a *API) blocking(ctx context.Context) (*store.Store, *detect.Guard, error) {
 	st, err := a.changing()
+	if err == nil && a.opts.Guarded != nil {
+		err = a.opts.Guarded(ctx)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
