@@ -170,6 +170,9 @@ func (r *keyed) traffic() detect.Traffic {
 func (r *keyed) setThreat(ev *detect.Event) {
 	x, n := r.x, &r.p.names
 	subtype, threat := r.threat()
+	if r.h.kind == kindCEF && !x.Cloud() && !x.Certain(extension.Category) && string(subtype) != "scan" && bytes.HasSuffix(x.Signature(), []byte{')'}) {
+		subtype = []byte("vulnerability") // of several, any of which a stranger may have written to hide an attack, that which counts
+	}
 	ev.Subtype = n.subtype.get(subtype)
 	name, id := splitThreat(r.unescaped(threat))
 	if isNumber(threat) {

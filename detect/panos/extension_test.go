@@ -547,3 +547,16 @@ func TestNoUserEndsTheDescription(t *testing.T) {
 		t.Errorf("%s\n%s", line, ev.Src)
 	}
 }
+
+// TestNoStrangerHidesAThreat: where a stranger holds a subtype of his own, behind the true one or ahead of it, the record still counts.
+func TestNoStrangerHidesAThreat(t *testing.T) {
+	ev := randomEvent(rand.New(rand.NewPCG(5, 5)), 1)
+	ev.Src, ev.Dst, ev.Type, ev.Subtype = netip.MustParseAddr("203.0.113.5"), netip.MustParseAddr("198.51.100.7"), detect.TypeThreat, "vulnerability"
+	for _, name := range []string{"srcuser", "misc", "http_headers"} {
+		v := valuesOfEvent(&ev)
+		v[name] = "x cat=flood"
+		if got := mustParse(t, written(cefThreat, v)); got.Subtype != "vulnerability" || got.Src != ev.Src {
+			t.Errorf("%s: subtype %s of %s", name, got.Subtype, got.Src)
+		}
+	}
+}
