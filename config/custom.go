@@ -323,7 +323,7 @@ func (s customReader) conditions(key string, fields map[string]any) (list []Cond
 		case fieldPort:
 			c.Numbers = s.numbers(at, texts, 0, maxPorts, "a port or a range of ports; use one such as 443 or 1000-2000")
 		case fieldID:
-			c.Numbers = s.numbers(at, texts, 1, 1<<32-1, "the id of a threat or a range of them; use the number that the log shows, such as 40015")
+			c.Numbers = s.numbers(at, texts, 1, maxThreatID, "the id of a threat or a range of them; use the number that the log shows, such as 40015")
 		default:
 			c.Texts = s.words(at, texts, f.values)
 		}
@@ -390,7 +390,7 @@ func (l *loader) fitCustom(c *Config) {
 			}
 		}
 		if r.Window > time.Hour {
-			l.warn(at+"window", "%s is long: a restart reads the records of twice as long before detection goes on; at more than some hundred lines a second, choose at most 1h", FormatDuration(r.Window))
+			l.warn(at+"window", "%s is long: a restart or reload reads the records of twice as long before detection goes on, and the spools of listeners have to hold what comes meanwhile; at more than some hundred lines a second, choose at most 1h", FormatDuration(r.Window))
 		}
 	}
 }
@@ -496,9 +496,14 @@ func (l *loader) fitConditions(c *Config, r *CustomRule, at string) {
 				why = "events " + strings.Join(r.Event, " and ") + " have another type"
 			}
 		case "outcome":
-			if overSessions && r.Outcome == "refused" && !contains(cond.Texts, "refused") {
-				why = "the rule counts refused records alone (set outcome: all)"
+			if !slices.ContainsFunc(r.outcomes(), func(o string) bool { return contains(cond.Texts, o) }) {
+				why = "the rule counts refused records alone"
+				if overSessions {
+					why += " (set outcome: all)"
+				}
 			}
+		case "action":
+			why = r.neverOfAction(cond.Texts)
 		case "subtype":
 			why = r.neverOfSubtype(cond.Texts)
 		}
@@ -509,6 +514,128 @@ func (l *loader) fitConditions(c *Config, r *CustomRule, at string) {
 			l.fault(key, "is never met: %s; correct it, or set mode: \"off\"", why)
 		}
 	}
+	for _, not := range r.Not {
+		if r.excludesAll(not, overSessions) {
+			l.fault(at+"where.not."+not.Field, "excludes all records, so that the rule never fires; correct it, or set mode: \"off\"")
+		}
+	}
+	l.fitCount(r, at)
+	if action, app := r.condition("action"), r.condition("application"); r.Outcome == "refused" && len(r.Event) == 1 && r.Event[0] == "traffic" &&
+		action != nil && app != nil && !contains(app.Texts, "incomplete") && !slices.ContainsFunc(action.Texts, func(a string) bool { return !strings.EqualFold(a, "allow") }) {
+		l.warn(at+"outcome", "refused counts, of what was allowed, only sessions to which no byte came back, of which most applications have none; set all to count those that were served")
+	}
+}
+
+// condition gives that on a field; nil: there is none.
+func (r *CustomRule) condition(field string) *Condition {
+	if i := slices.IndexFunc(r.Where, func(c Condition) bool { return c.Field == field }); i >= 0 {
+		return &r.Where[i]
+	}
+	return nil
+}
+
+// noScan tells whether the conditions leave out scans, which count as refused whatever the action.
+func (r *CustomRule) noScan() bool {
+	subtype := r.condition("subtype")
+	return subtype != nil && !contains(subtype.Texts, "scan") && r.condition("threat_id") == nil
+}
+
+// fitCount refuses a rule whose conditions leave fewer values than it counts.
+func (l *loader) fitCount(r *CustomRule, at string) {
+	for _, field := range r.Per {
+		if n, bounded := r.values(field); bounded && n == 0 {
+			l.fault(at+"per", "a record that where.%s lets in has no %s to count by, so that the rule never fires; correct one of them, or set mode: \"off\"", field, field)
+			return
+		}
+	}
+	most := 1
+	for _, field := range r.Count {
+		n, bounded := r.values(field)
+		if slices.Contains(r.Per, field) {
+			n, bounded = min(n, 1), true
+		}
+		if !bounded {
+			return
+		}
+		most = min(most*n, maxMoreThan+1)
+	}
+	if len(r.Count) > 0 && most <= r.MoreThan {
+		l.fault(at+"count", "of %s there are %d that differ where all conditions are met, which is never more than %d (more_than), so that the rule never fires; correct one of them, or set mode: \"off\"",
+			strings.Join(r.Count, " and "), most, r.MoreThan)
+	}
+}
+
+// values bounds how many values, other than none, a field can have in records that meet the conditions; at most one more than can be counted.
+func (r *CustomRule) values(field string) (most int, bounded bool) {
+	f, _ := recordFieldNamed(field)
+	if most, bounded = len(f.values), f.values != nil; !bounded {
+		most = maxMoreThan + 1
+	}
+	cond := r.condition(field)
+	if cond == nil || f.kind == fieldNetwork {
+		return most, bounded
+	}
+	if f.kind == fieldText {
+		var differ []string
+		for _, text := range cond.Texts {
+			if strings.ContainsFunc(text, func(r rune) bool { return r >= 0x80 }) {
+				return most, bounded // which are counted as they are written
+			}
+			if !contains(differ, text) {
+				differ = append(differ, text)
+			}
+		}
+		return len(differ), true
+	}
+	n := uint64(0)
+	for _, of := range cond.Numbers {
+		n += uint64(of.Last) - uint64(max(of.First, 1)) + 1 // 0 is that of a record without one
+	}
+	return int(min(n, maxMoreThan+1)), true
+}
+
+// outcomes are those that records which the rule counts can have; "" is that of a start, of an answer that came late, and of a pattern's event.
+func (r *CustomRule) outcomes() []string {
+	if slices.ContainsFunc(r.Event, func(event string) bool {
+		return typesOf[event] == nil || event != "login" && r.Outcome != "refused"
+	}) {
+		return []string{"refused", "answered", ""}
+	}
+	return []string{"refused"}
+}
+
+// excludesAll tells whether what may not be met is met by every record that the rule counts.
+func (r *CustomRule) excludesAll(not Condition, overSessions bool) bool {
+	switch not.Field {
+	case "src", "dst":
+		return (not.Field == "src" || overSessions) && coversNetworks(not.Networks, []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")})
+	case "src_port", "dst_port":
+		return not.covers(Condition{Numbers: []NumberRange{{0, maxPorts}}})
+	case "type":
+		return !slices.ContainsFunc(r.Event, func(event string) bool {
+			return slices.ContainsFunc(typesOfEvent(event), func(t string) bool { return !contains(not.Texts, t) })
+		})
+	case "outcome":
+		return !slices.ContainsFunc(r.outcomes(), func(o string) bool { return !contains(not.Texts, o) })
+	}
+	return false
+}
+
+// unstopped are the actions of threat records that tell of what went on: see stopped in detect.
+var unstopped = []string{"alert", "allow", "continue", "override", "syncookie-sent"}
+
+// neverOfAction says why no record of some actions counts.
+func (r *CustomRule) neverOfAction(actions []string) string {
+	if len(r.Event) != 1 {
+		return ""
+	}
+	switch event := r.Event[0]; {
+	case event == "login" && !contains(actions, "failure"):
+		return "only failed logins count, whose action is failure"
+	case event == "threat" && r.Outcome == "refused" && !slices.ContainsFunc(actions, func(a string) bool { return !contains(unstopped, a) }) && r.noScan():
+		return "the rule counts what the firewall stopped alone (set outcome: all)"
+	}
+	return ""
 }
 
 func typesOfEvent(event string) []string {

@@ -24,7 +24,7 @@ rules:
     window: 10m
   - name: Spray.1
     event: [login, threat]
-    where: {src_user: root}
+    where: {type: [system, THREAT]}
     count: [src_user, device]
     per: [device, src]
     more_than: 1000
@@ -42,7 +42,7 @@ rules:
 			Where: []Condition{{Field: "dst_port", Numbers: []NumberRange{{3389, 3389}, {4000, 4010}}}, {Field: "action", Texts: []string{"deny"}}},
 			Not:   []Condition{{Field: "src", Networks: []netip.Prefix{p("203.0.113.0/25"), p("2001:db8::/32")}}, {Field: "src_country", Texts: []string{"DE"}}}},
 		{Name: "Spray.1", Event: []string{"login", "threat"}, Rule: Rule{Mode: "notice", Outcome: "refused"}, Window: 24 * time.Hour, MoreThan: 1000,
-			Where: []Condition{{Field: "src_user", Texts: []string{"root"}}}, Count: []string{"src_user", "device"}, Per: []string{"device"}},
+			Where: []Condition{{Field: "type", Texts: []string{"system", "THREAT"}}}, Count: []string{"src_user", "device"}, Per: []string{"device"}},
 		{Name: "third", Event: []string{"login"}, Rule: Rule{Mode: "observe", Outcome: "all", BlockFor: time.Hour, Tag: "third"}, Window: time.Second, MoreThan: 3,
 			Escalate: &Escalate{3, maxBlockFor}},
 	}
@@ -100,6 +100,20 @@ func TestCustomRuleFaults(t *testing.T) {
 		`{name: a, event: threat, more_than: 1, window: 1m, where: {subtype: [virus]}}`:                                  "rules[0].where.subtype: is never met: such a record tells of an infected host",
 		`{name: a, event: traffic, more_than: 1, window: 1m, where: {dst_port: [22, 80-90], not: {dst_port: [20-100]}}}`: "rules[0].where.dst_port: is never met: where.not.dst_port excludes all of it",
 		`{name: a, event: traffic, more_than: 1, window: 1m, where: {action: deny, not: {action: DENY}}}`:                "rules[0].where.action: is never met",
+		`{name: a, event: threat, more_than: 1, window: 1m, where: {threat_id: 1000000000}}`:                             `rules[0].where.threat_id[0]: "1000000000" is not the id of a threat`,
+		`{name: a, event: threat, more_than: 1, window: 1m, where: {subtype: vulnerability, action: alert}}`:             "rules[0].where.action: is never met: the rule counts what the firewall stopped alone",
+		`{name: a, event: login, more_than: 1, window: 1m, where: {outcome: answered}}`:                                  "rules[0].where.outcome: is never met: the rule counts refused records alone;",
+		`{name: a, event: login, more_than: 1, window: 1m, where: {action: success}}`:                                    "rules[0].where.action: is never met: only failed logins count",
+		`{name: a, event: traffic, more_than: 2, window: 1m, count: dst_port, where: {dst_port: [22, 23]}}`:              "rules[0].count: of dst_port there are 2 that differ where all conditions are met, which is never more than 2",
+		`{name: a, event: login, more_than: 1, window: 1m, count: src_user, where: {src_user: [root, ROOT]}}`:            "rules[0].count: of src_user there are 1",
+		`{name: a, event: threat, more_than: 5, window: 1m, count: severity}`:                                            "rules[0].count: of severity there are 5",
+		`{name: a, event: traffic, more_than: 1, window: 1m, count: dst_port, per: [src, dst_port]}`:                     "rules[0].count: of dst_port there are 1",
+		`{name: a, event: traffic, more_than: 0, window: 1m, count: dst_port, where: {dst_port: 0}}`:                     "rules[0].count: of dst_port there are 0",
+		`{name: a, event: traffic, more_than: 0, window: 1m, per: [src, dst_port], where: {dst_port: 0}}`:                "rules[0].per: a record that where.dst_port lets in has no dst_port",
+		`{name: a, event: traffic, more_than: 0, window: 1m, where: {not: {src: [0.0.0.0/0, "::/0"]}}}`:                  "rules[0].where.not.src: excludes all records",
+		`{name: a, event: traffic, more_than: 0, window: 1m, where: {not: {dst_port: 0-65535}}}`:                         "rules[0].where.not.dst_port: excludes all records",
+		`{name: a, event: traffic, more_than: 0, window: 1m, where: {not: {type: TRAFFIC}}}`:                             "rules[0].where.not.type: excludes all records",
+		`{name: a, event: login, more_than: 0, window: 1m, where: {not: {outcome: refused}}}`:                            "rules[0].where.not.outcome: excludes all records",
 		`{name: a, event: traffic, more_than: 1, window: 1m, tag: active-defense}`:                                       "rules[0].tag: is firewalls[0].tag",
 		`{name: a, event: traffic, more_than: 1, window: 1m, block_for: 2h, escalate: {factor: 2, max: 1h}}`:             "rules[0].escalate.max: 1h is shorter than a first block",
 		`{name: a, event: traffic, more_than: 1, window: 1m, escalate: {factr: 2}}`:                                      "rules[0].escalate.factr: unknown key; did you mean rules[0].escalate.factor?",
@@ -121,5 +135,31 @@ func TestCustomRuleFaults(t *testing.T) {
 	_, _, err = loadBytes([]byte("store: {keep_records: 24h}\nrules: [{name: a, event: traffic, more_than: 1, window: 24h}]"))
 	if err == nil || !strings.HasPrefix(err.Error(), "store.keep_records: 1d is too short") {
 		t.Errorf("records that are not kept: %v", err)
+	}
+}
+
+// What can fire is no fault, however near to those that cannot it is.
+func TestCustomRulesThatCanFire(t *testing.T) {
+	for rule, warned := range map[string]string{
+		`{name: a, event: traffic, more_than: 1, window: 1m, count: dst_port, where: {dst_port: [22, 23]}}`:                              "",
+		`{name: a, event: traffic, more_than: 1000, window: 1m, count: [dst_port, dst], where: {dst_port: [22, 23]}}`:                    "",
+		`{name: a, event: traffic, more_than: 3, window: 1m, count: [dst_port, action], where: {dst_port: 1-2, action: [deny, drop]}}`:   "",
+		`{name: a, event: traffic, more_than: 0, window: 1m, where: {dst_port: 0}}`:                                                      "",
+		`{name: a, event: threat, more_than: 4, window: 1m, count: severity, where: {threat_id: 999999999}}`:                             "",
+		`{name: a, event: threat, more_than: 1, window: 1m, where: {action: alert}}`:                                                     "",
+		`{name: a, event: threat, more_than: 1, window: 1m, outcome: all, where: {subtype: vulnerability, action: alert}}`:               "",
+		`{name: a, event: [login, threat], more_than: 0, window: 1m, where: {action: success, outcome: refused}}`:                        "",
+		`{name: a, event: [traffic, login], more_than: 0, window: 1m, where: {not: {src: 0.0.0.0/0, dst_port: 1-65535, type: TRAFFIC}}}`: "",
+		`{name: a, event: traffic, more_than: 0, window: 1m, outcome: all, where: {not: {outcome: [refused, answered]}}}`:                "",
+		`{name: a, event: [login, x], more_than: 0, window: 1m, where: {not: {outcome: refused}}}`:                                       "",
+		`{name: a, event: login, more_than: 1, window: 1m, count: src_user, where: {src_user: [Ü]}}`:                                     "",
+		`{name: a, event: traffic, more_than: 1, window: 1m, where: {action: allow, application: incomplete}}`:                           "",
+		`{name: a, event: traffic, more_than: 1, window: 1m, where: {action: allow, application: ssh}}`:                                  "rules[0].outcome",
+	} {
+		_, warnings, err := loadBytes([]byte("networks: {own: [198.51.100.0/24]}\nnever_block: [192.0.2.1]\n" +
+			"inputs: [{path: /a}, {path: /b, format: pattern, patterns: [{event: x, regexp: '^from (?P<src>.*)$'}]}]\nrules: [" + rule + "]"))
+		if err != nil || keysOf(warnings) != warned {
+			t.Errorf("%s:\n%v, warnings %v", rule, err, warnings)
+		}
 	}
 }

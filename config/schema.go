@@ -223,8 +223,9 @@ var (
 // Bounds of numbers and durations. A zero upper bound means none.
 const (
 	maxPorts      = 65535
-	maxHosts      = 1_000_000 // each counted host costs memory per source
-	minTargets    = 2         // one refused pair is nothing
+	maxThreatID   = 999_999_999 // of longer ones detect reads none
+	maxHosts      = 1_000_000   // each counted host costs memory per source
+	minTargets    = 2           // one refused pair is nothing
 	maxTargets    = 1000
 	maxFailures   = 1000
 	minHeld       = 1000 // of sources, sessions, partners and probes in memory

@@ -183,6 +183,17 @@ func TestAnExplanationSaysNoMoreThanWasSeen(t *testing.T) {
 	}
 }
 
+// Of a released address it is not known whether a firewall drops it still by a copy of the list; one that was never blocked is on none.
+func TestAnExplanationOfAReleasedAddressIsNotSureOfFirewalls(t *testing.T) {
+	for was, want := range map[store.State]string{store.Blocked: "  no firewall, as far as is noted; whether a rule of one drops it by an old copy of the list: activedefense verify\n", store.Held: "  no firewall\n"} {
+		x := &Explanation{Address: "203.0.113.9", Entries: []BlacklistEntry{{Address: "203.0.113.9"}}, Was: was.String()}
+		var text strings.Builder
+		if err := x.WriteText(&text); err != nil || !strings.Contains(text.String(), want) {
+			t.Errorf("%v: %s, %v", was, text.String(), err)
+		}
+	}
+}
+
 func TestAnExplanationDoesNotVouchForFirewallsItDoesNotKnow(t *testing.T) {
 	x := &Explanation{Entries: []BlacklistEntry{{}}, Blocked: true, Enforced: []Enforced{{Firewall: "fw1"}, {Firewall: "fw1 (peer)"}, {Firewall: "old"}}}
 	x.Known([]string{"fw1", "fw1 (peer)"})

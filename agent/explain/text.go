@@ -157,6 +157,8 @@ func (x *Explanation) writeLists(t *display.Table) {
 		t.Line("  The list has it, where one is served; whether a rule of a firewall uses the list: %s verify", x.program())
 	case x.Blocked:
 		t.Line("  no firewall is configured or noted; the list has it, where one is served")
+	case x.Was == store.Blocked.String():
+		t.Line("  no firewall, as far as is noted; whether a rule of one drops it by an old copy of the list: %s verify", x.program())
 	default:
 		t.Line("  no firewall")
 	}

@@ -2,6 +2,7 @@ package listen
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
@@ -112,6 +113,50 @@ func TestConnectionsAreBounded(t *testing.T) {
 		t.Error("what has gone is counted")
 	}
 	l.leave(one)
+}
+
+// Who never finishes a TLS handshake takes no place of a sender with a certificate: neither from one address nor from very many.
+func TestHandshakesTakeNoPlaces(t *testing.T) {
+	ours := newAuthority(t)
+	cert, key := ours.issue("listener")
+	k := newKit(t, Input{URL: "tls://127.0.0.1:0", TLS: TLS{CertFile: cert, KeyFile: key, ClientCAFile: ours.file}})
+	l := k.server.listeners[0]
+	silent := func(from net.IP) {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}
+		conn, err := d.DialContext(t.Context(), "tcp", k.address(0))
+		k.must(err)
+		t.Cleanup(func() { conn.Close() })
+	}
+	send := func(text string) {
+		t.Helper()
+		conn, err := tls.Dial("tcp", k.address(0), ours.client(ours))
+		k.must(err)
+		defer conn.Close()
+		_, err = conn.Write([]byte(text + "\n"))
+		k.must(err)
+		k.closed(conn)
+	}
+	underWay := func() int {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.handshakes)
+	}
+	for i := range mostSessions {
+		silent(net.IPv4(127, 0, 0, byte(2+i%2)))
+	}
+	send("<14>one")
+	if n := underWay(); n != 2*mostHandshakesOfOne {
+		t.Errorf("%d handshakes of two addresses are under way", n)
+	}
+	for i := range mostHandshakes {
+		silent(net.IPv4(127, 1, byte(i>>8), byte(i)))
+	}
+	send("<14>two")
+	k.expect(0, "<14>one", "<14>two")
+	if n := underWay(); n >= mostHandshakes {
+		t.Errorf("%d handshakes are under way", n)
+	}
+	k.eventually("those that gave way are counted", func() bool { s := k.server.Status()[0]; return s.Refused > mostSessions && s.Connections == 0 })
 }
 
 // A sender that does not go on, or is reset, costs nothing but its own half message.

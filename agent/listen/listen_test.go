@@ -216,6 +216,50 @@ func TestAReloadLosesNothing(t *testing.T) {
 	}
 }
 
+// Who may not connect any more does not go on, either.
+func TestAReloadThatAsksForACertificateClosesConnectionsWithoutOne(t *testing.T) {
+	ours, strange := newAuthority(t), newAuthority(t)
+	cert, key := ours.issue("listener")
+	k := newKit(t, Input{URL: "tls://127.0.0.1:0", Allow: local, TLS: TLS{CertFile: cert, KeyFile: key}})
+	var all []*tls.Conn
+	dial := func(client *tls.Config) {
+		t.Helper()
+		conn, err := tls.Dial("tcp", k.address(0), client)
+		k.must(err)
+		t.Cleanup(func() { conn.Close() })
+		all = append(all, conn)
+	}
+	dial(ours.client(nil))
+	reload := func(ca string, open int64) {
+		t.Helper()
+		k.eventually("all are open", func() bool { return k.server.Status()[0].Connections == open })
+		k.stop()
+		k.o.Inputs[0].TLS.ClientCAFile = ca
+		k.start()
+	}
+	gone := func(conn *tls.Conn) {
+		t.Helper()
+		k.must(conn.SetReadDeadline(time.Now().Add(10 * time.Second)))
+		if _, err := conn.Read(make([]byte, 1)); err == nil || os.IsTimeout(err) {
+			t.Errorf("it is not closed: %v", err)
+		}
+	}
+	reload(strange.file, 1)
+	gone(all[0])
+	dial(ours.client(strange)) // of an authority that is trusted now, and not after the next reload
+	reload(ours.file, 1)
+	gone(all[1])
+	dial(ours.client(ours))
+	reload(ours.file, 1)
+	_, err := all[2].Write([]byte("<14>one\n"))
+	k.must(err)
+	k.closed(all[2])
+	k.expect(0, "<14>one")
+	if s := k.server.Status()[0]; s.Refused != 2 || s.Broken+s.Dropped != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // An input may listen otherwise, or at another address, on the port that it has.
 func TestAPortGoesFromOneInputToAnother(t *testing.T) {
 	ours := newAuthority(t)
@@ -277,7 +321,7 @@ func TestSocketsOfTheServiceManager(t *testing.T) {
 			}
 			got.Close()
 		} else {
-			got, err := sockets.packets(&in)
+			got, _, err := sockets.packets(&in)
 			if err != nil || got.LocalAddr().String() != u.LocalAddr().String() {
 				t.Fatalf("%v, %v", got, err)
 			}
@@ -306,5 +350,34 @@ func TestWhatTheKernelDropsIsCounted(t *testing.T) {
 	})
 	if s := k.server.Status()[0]; s.Kernel == 0 || s.Messages == 0 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// A reload that fails in part may close a UDP socket and open another, whose drops begin at none.
+func TestWhatTheKernelDropsIsCountedBySocket(t *testing.T) {
+	k := newKit(t, Input{URL: "udp://127.0.0.1:0", Allow: local})
+	k.stop()
+	udp := k.dial(0)
+	for range 20_000 {
+		_, err := udp.Write(make([]byte, 1000))
+		k.must(err)
+	}
+	k.start()
+	k.eventually("the kernel has dropped some", func() bool { return k.server.Status()[0].Kernel > 0 })
+	k.stop()
+	dropped := k.server.Status()[0].Kernel
+	k.sockets.keep(nil) // as for a configuration without it
+	k.start()
+	if got := k.server.Status()[0].Kernel; got != dropped {
+		t.Errorf("%d are dropped, and %d were before", got, dropped)
+	}
+	if before := k.server.Troubles(k.now()); len(before) != 1 {
+		t.Errorf("%+v", before)
+	}
+	k.setAhead(lossesTold)
+	k.stop()
+	k.start()
+	if again := k.server.Troubles(k.now()); len(again) != 0 {
+		t.Errorf("losses of ten minutes ago are told again: %+v", again)
 	}
 }

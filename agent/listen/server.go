@@ -184,15 +184,17 @@ type listener struct {
 	spool   *spool
 	tcp     net.Listener // nil for udp
 	udp     *net.UDPConn // nil for the others
+	socket  *os.File     // of udp, in sockets: what the kernel counts, it counts of this one
 	tls     *certificates
 	counts  counts
 	lent    atomic.Int64 // bytes of buffers beyond bufferLeast
 
-	mu       sync.Mutex
-	seen     uint32             // what the kernel last told of drops
-	sessions map[netip.Addr]int // connections by sender
-	warned   time.Time          // when a refusal was last logged
-	losses   losses
+	mu         sync.Mutex
+	seen       uint32             // what the kernel last told of drops
+	sessions   map[netip.Addr]int // connections by sender
+	handshakes []handshake        // that are not connections yet, the oldest first
+	warned     time.Time          // when a refusal was last logged
+	losses     losses
 }
 
 func newListener(in *Input, o *Options) (*listener, error) {
@@ -207,20 +209,31 @@ func newListener(in *Input, o *Options) (*listener, error) {
 		return nil, err
 	}
 	if in.Network == "udp" {
-		l.udp, err = o.Sockets.packets(in)
+		l.udp, l.socket, err = o.Sockets.packets(in)
 	} else {
 		l.tcp, err = o.Sockets.listener(in)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if former := o.Former.find(in.URL); former != nil {
-		l.counts.take(&former.counts)
-		l.seen = former.seen
-	} else if l.udp != nil {
+	if l.udp != nil {
 		l.seen, _ = kernelDrops(l.udp) // the service manager may have opened it long ago
 	}
+	if former := o.Former.find(in.URL); former != nil {
+		l.goOn(former)
+	}
 	return l, nil
+}
+
+// goOn takes over what was counted before.
+func (l *listener) goOn(former *listener) {
+	former.mu.Lock()
+	defer former.mu.Unlock()
+	l.counts.take(&former.counts)
+	l.losses = former.losses
+	if former.socket == l.socket {
+		l.seen = former.seen
+	}
 }
 
 func (l *listener) close() error {

@@ -125,8 +125,8 @@ func (s *Sockets) listener(in *Input) (net.Listener, error) {
 	return l, err
 }
 
-// packets gives a UDP socket on the address of an input, opened if it was not before.
-func (s *Sockets) packets(in *Input) (*net.UDPConn, error) {
+// packets gives a UDP socket on the address of an input, opened if it was not before, and the file that it is a copy of.
+func (s *Sockets) packets(in *Input) (*net.UDPConn, *os.File, error) {
 	f, err := s.file(in, func() (filer, error) {
 		var lc net.ListenConfig
 		c, err := lc.ListenPacket(context.Background(), "udp", in.Address)
@@ -136,20 +136,20 @@ func (s *Sockets) packets(in *Input) (*net.UDPConn, error) {
 		return c.(*net.UDPConn), nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	c, err := net.FilePacketConn(f)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	udp, ok := c.(*net.UDPConn)
 	if !ok {
-		return nil, errors.Join(errors.New("no UDP socket"), c.Close())
+		return nil, nil, errors.Join(errors.New("no UDP socket"), c.Close())
 	}
 	if !buffer(udp, unix.SO_RCVBUFFORCE, datagramBuffer) {
 		buffer(udp, unix.SO_RCVBUF, datagramBuffer)
 	}
-	return udp, nil
+	return udp, f, nil
 }
 
 type filer interface {

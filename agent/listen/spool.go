@@ -336,7 +336,7 @@ func (s *spool) write(f *sender, lines []byte) (rest []byte, err error) {
 			return lines, err
 		}
 	}
-	h, err := os.OpenFile(f.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	h, err := s.openFile(f.path)
 	if err != nil {
 		return lines, err
 	}
@@ -372,6 +372,20 @@ func (s *spool) write(f *sender, lines []byte) (rest []byte, err error) {
 		n = i
 	}
 	return lines[n:], err
+}
+
+// openFile opens a file to append to; with the folder, where a person has deleted that.
+func (s *spool) openFile(path string) (*os.File, error) {
+	for made := false; ; made = true {
+		h, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+		if made || !errors.Is(err, fs.ErrNotExist) {
+			return h, err
+		}
+		if err := os.MkdirAll(s.dir, 0o700); err != nil {
+			return nil, fmt.Errorf("make the folder of a spool: %w", err)
+		}
+		s.log.Warn().Str("spool", s.dir).Msg("the folder of the spool was deleted while it was used, and is made again; what was in it and not read yet is lost")
+	}
 }
 
 func (s *spool) wrote(f *sender, n int) {

@@ -246,6 +246,9 @@ func TestFilesThatAPersonDeletes(t *testing.T) {
 	k.must(os.Remove(filepath.Join(k.dir, "192.0.2.1.log")))
 	k.write(sender1, "one\n")
 	k.expect("192.0.2.1.log 4")
+	k.must(os.RemoveAll(filepath.Dir(k.dir)))
+	k.write(sender1, "two\n")
+	k.expect("192.0.2.1.log 4")
 }
 
 // However many addresses send, the files are bounded, and none is lost.

@@ -20,7 +20,7 @@ type Status struct {
 	Cut         uint64     `json:"cut"`                   // of them, those longer than 64 KiB, of which the beginning was spooled
 	Refused     uint64     `json:"refused"`               // connections and UDP messages of senders that may not send, or had too many open
 	Broken      uint64     `json:"broken"`                // connections that ended within a message, which is lost
-	Dropped     uint64     `json:"dropped"`               // messages that there was no room for: over UDP in the spool, over TCP (only long ones) in memory
+	Dropped     uint64     `json:"dropped"`               // messages that there was no room for: over UDP in the spool, over TCP (only long ones) in memory; or that a connection had in hand when a reload closed it
 	Kernel      uint64     `json:"dropped_by_kernel"`     // UDP messages that were lost before they could be read, for want of room in the socket's buffer
 	Spooled     int64      `json:"spooled_bytes"`         // what the spool takes, read or not
 	SpoolSize   int64      `json:"spool_size"`            // what it may take, with what the disk has

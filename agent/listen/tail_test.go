@@ -52,6 +52,15 @@ func TestWhatSendersSendAlikeIsReadOfEach(t *testing.T) {
 	if n := read(); n != 100 {
 		t.Errorf("%d of 100 lines", n)
 	}
+	// And what comes after a person has deleted the folder.
+	k.must(os.RemoveAll(k.dir))
+	k.must(set.Refresh(t.Context()))
+	k.write(netip.MustParseAddr("192.0.2.1"), same)
+	k.write(netip.MustParseAddr("2001:db8::1"), same)
+	k.must(set.Refresh(t.Context()))
+	if n := read(); n != 200 {
+		t.Errorf("%d of 200 lines", n)
+	}
 	if _, err := os.Stat(filepath.Join(k.dir, "2001:db8::1.log")); err != nil || filepath.Base(k.dir) != "udp-::-514" {
 		t.Error(k.dir, err)
 	}

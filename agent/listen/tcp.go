@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -20,8 +21,11 @@ const (
 	mostOfOne    = 1024
 	// mostLent bounds the memory of all connections of an input beyond bufferLeast of each.
 	mostLent = 32 << 20
-	// handshakeWithin is how long a TLS handshake may take.
-	handshakeWithin = 10 * time.Second
+	// handshakeWithin is how long a TLS handshake may take. mostHandshakes are under way at once, mostHandshakesOfOne of one address: where they are,
+	// the oldest gives way, for one that is meant is done in milliseconds. None of them counts as a connection before it is done.
+	handshakeWithin     = 10 * time.Second
+	mostHandshakes      = 1024
+	mostHandshakesOfOne = 64
 )
 
 // session is one connection.
@@ -33,17 +37,21 @@ type session struct {
 	held, spare []byte
 }
 
+// handshake is a connection of which it is not known yet who it is.
+type handshake struct {
+	conn net.Conn
+	from netip.Addr
+}
+
 // accept takes connections until ctx ends, and waits for them.
 func (l *listener) accept(ctx context.Context) error {
 	var all sync.WaitGroup
 	defer all.Wait()
 	defer context.AfterFunc(ctx, func() { _ = l.tcp.Close() })()
 	for _, s := range l.sockets.adopt(l.URL) {
-		if l.enter(s.from) {
+		if l.readmits(s) {
 			l.lent.Add(int64(max(len(s.frame.buf)-bufferLeast, 0)))
 			all.Go(func() { l.attend(ctx, s) })
-		} else {
-			s.conn.Close()
 		}
 	}
 	for {
@@ -60,9 +68,12 @@ func (l *listener) accept(ctx context.Context) error {
 			continue
 		}
 		from := senderOf(conn)
-		if !l.enter(from) {
+		if !l.admits(from) || l.tls == nil && !l.enter(from) {
 			conn.Close()
 			continue
+		}
+		if l.tls != nil {
+			l.begin(handshake{conn, from})
 		}
 		all.Go(func() { l.greet(ctx, conn, from) })
 	}
@@ -77,12 +88,36 @@ func senderOf(conn net.Conn) netip.Addr {
 	return tcp.AddrPort().Addr().Unmap().WithZone("")
 }
 
+// admits tells whether an address may connect.
+func (l *listener) admits(from netip.Addr) bool {
+	if from.IsValid() && l.allows(from) {
+		return true
+	}
+	l.refuse(from, "it is in none of the networks of allow")
+	return false
+}
+
+// readmits tells whether a connection that the server before has left is gone on with; else it is closed, and what it had in hand is lost.
+func (l *listener) readmits(s *session) bool {
+	ok := l.admits(s.from)
+	if ok && l.tls != nil {
+		if err := l.tls.still(s.conn); err != nil {
+			l.refuse(s.from, "its open connection does not meet tls.client_ca_file: "+err.Error())
+			ok = false
+		}
+	}
+	if ok = ok && l.enter(s.from); !ok {
+		s.conn.Close()
+		l.counts.dropped.Add(uint64(bytes.Count(s.held, newline)))
+		if rest, whole := s.frame.rest(); len(rest) > 0 || !whole {
+			l.counts.broken.Add(1)
+		}
+	}
+	return ok
+}
+
 // enter counts a connection; false: it is refused.
 func (l *listener) enter(from netip.Addr) bool {
-	if !from.IsValid() || !l.allows(from) {
-		l.refuse(from, "it is in none of the networks of allow")
-		return false
-	}
 	l.mu.Lock()
 	crowded := l.counts.connections.Load() >= mostSessions || l.sessions[from] >= mostOfOne
 	if !crowded {
@@ -106,6 +141,36 @@ func (l *listener) leave(from netip.Addr) {
 	l.counts.connections.Add(-1)
 }
 
+// begin notes a handshake. Where too many are under way, the oldest of its address, or of all, is closed for it.
+func (l *listener) begin(h handshake) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	oldest, ofOne := 0, 0
+	for i := len(l.handshakes) - 1; i >= 0; i-- {
+		if l.handshakes[i].from == h.from {
+			if ofOne++; ofOne == mostHandshakesOfOne {
+				oldest = i
+			}
+		}
+	}
+	if ofOne >= mostHandshakesOfOne || len(l.handshakes) >= mostHandshakes {
+		l.handshakes[oldest].conn.Close()
+		l.handshakes = slices.Delete(l.handshakes, oldest, oldest+1)
+	}
+	l.handshakes = append(l.handshakes, h)
+}
+
+// finish undoes begin; false: it was closed for another.
+func (l *listener) finish(conn net.Conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := slices.IndexFunc(l.handshakes, func(h handshake) bool { return h.conn == conn })
+	if i >= 0 {
+		l.handshakes = slices.Delete(l.handshakes, i, i+1)
+	}
+	return i >= 0
+}
+
 // greet begins a new connection.
 func (l *listener) greet(ctx context.Context, conn net.Conn, from netip.Addr) {
 	if l.tls != nil {
@@ -113,10 +178,12 @@ func (l *listener) greet(ctx context.Context, conn net.Conn, from netip.Addr) {
 		hurry, cancel := context.WithTimeout(ctx, handshakeWithin)
 		err := secure.HandshakeContext(hurry)
 		cancel()
-		if err != nil {
-			l.leave(from)
+		if !l.finish(conn) {
+			err = errors.New("too many handshakes are under way, and this was the oldest")
+		}
+		if err != nil || !l.enter(from) {
 			conn.Close()
-			if ctx.Err() == nil {
+			if err != nil && ctx.Err() == nil {
 				l.refuse(from, "TLS: "+err.Error())
 			}
 			return

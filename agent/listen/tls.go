@@ -3,7 +3,9 @@ package listen
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -75,4 +77,23 @@ func (c *certificates) present(*tls.ClientHelloInfo) (*tls.Config, error) {
 		}
 	}
 	return c.config, nil
+}
+
+// still tells whether a connection that was made under another configuration could be made under the present one.
+func (c *certificates) still(conn net.Conn) error {
+	config, _ := c.present(nil)
+	secure, ok := conn.(*tls.Conn)
+	if config.ClientCAs == nil || !ok {
+		return nil
+	}
+	shown := secure.ConnectionState().PeerCertificates
+	if len(shown) == 0 {
+		return errors.New("it has shown no certificate")
+	}
+	o := x509.VerifyOptions{Roots: config.ClientCAs, Intermediates: x509.NewCertPool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	for _, cert := range shown[1:] {
+		o.Intermediates.AddCert(cert)
+	}
+	_, err := shown[0].Verify(o)
+	return err
 }

@@ -27,7 +27,7 @@ type provisionCommand struct {
 	*app
 	opts     enforce.ProvisionOptions
 	detailed bool
-	waiting  bool // of some firewall, what was written, now or before, is not committed
+	waiting  bool // of some firewall, what was written, now or before, is not committed, or what its mode does not use is left
 }
 
 func newProvisionCommand(a *app) *cobra.Command {
@@ -55,7 +55,8 @@ of its own.
 
 Exit status 1 if a firewall could not be planned or written, it cannot be told which zones face the internet, manual steps
 are left after --apply, or a check fails after --commit. With --detailed-exit-code: 0 if nothing is missing, 2 if something
-is, or was written, now or before, and is not committed, 1 if anything failed, wrong usage included.`,
+is, or was written, now or before, and is not committed, or is left of another mode or of a list that is no longer served, 1 if
+anything failed, wrong usage included.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			p.opts.Version, p.opts.Progress = version, p.progress
@@ -236,7 +237,7 @@ func (p *provisionCommand) command() string {
 
 // progress prints plans and what was done.
 func (p *provisionCommand) progress(name string, plan *policy.Plan, done string) {
-	p.waiting = p.waiting || plan != nil && p.plans().Waits(plan)
+	p.waiting = p.waiting || plan != nil && (plan.FormerMode != "" || p.plans().Waits(plan))
 	switch {
 	case !p.json:
 		p.plans().Write(name, plan, done)

@@ -28,3 +28,13 @@ func TestWhatIsWrittenWaitsForItsCommit(t *testing.T) {
 		}
 	}
 }
+
+// What a list that is no longer served has left stops what was released, and is to be taken away.
+func TestWhatAListHasLeftIsNotNothing(t *testing.T) {
+	p := &provisionCommand{app: &app{stdout: io.Discard}, detailed: true}
+	p.progress("fw", &policy.Plan{FormerMode: "there is a rule that its mode does not use"}, "")
+	var status *statusError
+	if err := p.exit(nil, nil); !errors.As(err, &status) || status.code != exitNeeded {
+		t.Errorf("%v", err)
+	}
+}

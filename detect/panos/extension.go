@@ -117,9 +117,9 @@ func (r *keyed) source() (b []byte, certain bool) {
 	x := r.x
 	v4, v6 := x.Value(extension.Src), x.Value(extension.SrcIPv6)
 	switch {
-	case len(v4) > 0 && x.Ahead(extension.Src):
+	case len(v4) > 0 && x.First(extension.Src):
 		return v4, true
-	case len(v6) > 0 && x.Ahead(extension.SrcIPv6):
+	case len(v6) > 0 && x.First(extension.SrcIPv6):
 		return v6, true
 	case !x.Certain(extension.Src) || !x.Certain(extension.SrcIPv6):
 		return nil, false
@@ -374,7 +374,10 @@ func (r *keyed) system(at time.Time, ev *detect.Event) error {
 		description = description[1 : n-1]
 	}
 	err := r.p.setLogin(ev, status, description)
-	if err != nil && err != ErrCut {
+	switch {
+	case err == nil && !r.isClosed():
+		ev.Src, ev.Action, err = netip.Addr{}, r.p.names.action.get([]byte(failure)), ErrUncertainLogin
+	case err != nil && err != ErrCut:
 		return err
 	}
 	if len(event) == 0 {
@@ -386,4 +389,28 @@ func (r *keyed) system(at time.Time, ev *detect.Event) error {
 	ev.Subtype = r.p.names.subtype.get(event)
 	ev.Severity = r.p.names.severity.get(r.severity())
 	return cmp.Or(r.p.setGenerated(ev, r.times(), r.h, at), err)
+}
+
+// isClosed says whether it is certain that the firewall ended the description of a SYSTEM record, and not the user in it with the key that ends it
+// in the templates, which a site may have left out. Then the rest of the true text stands behind, or it was so long that PAN-OS cut that off: where both together are
+// so long, the key behind has to be that of PAN-OS's template, and the only one.
+func (r *keyed) isClosed() bool {
+	message, rest := r.x.Value(extension.Message), r.x.BehindMessage()
+	for _, mark := range [...]string{fromMark, reasonMark, details[0], loggedIn} {
+		if bytes.Contains(rest, []byte(mark)) {
+			return false
+		}
+	}
+	if r.x.Cloud() || len(rest) == 0 || len(message)+len(rest) < fullDescription {
+		return true
+	}
+	next, at := " cat=", 0
+	if r.h.kind == kindLEEF {
+		next, at = "ActionFlags=", len("|")
+	}
+	_, rest, _ = bytes.Cut(rest, []byte{'='})
+	for len(rest) > 0 && rest[0]-'0' < 10 {
+		rest = rest[1:]
+	}
+	return bytes.Index(rest, []byte(next)) == at && bytes.Count(rest, []byte(next)) == 1 && (r.h.kind == kindLEEF || !r.x.Ahead(extension.Category))
 }

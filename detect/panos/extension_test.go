@@ -481,3 +481,69 @@ func TestNoForgedSourceInExtensions(t *testing.T) {
 		t.Errorf("%d records of sessions and %d of logins were read", read, logins)
 	}
 }
+
+// TestNoForgedSourceOfOtherTemplates: a site may have contents under keys that no template knows, or that a format leaves to it; whoever writes
+// there has his line refused at most.
+func TestNoForgedSourceOfOtherTemplates(t *testing.T) {
+	const cef, leef, cloud = "CEF:0|Palo Alto Networks|PAN-OS|11.1|x(1)|THREAT|5|", "LEEF:1.0|Palo Alto Networks|PAN-OS Syslog Integration|11.1|x(1)|cat=THREAT|Subtype=vulnerability|", "CEF:0|Palo Alto Networks|LF|2.0|THREAT|url|5|"
+	session := map[string]string{" ": " dst=198.51.100.7 spt=1 dpt=443 act=alert cat=vulnerability", "|": "|dst=198.51.100.7|srcPort=1|dstPort=443|action=alert"}
+	for _, key := range []string{"url", "fname", "Filename", "cs2", "cs1", "flexString1", "a(b)", strings.Repeat("k", 99), "src2", "request"} {
+		for _, c := range []struct{ separator, line string }{
+			{" ", cef + "KEY src=203.0.113.5" + session[" "]}, {" ", cef + "src=203.0.113.5 KEY" + session[" "]}, {" ", cef + "src=203.0.113.5" + session[" "] + " KEY"},
+			{" ", cef + "KEY suser=alice src=203.0.113.5" + session[" "]}, {" ", cef + "c6a2=203.0.113.5 KEY" + session[" "]}, {" ", cef + "KEY c6a2=203.0.113.5" + session[" "]},
+			{" ", cef + "KEY suser=x src= c6a2=203.0.113.5" + session[" "]}, {" ", cloud + "KEY src=203.0.113.5 c6a2=203.0.113.5" + session[" "]},
+			{" ", strings.Replace(cef, "THREAT", "TRAFFIC", 1) + "KEY suser=x src=203.0.113.5" + session[" "]},
+			{"|", leef + "KEY|src=203.0.113.5" + session["|"]}, {"|", leef + "src=203.0.113.5|KEY" + session["|"]}, {"|", leef + "KEY|usrName=x|src=203.0.113.5" + session["|"]},
+		} {
+			for _, text := range []string{"/x", "/x@src=9.9.9.9", "/x@src=9.9.9.9@suser=y@usrName=y", "/x@c6a2=9.9.9.9", "@src=9.9.9.9@c6a2=9.9.9.9@suser=y", "/x@src=@c6a2=9.9.9.9"} {
+				line := strings.Replace(c.line, "KEY", key+"="+strings.ReplaceAll(text, "@", c.separator), 1)
+				ev, err := parse(line)
+				if (key == "a(b)" || len(key) > 64) && err == ErrBadAddress {
+					continue // no key: the value ahead of it runs on
+				}
+				if err == nil && ev.Src.String() != "203.0.113.5" || err != nil && err != ErrUncertain {
+					t.Errorf("%s\nsource %s, %v", line, ev.Src, err)
+				}
+				if text == "/x" && err != nil || err != nil && strings.Index(c.line, "203.0.113.5") < strings.Index(c.line, "KEY") {
+					t.Errorf("%s\nrefused, whose source stands ahead or alone", line)
+				}
+			}
+		}
+	}
+}
+
+// TestNoUserEndsTheDescription: where a template has no key behind the description, or in another place, a user who holds one names no client.
+func TestNoUserEndsTheDescription(t *testing.T) {
+	const cef, leef = "CEF:0|Palo Alto Networks|PAN-OS|11.1|auth|SYSTEM|3|", "LEEF:1.0|Palo Alto Networks|PAN-OS Syslog Integration|11.1|auth-fail|cat=SYSTEM|Subtype=auth|"
+	const forged = "'. Reason: " + wrongPassword + ". From: 9.9.9.9."
+	for _, c := range []struct {
+		format, end string
+		read        bool // with a user who holds nothing
+	}{
+		{cef + "rt=Nov 21 2025 02:00:04 GMT msg=MSG externalId=7 cat=auth-fail dvchost=fw", " externalId=1", true},
+		{cef + "rt=Nov 21 2025 02:00:04 GMT cat=auth-fail dvchost=fw externalId=7 msg=MSG", " externalId=1", true},
+		{cef + "externalId=7 cat=auth-fail msg=MSG dvchost=fw", " externalId=1", false},
+		{cef + "msg=MSG cat=auth-fail dvchost=fw", " externalId=1", false},
+		{cef + "cat=auth-fail msg=MSG", " externalId=1 cat=auth-fail", true},
+		{leef + `msg="MSG"|sequence=7|ActionFlags=0x0|DeviceName=fw`, `"|sequence=1|ActionFlags=0x0`, true},
+		{leef + `sequence=7|msg="MSG"`, `"|sequence=1|ActionFlags=0x0`, true},
+		{leef + `msg="MSG"|ActionFlags=0x0|DeviceName=fw`, `"|sequence=1|ActionFlags=0x0`, false},
+	} {
+		for _, user := range []string{"alice", "x" + forged + c.end, "x" + forged + c.end + strings.Repeat("a", 420), strings.Repeat("x", 250) + forged + c.end + " a=" + strings.Repeat("a", 200), strings.Repeat("x", 370) + forged + c.end} {
+			text := authFail(user, wrongPassword, "203.0.113.5")
+			text = text[:min(len(text), 512)] // as PAN-OS does
+			ev, err := parse(strings.Replace(c.format, "MSG", text, 1))
+			if err != nil && (!errors.Is(err, detect.ErrCut) || ev.Src.IsValid()) || err == nil && ev.Src.String() != "203.0.113.5" {
+				t.Errorf("%s\n%s: source %s, %v", c.format, user, ev.Src, err)
+			}
+			if user == "alice" && (err == nil) != c.read {
+				t.Errorf("%s: %v", c.format, err)
+			}
+		}
+	}
+	// A long description with the whole tail of the template.
+	line := cef + "msg=" + authFail(strings.Repeat("x", 220), wrongPassword, "203.0.113.5") + " externalId=7012345678901234567 cat=auth-fail PanOSDGl1=11 PanOSDGl2=22 PanOSDGl3=0 PanOSDGl4=0 PanOSVsysName=Corporate vsys dvchost=LAB-FW-02 PanOSActionFlags=0x8000000000000000"
+	if ev := mustParse(t, line); ev.Src.String() != "203.0.113.5" {
+		t.Errorf("%s\n%s", line, ev.Src)
+	}
+}

@@ -9,9 +9,15 @@ import (
 	"activedefense/detect/panos"
 )
 
-// MaxLine is how much of a line is read, in bytes. Relays cut messages off: rsyslog, as it is shipped, at 8 KiB, and splits or cuts
+// MaxLine is how long a line is at most that is whole for certain, in bytes. Relays cut messages off: rsyslog, as it is shipped, at 8 KiB, and splits or cuts
 // what is longer. Of a line that reaches this, $ matches nowhere.
 const MaxLine = 8000
+
+// mostRead is how much of a line is read, in bytes: web servers take a request of 8 KiB, and log what became of it behind that.
+const mostRead = 12000
+
+// busyBoxLine is the same as MaxLine for BusyBox's syslogd, as it is shipped: it reads 255 bytes of a message, and writes more ahead of it than it drops.
+const busyBoxLine = 250
 
 // maxMerged is how long a message may be that rsyslog merged with its like: it cuts them off at 800 characters.
 const maxMerged = 700
@@ -120,8 +126,8 @@ const cut = 0
 
 // whole gives the line as its program wrote it, or with cut behind what there is of it.
 func (p *Parser) whole(line []byte, ev *detect.Event) []byte {
-	if len(line) >= MaxLine {
-		line = append(append(p.joined[:0], line[:MaxLine]...), cut)
+	if len(line) >= MaxLine || len(line) >= busyBoxLine && isBusyBox(line) {
+		line = append(append(p.joined[:0], line[:min(len(line), mostRead)]...), cut)
 		p.joined = line
 		return line
 	}
@@ -129,6 +135,23 @@ func (p *Parser) whole(line []byte, ev *detect.Event) []byte {
 		return p.undoRepeat(line, ev)
 	}
 	return line
+}
+
+// isBusyBox says whether a line has the facility and the severity behind the host, as only BusyBox writes them: "authpriv.info".
+func isBusyBox(line []byte) bool {
+	_, _, start := panos.SyslogHeader(line)
+	word, _, _ := bytes.Cut(line[start:], []byte{' '})
+	facility, severity, ok := bytes.Cut(word, []byte{'.'})
+	return ok && isWord(facility) && isWord(severity)
+}
+
+func isWord(b []byte) bool {
+	for _, c := range b {
+		if (c|0x20)-'a' >= 26 && c-'0' >= 10 {
+			return false
+		}
+	}
+	return len(b) > 0
 }
 
 const (

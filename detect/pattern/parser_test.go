@@ -162,3 +162,36 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestMessagesThatBusyBoxCuts: its syslogd reads 255 bytes of a message; a user who has the rest cut off is not the line's end.
+func TestMessagesThatBusyBoxCuts(t *testing.T) {
+	const user = " from 192.0.2.66 port 22"
+	p := parserOf(t, "sshd")
+	for _, c := range []struct {
+		header, user string
+		want         error
+	}{
+		{"Nov 29 11:59:58 h authpriv.info sshd[812]: ", "anna", nil},
+		{"Nov 29 11:59:58 h authpriv.info sshd[812]: ", strings.Repeat(`\001`, 47) + user, ErrNoMatch},
+		{"Nov 29 11:59:58 h sshd[812]: ", strings.Repeat(`\001`, 47) + user, nil}, // of another one, which does not cut so early
+	} {
+		var ev detect.Event
+		sent := "<38>Nov 29 11:59:58 sshd[812]: Invalid user " + c.user + " from 203.0.113.5 port 51234"
+		line := c.header + strings.TrimPrefix(sent[:min(len(sent), 255)], "<38>Nov 29 11:59:58 sshd[812]: ")
+		if c.want == nil {
+			line = c.header + strings.TrimPrefix(sent, "<38>Nov 29 11:59:58 sshd[812]: ")
+		}
+		if err := p.Parse([]byte(line), noon, &ev); err != c.want || err == nil && ev.Src != honest {
+			t.Errorf("%s: %v, source %v", line, err, ev.Src)
+		}
+	}
+}
+
+// TestLongRequests: what a web server made of a request as long as it takes is read.
+func TestLongRequests(t *testing.T) {
+	var ev detect.Event
+	line := `203.0.113.5 - - [29/Nov/2026:12:00:00 +0100] "GET /.env?` + strings.Repeat("A", 8150) + ` HTTP/1.1" 404 153 "-" "curl"`
+	if err := parserOf(t, "nginx-access").Parse([]byte(line), noon, &ev); err != nil || ev.Src != honest || ev.Subtype != "http-probe" {
+		t.Errorf("%v, %v", err, ev.Src)
+	}
+}

@@ -18,8 +18,8 @@ func Named(name string) (set []Pattern, ok bool) {
 // the pattern is anchored behind it, and else ahead of it.
 var sets = map[string][]Pattern{
 	"sshd":          sshd,
-	"nginx-access":  access(`^(?:` + header(`nginx[\w.-]*`) + `)?`),
-	"apache-access": access(`^(?:` + header(`(?:apache2?|httpd)[\w.-]*`) + `)?(?:[\w.-]+:\d{1,5} )?`),
+	"nginx-access":  access(`(?:` + syslog(`nginx[\w.-]*`) + `|^)`),
+	"apache-access": access(`(?:` + syslog(`(?:apache2?|httpd)[\w.-]*`) + `|^)(?:[\w.-]+:\d{1,5} )?`),
 	"postfix-sasl":  postfix,
 	"dovecot":       dovecot,
 	"vsftpd":        vsftpd,
@@ -30,12 +30,14 @@ var sets = map[string][]Pattern{
 // stamp is the time of a syslog header as rsyslog's two templates and the journal (short, short-iso) write it into files.
 const stamp = `(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S+)`
 
-// syslog gives the beginning of a regular expression for the messages of a program, whose name it is an expression for: the header in a file, and
-// that of RFC 5424. Only so is a message known to be the program's own: what stands further on, another program may have been made to write.
-func syslog(program string) string { return `^` + header(program) }
+// syslog gives the beginning of a regular expression for the messages of a program, whose name it is an expression for: the header in a file or as the program
+// sends it, which some do without a host, and that of RFC 5424, behind which rsyslog has two blanks. Only so is a message known to be the program's own: what
+// stands further on, another program may have been made to write.
+func syslog(program string) string { return syslogAs(program, program) }
 
-func header(program string) string {
-	return `(?:(?:<\d{1,3}>)?(?:1 \S+ \S+ ` + program + ` \S+ \S+ (?:-|(?:\[[^\]]*\])+) (?:\x{FEFF})?|` + stamp + ` \S+ (?:\w+\.\w+ )?` + program + `(?:\[\d+\])?: ))`
+// syslogAs is for programs that have a slash in their names, where rsyslog cuts the name of RFC 5424.
+func syslogAs(program, app string) string {
+	return `^(?:<\d{1,3}>)?(?:1 \S+ \S+ ` + app + ` \S+ \S+ (?:-|(?:\[[^\]]*\])+) {1,2}(?:\x{FEFF})?|` + stamp + ` (?:[^\s\[]*[^\s\[:] )?(?:\w+\.\w+ )?` + program + `(?:\[\d+\])?: )`
 }
 
 var sshdTag = syslog(`sshd(?:-session|-auth)?`)
@@ -80,11 +82,11 @@ const quoted = `(?:[^"\\]|\\.)*`
 // client is an address, or the name of a host with a dot: not the beginning of a header that is no web server's, in which the address stands further on.
 const client = `(?P<src>[\w-]*\.[\w.-]+|[0-9A-Fa-f]*:[0-9A-Fa-f.:]+(?:%\w+)?)`
 
-// access are requests in the combined or common log format, in the server's own file or behind a syslog header. The source is the first word, or the second behind
-// the name of a virtual host; the user is a stranger's text, and holds no quote, so that time, request and status are the server's. All of them need a session.
+// access are requests in the combined or common log format, in a file or by syslog. The source is the first word, or the second behind the name of a virtual
+// host and its port (without a port, a name that a client made up would look like the source); behind it stands a dash; the user is a stranger's text, and holds no quote, so that time, request and status are the server's. All of them need a session.
 func access(begin string) []Pattern {
 	line := func(event, user, path, status string) Pattern {
-		return Pattern{Event: event, Proven: true, Regexp: begin + client + ` \S+ ` + user + ` \[(?P<time>[^\]"]+)\] "` + path + quoted + `" (?P<action>` + status + `) `}
+		return Pattern{Event: event, Proven: true, Regexp: begin + client + ` - ` + user + ` \[(?P<time>[^\]"]+)\] "` + path + quoted + `" (?P<action>` + status + `) `}
 	}
 	request := func(path string) string { return `\S+ (?P<threat_name>` + path + `)` }
 	const (
@@ -103,7 +105,7 @@ func access(begin string) []Pattern {
 	}
 }
 
-var postfixTag = syslog(`postfix(?:-[\w-]+)?/(?:[\w-]+/)*smtpd`)
+var postfixTag = syslogAs(`postfix(?:-[\w-]+)?/(?:[\w-]+/)*smtpd`, `postfix(?:-[\w-]+)?(?:/(?:[\w-]+/)*smtpd)?`)
 
 // postfix are the failed logins of Postfix (smtpd_sasl_glue.c), whatever asks for them. The source stands ahead of what the client chose, and its name holds
 // what host names can. That a server of ours did not answer, or the mechanism is off, is no guess.
@@ -150,15 +152,18 @@ func haproxyLine(event, request, status string) Pattern {
 
 var openvpnTag = `(?:^(?P<time>[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) |` + syslog(`(?:openvpn|ovpn)[\w.@-]*`) + `)`
 
+// openvpnClient is whom a message is about: over IPv6 without a port (mroute.c).
+var openvpnClient = openvpnTag + `(?P<src>\d+\.\d+\.\d+\.\d+|[\da-fA-F:]*:[\da-fA-F:.]*)(?::(?P<src_port>\d+))? `
+
 // openvpn are what OpenVPN 2.4 to 2.6 refuses (ssl_verify.c, ssl.c), in its own file or in syslog. The client stands first, or last. Over UDP its handshake's
 // first packets may have been forged; who failed with a password or a certificate has answered.
 var openvpn = []Pattern{
 	{Event: "vpn-auth-failed", Proven: true,
-		Regexp: openvpnTag + `(?P<src>\S+):(?P<src_port>\d+) TLS Auth Error: Auth Username/Password verification failed for peer`},
+		Regexp: openvpnClient + `TLS Auth Error: Auth Username/Password verification failed for peer`},
 	{Event: "vpn-certificate-refused", Proven: true,
-		Regexp: openvpnTag + `(?P<src>\S+):(?P<src_port>\d+) VERIFY ERROR: `},
+		Regexp: openvpnClient + `VERIFY ERROR: `},
 	{Event: "vpn-tls-failed",
-		Regexp: openvpnTag + `(?P<src>\S+):(?P<src_port>\d+) TLS Error: TLS (?:handshake failed|key negotiation failed)`},
+		Regexp: openvpnClient + `TLS Error: TLS (?:handshake failed|key negotiation failed)`},
 	{Event: "vpn-tls-failed",
-		Regexp: openvpnTag + `(?:\S+:\d+ )?(?:TLS Error: incoming packet authentication failed|TLS Error: tls-crypt unwrapping failed|TLS Error: cannot locate HMAC in incoming packet|Authenticate/Decrypt packet error: packet HMAC authentication failed) from \[AF_INET6?\](?P<src>\S+):(?P<src_port>\d+)$`},
+		Regexp: openvpnTag + `(?:[\da-fA-F:.]+ )?(?:TLS Error: incoming packet authentication failed|TLS Error: tls-crypt unwrapping failed|TLS Error: cannot locate HMAC in incoming packet|Authenticate/Decrypt packet error: packet HMAC authentication failed) from \[AF_INET6?\](?P<src>\S+):(?P<src_port>\d+)$`},
 }

@@ -53,7 +53,8 @@ func TestEditsByHandAreNamedAnywhere(t *testing.T) {
 		{"set", block, "<negate-source>yes</negate-source>", rule, rule},
 		{"edit", block + "/from", "<from><member>any</member></from>", rule, ""}, // it is ours still, and goes
 		{"edit", vsys1 + "/address-group/entry[@name='active-defense']/dynamic/filter", "<filter>'active-defense' or 'partner'</filter>", `address group "active-defense" (vsys1)`, `address group "active-defense" (vsys1)`},
-		{"edit", list + "/type/ip/url", "<url>https://lists.example.net/x</url>", `external dynamic list "active-defense-list" (vsys1)`, `external dynamic list "active-defense-list" (vsys1)`},
+		{"edit", list + "/type/ip", "<ip><url>https://lists.example.net/x</url><recurring><hourly/></recurring></ip>", `external dynamic list "active-defense-list" (vsys1)`, `external dynamic list "active-defense-list" (vsys1)`},
+		{"edit", list + "/type/ip/url", "<url>https://lists.example.net/x</url>", "", ""}, // it is ours still, and the plan has it be fetched from us
 		{"set", vsys1 + defaultRulesPath + "/entry[@name='intrazone-default']", "<action>deny</action>", `default rule "intrazone-default" (vsys1)`, `default rule "intrazone-default" (vsys1)`},
 		{"edit", ca + "/ca", "<ca>no</ca>", `certificate "active-defense-ca" (shared)`, ""},
 		{"set", ca, "<private-key>x</private-key>", `certificate "active-defense-ca" (shared)`, ""},

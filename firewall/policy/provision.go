@@ -257,7 +257,8 @@ func formerMode(f *Facts, want Expectation) string {
 	isUsed := func(name string) bool { return p.names[name] || p.lists[name] }
 	var left []string
 	for _, r := range p.p.rules {
-		if r.layer == layerLocal && r.name != n.Sensor && p.ours(r) && !slices.ContainsFunc(r.source, isUsed) {
+		isOurs := r.layer == layerLocal && r.name != n.Sensor && p.ours(r) || ofPanorama(p).isOwn(r)
+		if isOurs && !slices.ContainsFunc(r.source, isUsed) {
 			left = append(left, "security rule "+r.String())
 		}
 	}

@@ -223,7 +223,7 @@ func (p *provisioner) list() string {
 		}
 		return ""
 	}
-	lists := ofPanorama{p}.withoutTheirs(p.p.lists(url))
+	lists := ofPanorama{p}.withoutTheirs(append(p.p.lists(url), followURL(p)...))
 	name := n.List
 	if len(lists) > 0 {
 		name = lists[0].Attr("name")
@@ -273,6 +273,30 @@ func (p *provisioner) list() string {
 	p.step(ActionChange, "external dynamic list", name, "certificate profile "+n.CertProf+": "+strings.Join(trust.fails, "; "), name != n.List || p.untrusted,
 		xmlapi.Replace(at, xmlapi.Leaf("certificate-profile", n.CertProf)))
 	return name
+}
+
+// followURL has lists of ours be fetched from where edl.url says by now, and gives them: they are as if they were already.
+func followURL(p *provisioner) (lists []placed) {
+	for _, l := range p.p.scopes.all("external-list") {
+		if !isFormerList(l.Node, p.want) {
+			continue
+		}
+		lists = append(lists, l)
+		name, url := l.Attr("name"), p.want.ListURL
+		detail := fmt.Sprintf("fetched from %s, in place of %s, which edl.url is not any more: until then what stands in its last copy is dropped, also after its release",
+			url, withoutSecrets(l.Value("type", "ip", "url"), url))
+		if !l.scope.pushed {
+			at := l.scope.path + "/external-list" + xmlapi.EntryNamed(name) + "/type/ip/url"
+			p.step(ActionChange, "external dynamic list", name, detail, false, xmlapi.Replace(at, xmlapi.Leaf("url", url)))
+			continue
+		}
+		level := ofPanorama{p}.levelOfObject(l.Node)
+		at := panorama.LevelPath(level) + "/external-list" + xmlapi.EntryNamed(name)
+		there := p.f.standing[at]
+		ofPanorama{p}.step("external dynamic list "+quoteAll([]string{name}), "On Panorama: "+detail, p.f.place.Reach(level), name == p.want.Names.List || there != nil && !owned{p}.ourList(there),
+			panorama.Change{Edits: []xmlapi.Edit{xmlapi.Set(at+"/type/ip", xmlapi.Leaf("url", url))}})
+	}
+	return lists
 }
 
 // ownList makes the list of our name, or has the one that is there be fetched from us: that is somebody else's before.

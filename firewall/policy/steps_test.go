@@ -62,7 +62,7 @@ var stepsOfFiles = map[string][]string{
 	"sensor-shadowed-by-deny": {`!change security rule "clean up"`}, "sensor-source": {`create security rule "intrazone-default"`, `create security rule "interzone-default"`},
 	"sensor-to":            {`create security rule "intrazone-default"`, `create security rule "interzone-default"`},
 	"source-broken-filter": {`!change address group "active-defense"`}, "source-group-dynamic": {`change address group "active-defense"`},
-	"source-list-path": {`!change external dynamic list "active-defense-list"`}, "source-list-url": {`!change external dynamic list "active-defense-list"`},
+	"source-list-path": {`change external dynamic list "active-defense-list"`}, "source-list-url": {`change external dynamic list "active-defense-list"`},
 	"source-other-tag": {`!change address group "active-defense"`}, "source-wider": {`!change address group "active-defense"`}, "source-two-tags": {`!change address group "active-defense"`},
 	"vsys2-block-disabled": {`change security rule "active-defense-block"`}, "zones-unknown": {`person zones`},
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"activedefense/firewall"
+	"activedefense/firewall/policy/byhand"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -268,12 +269,26 @@ func (p owned) notOurs(g *xmlapi.Node) []string {
 	})
 }
 
-// ourList tells whether an external dynamic list is fetched from us. Where our URL is not known, the certificate profile tells.
+// ourList tells whether an external dynamic list is fetched from us, or was before edl.url changed. Where our URL is not known, the certificate profile tells.
 func (p owned) ourList(l *xmlapi.Node) bool {
 	if p.want.ListURL == "" {
 		return l.Value("type", "ip", "certificate-profile") == p.want.Names.CertProf
 	}
-	return firewall.SameListURL(l.Value("type", "ip", "url"), p.want.ListURL)
+	return firewall.SameListURL(l.Value("type", "ip", "url"), p.want.ListURL) || isFormerList(l, p.want)
+}
+
+// isFormerList tells whether a list is ours, fetched from a URL that edl.url was before: it bears our name and is as we make it in all but that, whatever
+// description and exceptions somebody gave it.
+func isFormerList(l *xmlapi.Node, want Expectation) bool {
+	n, ip, name := want.Names, l.At("type", "ip"), l.Attr("name")
+	url := ip.Value("url")
+	if name != n.List && name != n.List+panoramaNames || url == "" || want.ListURL == "" || firewall.SameListURL(url, want.ListURL) {
+		return false
+	}
+	made := listEntry(name, url, n.CertProf).At("type", "ip")
+	return !slices.ContainsFunc(slices.Concat(ip.Children, made.Children), func(c *xmlapi.Node) bool {
+		return c.Name != "description" && c.Name != "exception-list" && !byhand.Alike(ip.Child(c.Name), made.Child(c.Name))
+	})
 }
 
 // putLogs has rules log to us: by our log forwarding profile, or where somebody else's is in use, by that one.

@@ -292,9 +292,9 @@ func verifyCases() []verifyCase {
                   </entry>`, ""),
 			swap("<shared>", `<shared><address-group><entry name="active-defense"><dynamic><filter>'active-defense'</filter></dynamic></entry></address-group>`),
 		}, nil, ""},
-		{"source-list-url", "edl mode, and the list is fetched from another host", []change{listMode, swap("<url>https://agent.example.com:8443", "<url>https://old-agent.example.com:8443")}, append(fail(CheckBlockSource, "old-agent"), warn(CheckList, "there is no list to look at")...), ""},
+		{"source-list-url", "edl mode, and the list is fetched from another host", []change{listMode, swap("<url>https://agent.example.com:8443", "<url>https://old-agent.example.com:8443")}, append(fail(CheckBlockSource, "old-agent"), fail(CheckList, "also after its release")...), ""},
 		{"source-list-same-url", "edl mode, with the URL in other letters", []change{listMode, swap("<url>https://agent.example.com:8443", "<url>HTTPS://Agent.Example.COM:8443")}, nil, ""},
-		{"source-list-path", "edl mode, and the path is in other letters, which is another path", []change{listMode, swap("8443/files/blacklist.txt</url>", "8443/Files/blacklist.txt</url>")}, append(fail(CheckBlockSource, "/Files/"), warn(CheckList, "there is no list to look at")...), ""},
+		{"source-list-path", "edl mode, and the path is in other letters, which is another path", []change{listMode, swap("8443/files/blacklist.txt</url>", "8443/Files/blacklist.txt</url>")}, append(fail(CheckBlockSource, "/Files/"), fail(CheckList, "also after its release")...), ""},
 		{"source-group", "address-group mode", []change{groupMode}, nil, ""},
 		{"source-group-dynamic", "address-group mode, and the group is still the dynamic one", []change{swap(`mode="dynamic-tag"`, `mode="address-group"`)}, fail(CheckBlockSource, "is not static"), ""},
 
@@ -581,7 +581,7 @@ func verifyCases() []verifyCase {
 		{"peers-listed-unshown", "the firewall shows less of the list than it holds", []change{peering, swap("<total-valid>3<", "<total-valid>5<")},
 			[]expected{{CheckPeers, ResultPass, `not checked: 2 entries of the list "active-defense-list" that the firewall does not show`}}, ""},
 		{"peers-leftover", "no list is served, and a rule stops what is on ours", []change{peering, swap(` list-url="https://agent.example.com:8443/files/blacklist.txt"`, ` list-url=""`)},
-			[]expected{{CheckPeers, ResultPass, `not checked, for the configuration of Active Defense does not block by it: "active-defense-list", from which a rule stops traffic`}}, ""},
+			[]expected{{CheckList, ResultWarn, "also after its release"}, {CheckPeers, ResultPass, `not checked, for the configuration of Active Defense does not block by it: "active-defense-list", from which a rule stops traffic`}}, ""},
 		{"peers-in-the-group", "address-group mode, and somebody has put a range with the BGP peer into the group", []change{peering, groupMode, swap("<static><member>", "<static><member>office range</member><member>"),
 			swap(`<entry name="branch">`+"\n                    <ip-netmask>10", `<entry name="office range"><ip-range>203.0.112.200-203.0.113.1</ip-range></entry>
                   <entry name="branch">`+"\n                    <ip-netmask>10")},

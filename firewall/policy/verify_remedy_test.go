@@ -23,7 +23,7 @@ func TestRemedies(t *testing.T) {
 		detail, remedy string
 	}{
 		{"a list without a URL", []change{listMode}, func(w *Expectation) { w.ListURL = "" }, CheckBlockSource, ResultFail, "edl.url is not set", "Set edl.url"},
-		{"a list without a URL, its rule", []change{listMode}, func(w *Expectation) { w.ListURL = "" }, CheckList, ResultPass, "edl.url is not set, or no list is served: not checked", ""},
+		{"a list without a URL, its rule", []change{listMode}, func(w *Expectation) { w.ListURL = "" }, CheckList, ResultWarn, `edl.url is not set, or no list is served: what stands in its last copy is dropped by "active-defense-block-list", also after its release`, "delete"},
 		{"a list in the clear", []change{every("https://agent.example.com:8443", "http://agent.example.com")}, nil, CheckList, ResultPass, "the firewall has 3 entries", ""},
 		{"a list's profile that is not there", []change{swap("<certificate-profile>active-defense</certificate-profile>", "<certificate-profile>gone</certificate-profile>")}, nil,
 			CheckList, ResultFail, `"gone" of the list "active-defense-list" does not exist`, "Certificate Profile active-defense"},
@@ -77,11 +77,11 @@ func TestRemedies(t *testing.T) {
 			return text[:from] + "<zone>" + text[to:]
 		}, refuse("pushed-template", refusedRole)}, nil, CheckBlockRule, ResultWarn, "not authorized", ""},
 		{"capacity of a group, the policy unread", []change{groupMode, refuse("pushed-vsys", refusedRole)}, nil, CheckCapacity, ResultWarn, "not authorized", ""},
-		{"IPv6 networks and a list that the firewall does not fetch", nil, func(w *Expectation) { w.Entries, w.ListURL = ipv6Networks, "https://other.example.com/list" }, CheckList, ResultWarn,
+		{"IPv6 networks and a list that the firewall does not fetch", nil, func(w *Expectation) { w.Entries, w.ListURL = ipv6Networks, "https://other.example.com/list" }, CheckList, ResultFail,
 			"2 IPv6 networks are blocked, and registered addresses cannot hold networks: only the addresses of them that were seen are blocked: 2001:db8:1::/64, 2001:db8:2::/64", "a block rule of its own, active-defense-block-list"},
 		{"IPv6 networks and no list", nil, func(w *Expectation) { w.Entries, w.ListURL = ipv6Networks[:1], "" }, CheckList, ResultWarn, "1 IPv6 network is blocked", "Set edl.listen and edl.url"},
-		{"IPv6 networks in list mode", []change{listMode}, func(w *Expectation) { w.Entries, w.ListURL = ipv6Networks, "" }, CheckList, ResultPass, "not checked", ""},
-		{"single IPv6 addresses and no list", nil, func(w *Expectation) { w.Entries, w.ListURL = ipv6Networks[2:], "" }, CheckList, ResultPass, "not checked", ""},
+		{"IPv6 networks in list mode", []change{listMode, drop(blockList)}, func(w *Expectation) { w.Entries, w.ListURL = ipv6Networks, "" }, CheckList, ResultPass, "not checked", ""},
+		{"single IPv6 addresses and no list", []change{drop(blockList)}, func(w *Expectation) { w.Entries, w.ListURL = ipv6Networks[2:], "" }, CheckList, ResultPass, "not checked", ""},
 		{"a tagged peer that is on the blacklist", []change{peering, groupMember("192.0.2.7")}, func(w *Expectation) {
 			w.Entries = append(w.Entries, firewall.Entry{Prefix: netip.MustParsePrefix("192.0.2.7/32")})
 		}, CheckPeers, ResultFail, "192.0.2.7, peer of IKE gateway branch, is blocked", `Add 192.0.2.7 to never_block and reload, which lifts the block and keeps it from coming back. Now, and once: activedefense blacklist remove 192.0.2.7 --reason "peer of IKE gateway branch".`},

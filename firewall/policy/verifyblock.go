@@ -88,6 +88,9 @@ func (v *verifier) sourceNames() map[string]bool {
 	for name := range v.names {
 		names[name] = true
 	}
+	if v.want.Mode == firewall.ModeList {
+		formerOnPanorama(v, names)
+	}
 	return v.p.withoutNamesakes(list, names)
 }
 
@@ -102,7 +105,15 @@ func (v *verifier) listNames() map[string]bool {
 	for _, l := range v.p.lists(v.want.ListURL) {
 		names[l.Attr("name")] = true
 	}
+	formerOnPanorama(v, names)
 	return v.p.withoutNamesakes("external-list", names)
+}
+
+// formerOnPanorama adds the name of our list of Panorama's where it is fetched from what edl.url was before, as it is our list still: another check says so.
+func formerOnPanorama(v *verifier, names map[string]bool) {
+	if l := v.p.scopes.find(v.want.Names.List+panoramaNames, "external-list"); l.scope.pushed && isFormerList(l.Node, v.want) {
+		names[l.Attr("name")] = true
+	}
 }
 
 // holdsBoth tells whether a rule has the list beside another source of ours, of which a firewall may match only one (PAN-274213, fixed

@@ -34,16 +34,18 @@ func (v listChecks) listSource(f *findings) {
 	v.heldNetworks(f)
 	if v.want.ListURL == "" {
 		f.note("edl.url is not set, or no list is served: not checked")
+		v.oldCopies(f)
 		return
 	}
 	if f.unasked(v.f.policyError()) {
 		return
 	}
+	stale := v.oldCopies(f)
 	lists := v.p.lists(v.want.ListURL)
 	if len(lists) == 0 {
-		if v.want.Mode == firewall.ModeList {
+		if v.want.Mode == firewall.ModeList && !stale {
 			f.nothing("list", CheckBlockSource)
-		} else {
+		} else if !stale {
 			f.note("no external dynamic list is fetched from us, so there is no fallback while the API is unreachable")
 		}
 		return
@@ -63,6 +65,43 @@ func (v listChecks) listSource(f *findings) {
 	}
 	v.lastFetch(f, name)
 	v.listEntries(f, name)
+}
+
+// oldCopies tells of lists of our name by which a rule stops traffic and that are not fetched from us: the firewall keeps the last copy of what it can fetch
+// no more, and nothing that is released goes from it. It tells whether there is one.
+func (v listChecks) oldCopies(f *findings) (found bool) {
+	for _, name := range []string{v.want.Names.List, v.want.Names.List + panoramaNames} {
+		l := v.p.scopes.find(name, "external-list")
+		url := l.Value("type", "ip", "url")
+		stopping := slices.DeleteFunc(slices.Clone(v.p.rules), func(x rule) bool { return x.allows() || !v.p.holds(x.source, map[string]bool{name: true}) })
+		if url == "" || len(stopping) == 0 || v.p.namesake("external-list", name) != "" || v.want.ListURL != "" && firewall.SameListURL(url, v.want.ListURL) {
+			continue
+		}
+		found = true
+		var rules []string
+		for _, x := range stopping {
+			rules = append(rules, x.String())
+		}
+		what := fmt.Sprintf("external dynamic list %s is fetched from %s, ", quoteAll([]string{name}), withoutSecrets(url, v.want.ListURL))
+		drops := fmt.Sprintf("what stands in its last copy is dropped by %s, also after its release", strings.Join(atMost(rules), ", "))
+		on := map[bool]string{true: "On Panorama, "}[l.scope.pushed]
+		takeOff := fmt.Sprintf("%sPolicies > Security: delete %s, or take %s out of its source", on, strings.Join(atMost(rules), ", "), word(name))
+		switch {
+		case v.want.ListURL == "":
+			f.warn("Set edl.url to the URL at which the firewalls reach the list, and edl.listen. Where none is wanted: "+takeOff+"; then delete the list.",
+				"%sand edl.url is not set, or no list is served: %s", what, drops)
+		case isFormerList(l.Node, v.want):
+			remedy := fmt.Sprintf("%sObjects > External Dynamic Lists > %s: Source %s. ", on, name, v.want.ListURL)
+			if !l.scope.pushed {
+				remedy += v.cli.set("external-list %s type ip url %s", word(name), v.want.ListURL)
+			}
+			f.fail(v.cli.or(remedy), "%swhich edl.url is not: %s, and what is blocked since is not on it", what, drops)
+		default:
+			f.warn(takeOff+", or give this firewall another tag (firewalls[].tag), which our names follow from.",
+				"%swhich edl.url is not, and is not as we make it, so that it counts as somebody else's: %s", what, drops)
+		}
+	}
+	return found
 }
 
 // listRule looks at our rule for the list, where the mode has another source: what the mode cannot hold is blocked by nothing else. That no

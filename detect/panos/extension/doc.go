@@ -11,11 +11,13 @@
 //     documents the source and the destination are such keys.
 //   - Of a key that stands between the source and the first content the last one counts, so that a user cannot forge it; of one that stands nowhere ahead
 //     of a content, the last one.
-//   - The source address may stand behind such a value (Strata's longer records have users ahead of it). There it must be the only one:
-//     else the record has none that is certain, see [Reader.Certain].
+//   - What a key holds that is in no table, or that CEF leaves to a site (cs1 to cs6, fname, ...), is not known: a site may have put an address of a page there.
+//     Keys ahead of it go before those behind it.
+//   - The source address may stand behind any such value (Strata's longer records have users ahead of it). There it must be the only one, and
+//     ahead of all such values the only one there: else the record has none that is certain, see [Reader.Certain].
 //
 // So in a record with all keys of its template a user can forge nothing of a TRAFFIC record, and a content nothing that
 // precedes it. A user of a THREAT record who holds a key of contents can forge what stands between him and the true contents (ports, action),
-// as contents that hold all of these could not be told from him; never the source. A key that a site left out of its template may be supplied by a stranger, so sites should leave none out. The name of a threat stands in
-// the header, ahead of everything: it is the vendor's, and held for the firewall's.
+// as contents that hold all of these could not be told from him; never the source. A key that a site left out of its template may be supplied by a stranger, so sites
+// should leave none out. The name of a threat stands in the header, ahead of everything: it is the vendor's, and held for the firewall's.
 package extension

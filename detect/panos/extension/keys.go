@@ -74,11 +74,12 @@ func (f Field) isStrangers() bool {
 type class uint8
 
 const (
-	own     class = iota // the firewall, or an administrator by a name that holds no equals sign
-	user                 // who has an account, or a machine in a network of ours
-	content              // anybody who sends anything
-	end                  // the firewall; the first key behind the description of a SYSTEM record
-	unknown              // of a key that is in no table: whoever wrote it, its value is not read
+	own      class = iota // the firewall, or an administrator by a name that holds no equals sign
+	anything              // the firewall in the templates that are known; the format leaves it to a site what it holds
+	user                  // who has an account, or a machine in a network of ours
+	content               // anybody who sends anything
+	end                   // the firewall; the first key behind the description of a SYSTEM record
+	unknown               // of a key that is in no table: whoever wrote it, its value is not read
 )
 
 // key is a key of a format. Those of a table end any value ahead of them, others none that a stranger chose.
@@ -115,17 +116,17 @@ var cefKeys = newTable([]key{
 	{name: "sourceTranslatedAddress", field: NATSrc}, {name: "destinationTranslatedAddress", field: NATDst},
 	{name: "sourceTranslatedPort", field: NATSrcPort}, {name: "destinationTranslatedPort", field: NATDstPort},
 	{name: "suser", field: User, class: user}, {name: "app", field: Application}, {name: "act", field: Action},
-	{name: "cs1", field: Rule}, {name: "cs1Label", field: RuleLabel}, {name: "rule", field: Rule},
+	{name: "cs1", field: Rule, class: anything}, {name: "cs1Label", field: RuleLabel}, {name: "rule", field: Rule},
 	{name: "PanOSRuleUUID", field: RuleID}, {name: "RuleUUID", field: RuleID},
-	{name: "cs4", field: SrcZone}, {name: "cs4Label", field: SrcZoneLabel}, {name: "sz", field: SrcZone},
-	{name: "cs5", field: DstZone}, {name: "cs5Label", field: DstZoneLabel}, {name: "dz", field: DstZone},
+	{name: "cs4", field: SrcZone, class: anything}, {name: "cs4Label", field: SrcZoneLabel}, {name: "sz", field: SrcZone},
+	{name: "cs5", field: DstZone, class: anything}, {name: "cs5Label", field: DstZoneLabel}, {name: "dz", field: DstZone},
 	{name: "proto", field: Protocol}, {name: "in", field: In}, {name: "out", field: Out},
 	{name: "PanOSPacketsSent", field: PacketsSent}, {name: "PanOSPacketsReceived", field: PacketsReceived},
 	{name: "reason", field: EndReason}, {name: "dvchost", field: Device}, {name: "PanOSDeviceName", field: Device},
 	{name: "PanOSSourceLocation", field: SrcRegion}, {name: "PanOSDestinationLocation", field: DstRegion},
 	{name: "PanOSSourceRegion", field: SrcRegion},
 	{name: "cat", field: Category}, {name: "PanOSThreatID", field: ThreatID}, {name: "PanOSThreatCategory", field: ThreatCategory},
-	{name: "PanOSSeverity", field: Severity}, {name: "flexString2", field: Direction}, {name: "flexString2Label", field: DirectionLabel},
+	{name: "PanOSSeverity", field: Severity}, {name: "flexString2", field: Direction, class: anything}, {name: "flexString2Label", field: DirectionLabel},
 	{name: "PanOSX-Forwarded-ForIP", field: Client},
 	{name: "dtz", field: Zone}, {name: "rt", field: Received}, {name: "start", field: Generated}, {name: "PanOSLogTimeStamp", field: Generated},
 	{name: "PanOSEventTime", field: Generated}, {name: "PanOSTimeGeneratedHighResolution", field: Precise}, {name: "TimeHighRes", field: Precise},
@@ -136,14 +137,14 @@ var cefKeys = newTable([]key{
 	{name: "PanOSDescription", field: Description, class: user}, {name: "msg", field: Message, class: content}, {name: "externalId", class: end},
 },
 	group{own, []string{
-		"deviceExternalId", "cs3Label", "cs3", "deviceInboundInterface", "deviceOutboundInterface", "cs6Label", "cs6", "cn1Label", "cn1",
-		"cnt", "flexString1Label", "flexString1", "flexNumber1Label", "flexNumber1", "flexNumber2Label", "flexNumber2", "cn2Label", "cn2",
-		"cn3Label", "cn3", "cs2Label", "cs2", "c6a1", "c6a1Label", "c6a2Label", "c6a3Label", "vs", "fname", "ProfileToken", "PanOSBytes",
+		"deviceExternalId", "cs3Label", "deviceInboundInterface", "deviceOutboundInterface", "cs6Label", "cn1Label", "cn1",
+		"cnt", "flexString1Label", "flexNumber1Label", "flexNumber1", "flexNumber2Label", "flexNumber2", "cn2Label", "cn2",
+		"cn3Label", "cn3", "cs2Label", "c6a1", "c6a1Label", "c6a2Label", "c6a3Label", "vs", "ProfileToken", "PanOSBytes",
 		"PanOSDGl1", "PanOSDGl2", "PanOSDGl3", "PanOSDGl4", "PanOSVsysName", "PanOSActionFlags", "PanOSSrcUUID", "PanOSDstUUID",
 		"PanOSTunnelID", "PanOSMonitorTag", "PanOSParentSessionID", "PanOSParentStartTime", "PanOSParentStarttime", "PanOSTunnelType",
 		"PanOSSCTPAssocID", "PanOSSCTPChunks", "PanOSSCTPChunkSent", "PanOSSCTPChunksRcv", "PanOSHTTP2Con", "PanLinkChange", "PanPolicyID",
 		"PanLinkDetail", "PanSDWANCluster", "PanSDWANDevice", "PanSDWANClustype", "PanSDWANSite", "PanDynamicUsrgrp", "PanOSContentVer",
-		"PanOSAssocID", "PanOSPPID", "PanOSURLCatList", "fileId", "fileHash", "fileType", "oldFileId", "requestMethod",
+		"PanOSAssocID", "PanOSPPID", "PanOSURLCatList", "requestMethod",
 		"PanOSDeviceSN", "PanOSVirtualSystem", "PanOSStage", "PanOSTunnelType", "PanOSPrivateIPv4", "PanOSPrivateIPv6",
 		"PanOSGPGatewayLocation", "PanOSGlobalProtectGatewayLocation", "PanOSLoginDuration", "PanOSConnectionMethod", "PanOSConnectionErrorID",
 		"PanOSPortal", "PanOSSequenceNo", "PanOSConfigVersion", "PanOSSessionStartTime", "PanOSDGHierarchyLevel1", "PanOSDGHierarchyLevel2",
@@ -152,6 +153,7 @@ var cefKeys = newTable([]key{
 		"PanOSIsDuplicateLog", "PanOSLogSource", "PanOSLogSourceTimeZoneOffset", "PanOSLogExported", "PanOSLogForwarded", "PanOSTenantID",
 		"PanOSDynamicUserGroup", "PanOSNSSAINetworkSliceType", "PanOSNSSAINetworkSliceDifferentiator",
 	}},
+	group{anything, []string{"cs2", "cs3", "cs6", "flexString1", "fname", "fileId", "fileHash", "fileType", "oldFileId"}},
 	group{user, []string{
 		"duser", "sntdom", "dntdom", "suser0", "duser0", "PanOSUsers", "PanOSEndpointDeviceName", "PanOSHostID", "PanOSGPHostID", "PanOSEndpointSN",
 		"PanOSEndpointSerialNumber", "PanOSGlobalProtectClientVersion", "PanOSEndpointOSType", "PanOSEndpointOSVersion", "PanOSEndpointUserName",
@@ -194,11 +196,12 @@ var leefKeys = newTable([]key{
 		"DeviceGroupHierarchyL1", "DeviceGroupHierarchyL2", "DeviceGroupHierarchyL3", "DeviceGroupHierarchyL4", "DGHierarchyLevel1",
 		"DGHierarchyLevel2", "DGHierarchyLevel3", "DGHierarchyLevel4", "vSrcName", "VirtualSystemName", "VirtualSystemID", "ActionSource",
 		"SrcUUID", "DstUUID", "SourceUUID", "DestinationUUID", "TunnelID", "MonitorTag", "IMSI", "IMEI", "ParentSessionID", "ParentStartTime",
-		"ParentStarttime", "TunnelType", "Tunnel", "PCAP_ID", "PacketID", "FileDigest", "FileHash", "Cloud", "URLIndex", "URLCounter", "FileType",
+		"ParentStarttime", "TunnelType", "Tunnel", "PCAP_ID", "PacketID", "Cloud", "URLIndex", "URLCounter", "FileType",
 		"ReportID", "ContentVersion", "ContentVer", "SigFlags", "HTTP2Connection", "DynamicUserGroupName", "URLCategoryList", "RequestMethod",
-		"HTTPMethod", "devTimeFormat", "Filename", "Module", "EventComponent", "Stage", "TunnelType", "PrivateIP", "PrivateIPv4", "PrivateIPv6", "LoginDuration",
+		"HTTPMethod", "devTimeFormat", "Stage", "TunnelType", "PrivateIP", "PrivateIPv4", "PrivateIPv6", "LoginDuration",
 		"ConnectionMethod", "ConnectionErrorID", "Portal", "GlobalProtectGatewayLocation",
 	}},
+	group{anything, []string{"Filename", "FileDigest", "FileHash", "Module", "EventComponent"}},
 	group{user, []string{
 		"SourceUser", "DestinationUser", "EndpointDeviceName", "Machinename", "HostID", "EndpointSN", "EndpointSerialNumber",
 		"GlobalProtectClientVersion", "EndpointOSType", "EndpointOSVersion", "SourceDeviceHost", "DestinationDeviceHost", "SourceDeviceModel", "DestinationDeviceModel", "identHostName",

@@ -13,6 +13,7 @@ const (
 	behindStranger zone = iota // no source was seen yet
 	behindContent
 	behindUser
+	behindOther // a value that a site may have filled with anything
 	ahead
 )
 
@@ -21,6 +22,7 @@ type slot struct {
 	start, end int32
 	zone       zone
 	count      uint8 // of the keys of the field in the whole record, at most 2; 0: there is none
+	doubled    bool  // two of them stand ahead of all that a stranger chose
 }
 
 // Reader takes records apart, one at a time. It keeps the last one, and which key followed which, to find the next record's keys
@@ -29,7 +31,8 @@ type Reader struct {
 	header
 	text       []byte // the keys and values
 	slots      [numFields]slot
-	last       int  // where the last key of class end stands; 0: none behind a description
+	last       int  // where the last key of class end stands
+	endAhead   bool // the first one stands ahead of the description: the template has none behind it
 	at         zone // of the keys that are being read
 	sourceSeen bool
 	maps       [2]keyMap
@@ -81,7 +84,7 @@ func newNode(k key) *node {
 
 func (n *node) set(k key) {
 	*n = node{name: k.name, length: uint8(len(k.name)), field: k.field, class: k.class}
-	n.isRead = k.field != None || k.class != own && k.class != unknown
+	n.isRead = k.field != None || k.class != own && k.class != anything && k.class != unknown
 	if len(k.name) < 8 {
 		n.shift = uint8(8 * (8 - len(k.name)))
 	} else {
@@ -120,25 +123,34 @@ func trimmed(b []byte) []byte {
 	return b
 }
 
+// BehindMessage gives what stands behind the description of a SYSTEM record, from the key on that ends it.
+func (r *Reader) BehindMessage() []byte { return r.text[r.slots[Message].end:] }
+
 // Has says whether the record last read has a key of the field.
 func (r *Reader) Has(f Field) bool { return r.slots[f].count > 0 }
 
-// Certain says whether a field of the record last read is the firewall's: it stands ahead of all that a stranger chose, or is the
-// only one. A field that is missing is certain.
+// Certain says whether a field of the record last read is the firewall's: it alone stands ahead of all that a stranger may have chosen, or is
+// the only one. A field that is missing is certain.
 func (r *Reader) Certain(f Field) bool {
 	s := &r.slots[f]
-	return s.count < 2 || s.zone == ahead
+	return s.count < 2 || s.zone == ahead && !s.doubled
 }
 
-// Ahead says whether a field of the record last read stands ahead of all that a stranger chose.
-func (r *Reader) Ahead(f Field) bool { return r.slots[f].count > 0 && r.slots[f].zone == ahead }
+// First says whether a field of the record last read stands ahead of all that a stranger may have chosen, in whatever template, and only once there.
+func (r *Reader) First(f Field) bool {
+	s := &r.slots[f]
+	return s.count > 0 && s.zone == ahead && !s.doubled
+}
+
+// Ahead says whether a field of the record last read stands ahead of all keys that hold what strangers chose in the templates that are known.
+func (r *Reader) Ahead(f Field) bool { return r.slots[f].count > 0 && r.slots[f].zone >= behindOther }
 
 // AheadOfContents says whether a field of the record last read stands ahead of all that anybody who sends anything may choose.
 func (r *Reader) AheadOfContents(f Field) bool { return r.slots[f].zone >= behindUser }
 
 // AsTrusted says whether a field of the record last read is there, and as trustworthy as another one.
 func (r *Reader) AsTrusted(f, as Field) bool {
-	return r.slots[f].count > 0 && r.slots[f].zone >= r.slots[as].zone
+	return r.slots[f].count > 0 && r.slots[f].zone >= min(r.slots[as].zone, behindOther)
 }
 
 // Either gives the value of one of two fields that mean the same: the one that is more trustworthy, of equals the first; or the other one, where
@@ -162,7 +174,7 @@ const (
 // scan finds the keys of the text, each behind a separator.
 func (r *Reader) scan(format int, t table, separator byte) {
 	clear(r.slots[:])
-	r.last, r.at, r.sourceSeen = 0, ahead, false
+	r.last, r.endAhead, r.at, r.sourceSeen = 0, false, ahead, false
 	m := &r.maps[format]
 	if m.byName == nil {
 		*m = newKeyMap(t)
@@ -184,6 +196,7 @@ func (r *Reader) scan(format int, t table, separator byte) {
 			// Nearly always the key that followed last time does so again.
 			if n == nil || start < 1 || at < 8 || binary.LittleEndian.Uint64(b[at-8:])>>(n.shift&63) != n.tail || b[start-1] != separator || n.length > 8 && !n.begins(b[start:]) {
 				if n, start = m.find(b, at, separator); n == nil {
+					r.other()
 					continue
 				}
 				if n != &m.other {
@@ -200,6 +213,8 @@ func (r *Reader) scan(format int, t table, separator byte) {
 			}
 			if n.isRead {
 				open = r.take(n, start, at+1)
+			} else if n.class != own {
+				r.other()
 			}
 		}
 	}
@@ -209,7 +224,7 @@ func (r *Reader) scan(format int, t table, separator byte) {
 	// A description runs as far as it can: whoever chose a part of it may have put any key there.
 	if s := &r.slots[Message]; s.count > 0 {
 		s.end = int32(len(b))
-		if r.last > int(s.start) {
+		if r.last > int(s.start) && !r.endAhead {
 			s.end = int32(r.last - 1)
 		}
 	}
@@ -222,17 +237,22 @@ func (r *Reader) take(k *node, start, value int) Field {
 		return k.field
 	}
 	switch k.class {
+	case anything:
+		was := r.at
+		r.other()
+		return r.note(k.field, was, value)
 	case user:
-		if r.at == ahead {
+		if was := r.at; was >= behindOther {
 			r.at = behindUser
 			if !r.sourceSeen {
 				r.at = behindStranger
 			}
-			return r.note(k.field, ahead, value)
+			return r.note(k.field, was, value)
 		}
 	case content:
 		if r.isTraffic() {
-			break // its records have no contents: a user has written it
+			r.other()
+			break // its records have no contents: a user has written it, or the site has it for something else
 		}
 		was := r.at
 		if r.at = behindContent; !r.sourceSeen {
@@ -241,6 +261,7 @@ func (r *Reader) take(k *node, start, value int) Field {
 		return r.note(k.field, was, value)
 	case end:
 		r.last = start
+		r.endAhead = r.endAhead || r.slots[Message].count == 0
 	}
 	if k.field == Src || k.field == SrcIPv6 {
 		r.sourceSeen = true
@@ -249,6 +270,13 @@ func (r *Reader) take(k *node, start, value int) Field {
 		}
 	}
 	return r.note(k.field, r.at, value)
+}
+
+// other says that a value begins whose writer is not known.
+func (r *Reader) other() {
+	if r.at == ahead {
+		r.at = behindOther
+	}
 }
 
 // isTraffic says whether the record is of the TRAFFIC log, once the keys ahead of all that strangers chose were read.
@@ -273,7 +301,7 @@ func (r *Reader) note(f Field, at zone, value int) Field {
 		s.count = 2
 		return None
 	default:
-		s.count = 2
+		s.count, s.doubled = 2, at == ahead && s.zone == ahead
 	}
 	s.start, s.end, s.zone = int32(value), int32(value), at
 	return f
