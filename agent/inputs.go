@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"path/filepath"
 	"time"
@@ -43,17 +44,20 @@ func inputOf(cfg *config.Config, in config.Input) line.Input {
 }
 
 // Replay runs detection over old files as the configuration has it done. Inputs and rules are those of the configuration: a file
-// is read as the input whose path it matches, else as the first one of the firewalls' logs, as standard input is. What opts says of them is not
+// is read as the input of opts.As, else as that whose path it matches, also before it was rotated, else as the first one of the firewalls' logs, as standard input is. What opts says of them is not
 // regarded; the guard, and what is ours, it gives.
 func Replay(ctx context.Context, cfg *config.Config, opts line.ReplayOptions) (line.ReplaySummary, error) {
 	opts.Settings, opts.Surge, opts.Neighbours = Settings(cfg), surge(cfg), cfg.Blacklist.Neighbourhood.Sources
-	opts.Input = func(path string) line.Input { return inputFor(cfg, path) }
+	opts.Input = func(path string) line.Input { return inputFor(cfg, cmp.Or(opts.As, path)) }
 	opts.Country = geo.Open(cfg.Geo.File, time.Now).Countries()
 	return line.Replay(ctx, opts)
 }
 
 // inputFor finds the configured input that a file belongs to.
 func inputFor(cfg *config.Config, path string) line.Input {
+	if in, ok := cfg.InputOf(path); ok {
+		return inputOf(cfg, in)
+	}
 	abs, err := filepath.Abs(path)
 	if err == nil && path != line.Stdin {
 		if in, ok := cfg.InputOf(abs); ok {

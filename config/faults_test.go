@@ -179,6 +179,7 @@ func TestFaults(t *testing.T) {
 		{"bracket", "log: {}\nnever_block: [192.0.2.7,\n  192.0.2.8\nstate_dir: /x\n", "test.yaml:2", "unclosed quote or bracket"},
 		{"bracket far above", "log: {}\nnever_block: [\n" + strings.Repeat("  192.0.2.8,\n", 100) + "state_dir: /x\nadmin: {}\n", "test.yaml:103", "unclosed quote or bracket"},
 		{"quote", "log: {}\nstate_dir: \"/x\n" + strings.Repeat("# more\n", 5000), "test.yaml:2", "unclosed quote or bracket"},
+		{"regular expression in double quotes", "log: {}\nstate_dir: \"\\S+\"\n", "test.yaml:2", "single quotes"},
 		{"tab", "log:\n\tlevel: info\n", "test.yaml:2", "spaces, not tabs"},
 		{"key twice", "log: {level: info}\nstore: {}\nlog: {}\n", "test.yaml:3", `duplicate key "log"; the first is on line 1`},
 		{"not a mapping", "just hush-1", "test.yaml:1", "must contain keys with values"},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -52,11 +53,16 @@ func (s section) inputs(key string) []Input {
 // Name is how people know an input: by its path, or the URL at which it listens.
 func (in *Input) Name() string { return cmp.Or(in.Path, in.Listen.URL) }
 
-// InputOf gives the input to which a file belongs, whose path is absolute, or that has this name.
+// rotated is what rotation puts behind the name of a log file: auth.log.1, auth.log.2.gz, access.log-20261130.gz.
+var rotated = regexp.MustCompile(`(?:\.\d{1,4}|-\d{8}(?:-?\d{2,6})?)?(?:\.gz)?$`)
+
+// InputOf gives the input to which a file belongs, whose path is absolute, or that has this name. A file that rotation renamed belongs to that of its former name.
 func (c *Config) InputOf(path string) (in Input, ok bool) {
-	for _, in := range c.Inputs {
-		if matches(in.Path, path) || in.Name() == path {
-			return in, true
+	for _, name := range []string{path, rotated.ReplaceAllString(path, "")} {
+		for _, in := range c.Inputs {
+			if matches(in.Path, name) || in.Name() == name {
+				return in, true
+			}
 		}
 	}
 	return in, false

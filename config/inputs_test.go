@@ -67,7 +67,7 @@ func TestPatternsOfAnInput(t *testing.T) {
 	if got := fmt.Sprint(shown["inputs[0].patterns"], shown["inputs[1].patterns"], shown["inputs[2].patterns"]); got != `[] [sshd] [sshd app-refused: refused (?P<src>\S+) at (?P<time>\S+)$]` {
 		t.Errorf("shown as %s", got)
 	}
-	for path, want := range map[string]string{"/b.log": "/b.log", "/d.log": ""} {
+	for path, want := range map[string]string{"/b.log": "/b.log", "/d.log": "", "/b.log.1": "/b.log", "/b.log.12.gz": "/b.log", "/b.log-20261130.gz": "/b.log", "/b.log.old": "", "/c/b.log.1": ""} {
 		if in, ok := c.InputOf(path); ok != (want != "") || ok && in.Path != want {
 			t.Errorf("%s belongs to %q", path, in.Path)
 		}

@@ -59,6 +59,8 @@ func plainYAML(what string) string {
 		return "is not plain UTF-8 text: " + what
 	case strings.HasPrefix(what, "found character that cannot start any token"):
 		return what + "; indent with spaces, not tabs, and put values that begin with @, % or ` in quotes"
+	case strings.HasPrefix(what, "found unknown escape character"):
+		return what + ": in double quotes a backslash begins an escape; put a regular expression in single quotes, in which a backslash is one (and a single quote is written twice)"
 	case strings.HasPrefix(what, "did not find"), strings.HasPrefix(what, "could not find"), strings.HasPrefix(what, "found "),
 		strings.HasPrefix(what, "mapping values are not allowed"), strings.HasPrefix(what, "block "):
 		return what + "; check the indentation, and for an unclosed quote or bracket"

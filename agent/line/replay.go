@@ -18,6 +18,7 @@ import (
 type ReplayOptions struct {
 	Files    []string                // "-" is Stdin
 	Stdin    io.Reader               // read to its end; to end a replay that waits for it, have it fail ([Share])
+	As       string                  // the path or name of the input as which all files are read; "": each as it belongs
 	Input    func(path string) Input // how the lines of a file are read; Pattern and FromEnd play no part
 	Settings detect.Settings
 	Guard    *detect.Guard

@@ -282,7 +282,11 @@ func (s *Stats) silences(files map[int][]silence.File, now time.Time, rows []row
 		if len(files[i]) == 0 {
 			none := &inputStats{path: st.Pattern}
 			none.heard(st.Last, now)
-			rows = append(rows, row{in: none, err: errNoFile, silent: st.Since})
+			missing := errNoFile
+			if in.Name != "" { // it listens, and who sends has nothing to say yet
+				missing = nil
+			}
+			rows = append(rows, row{in: none, err: missing, silent: st.Since})
 		}
 	}
 	if len(silent) > 0 {

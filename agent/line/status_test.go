@@ -183,7 +183,7 @@ func TestAnInputIsCalledByItsName(t *testing.T) {
 	stats := NewStats()
 	stats.expect([]Input{{Name: "tcp://:514", Pattern: "/s/*.log", SilentAfter: time.Minute}}, now.Add(-time.Hour), nil, now)
 	s := stats.Status(now)
-	if len(s.Heard) != 1 || s.Heard[0].Pattern != "tcp://:514" || s.Heard[0].Since.IsZero() || len(s.Inputs) != 1 || s.Inputs[0].Path != "tcp://:514" || s.Inputs[0].Silent == nil {
+	if len(s.Heard) != 1 || s.Heard[0].Pattern != "tcp://:514" || s.Heard[0].Since.IsZero() || len(s.Inputs) != 1 || s.Inputs[0].Path != "tcp://:514" || s.Inputs[0].Silent == nil || s.Inputs[0].Error != "" {
 		t.Errorf("%+v, %+v", s.Heard, s.Inputs)
 	}
 	stats.input("/s/192.0.2.1.log").heard(now, now)

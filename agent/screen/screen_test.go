@@ -22,17 +22,18 @@ import (
 // An input that listens is shown with what it lost; one that is well only with all.
 func TestListenersAreShown(t *testing.T) {
 	s := &agent.Status{Ready: true, Now: noon, Listeners: []listen.Status{
-		{Listen: "tls://0.0.0.0:6514", Messages: 1000, SpoolSize: 1 << 30},
+		{Listen: "tls://0.0.0.0:6514", Messages: 1000, Refused: 3, SpoolSize: 1 << 30},
+		{Listen: "tcp://0.0.0.0:5515", SpoolSize: 1 << 30},
 		{Listen: "udp://0.0.0.0:5514", Messages: 20000, Kernel: 1234, Spooled: 1 << 20, SpoolSize: 1 << 30},
 	}}
-	for all, want := range map[bool][]string{false: {"2 listeners: 21,000 messages received, 1,234 lost", "udp://0.0.0.0:5514"}, true: {"tls://0.0.0.0:6514", "udp://0.0.0.0:5514"}} {
+	for all, want := range map[bool][]string{false: {"3 listeners: 21,000 messages received, 1,234 lost, 3 refused (", "tls://0.0.0.0:6514", "udp://0.0.0.0:5514"}, true: {"tcp://0.0.0.0:5515", "udp://0.0.0.0:5514"}} {
 		text := written(t, s, Options{All: all})
 		for _, part := range want {
 			if !strings.Contains(text, part) {
 				t.Errorf("%q is not shown:\n%s", part, text)
 			}
 		}
-		if !all && strings.Contains(text, "tls://") {
+		if !all && strings.Contains(text, "tcp://") {
 			t.Errorf("one that is well takes room:\n%s", text)
 		}
 	}

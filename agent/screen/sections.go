@@ -72,10 +72,10 @@ func (v *view) files() *section {
 // listeners are the inputs that listen; those that lost messages or turned senders away, or all.
 func (v *view) listeners() *section {
 	s := &section{columns: []string{"LISTENS ON", "OPEN", "SENDERS", "MESSAGES", "CUT", "REFUSED", "BROKEN", "DROPPED", "BY KERNEL", "SPOOL"}}
-	var messages, lost uint64
+	var messages, lost, refused uint64
 	for i := range v.Listeners {
 		l := &v.Listeners[i]
-		messages, lost = messages+l.Messages, lost+l.Dropped+l.Kernel
+		messages, lost, refused = messages+l.Messages, lost+l.Dropped+l.Kernel, refused+l.Refused
 		if v.opts.All || l.Refused+l.Broken+l.Dropped+l.Kernel > 0 || l.FullSince != nil {
 			s.rows = append(s.rows, []any{l.Listen, display.Grouped(l.Connections), display.Grouped(l.Senders), display.Grouped(l.Messages), display.Grouped(l.Cut), display.Grouped(l.Refused),
 				display.Grouped(l.Broken), display.Grouped(l.Dropped), display.Grouped(l.Kernel), fmt.Sprintf("%s of %s", display.Bytes(l.Spooled), display.Bytes(l.SpoolSize))})
@@ -83,6 +83,9 @@ func (v *view) listeners() *section {
 	}
 	if len(v.Listeners) > 0 {
 		s.sum = fmt.Sprintf("%s: %s received, %s lost", display.Plural(len(v.Listeners), "listener"), display.Plural(messages, "message"), display.Grouped(lost))
+		if refused > 0 {
+			s.sum += fmt.Sprintf(", %s refused (senders that inputs[].allow does not name, or too many of them)", display.Grouped(refused))
+		}
 	}
 	return s
 }

@@ -33,6 +33,9 @@ func exampleLogs() map[string]string {
 	failed := syslog("sshd[7]: Failed password for invalid user USER from SOURCE port 50000 ssh2")
 	add("auth.log", "203.0.113.1", 5, failed)
 	add("auth.log", "203.0.113.101", 4, failed)
+	invalid := syslog("sshd[7]: Invalid user USER from SOURCE port 50000") // a host without passwords logs no more
+	add("auth.log", "203.0.113.9", 5, invalid)
+	add("auth.log", "203.0.113.109", 4, invalid)
 	add("nginx/access.log", "203.0.113.2", 5, web("anna", "GET /", "401"))
 	add("nginx/access.log", "203.0.113.102", 4, web("anna", "GET /", "401"))
 	add("nginx/access.log", "203.0.113.3", 2, web("-", "GET /.env", "404"))
@@ -59,7 +62,7 @@ func exampleLogs() map[string]string {
 func TestExamplesOfRulesDoWhatTheySay(t *testing.T) {
 	for name, want := range map[string]string{
 		"fail2ban.yaml": "203.0.113.1 sshd blocked, 203.0.113.2 nginx-http-auth blocked, 203.0.113.3 nginx-botsearch blocked, 203.0.113.4 apache-auth blocked, " +
-			"203.0.113.5 postfix-sasl blocked, 203.0.113.6 dovecot blocked, 203.0.113.7 many-users notice",
+			"203.0.113.5 postfix-sasl blocked, 203.0.113.6 dovecot blocked, 203.0.113.7 many-users notice, 203.0.113.9 sshd blocked",
 		"log2table.yaml": "203.0.113.1 hacker blocked, 203.0.113.101 hacker blocked, 203.0.113.3 hacker blocked, 203.0.113.7 hacker blocked, 203.0.113.8 wifi-temp blocked",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -57,13 +57,15 @@ and which lines no pattern takes. Gzip is read too; - is standard input. Nothing
 // show lists the sets, or writes the patterns of one.
 func (p *patternsCommand) show(args []string) error {
 	if len(args) == 0 {
-		t := display.NewTable(p.stdout, "SET", "EVENTS")
+		t := display.NewTable(p.stdout, "SET", "EVENT", "TELLS OF")
 		for _, name := range pattern.Sets() {
 			set, err := setNamed(name)
 			if err != nil {
 				return err
 			}
-			t.Row(name, strings.Join(set.Events(), ", "))
+			for _, event := range set.Events() {
+				t.Row(name, event, pattern.Meaning(event))
+			}
 		}
 		return t.Flush()
 	}

@@ -27,6 +27,7 @@ import (
 type replayCommand struct {
 	*app
 	summary bool
+	input   string // the path or URL of the input as which all files are read; "": each as it belongs
 	compare string // the other configuration; "": none
 	begun   time.Time
 	printed error // of printing a verdict at once, the last one
@@ -39,12 +40,15 @@ func newReplayCommand(a *app) *cobra.Command {
 		Short: "Run detection over log files: who would have been blocked, and why",
 		Long: `Runs the rules of the configuration over log files, by event time, and writes nothing: who would have
 been blocked, held or observed, or told of by a rule of mode notice, and why. What label files of mode block list is blocked before, and not among them. Several files are combined in order of time; gzip is read too; - is standard input.
+A file is read as the input whose path it matches, also after rotation (auth.log.1, auth.log.2.gz), and one that matches none, as standard input, as the first input of the firewalls' logs, where
+there is none as the first; --input names another one.
 
 With --compare, both configurations run over the same lines, and the result is whom only one of them would block.`,
 		Args: atLeastOne("a log file, or - for standard input"),
 		RunE: func(c *cobra.Command, files []string) error { return r.replay(c.Context(), files) },
 	}
 	c.Flags().BoolVar(&r.summary, "summary", false, "how many sources by rule, grade, country and hour, instead of each")
+	c.Flags().StringVar(&r.input, "input", "", "read all files as those of the input with this `PATH` or URL, or of the file there")
 	c.Flags().StringVar(&r.compare, "compare", "", "another configuration `FILE`: whom only one of the two would block")
 	return c
 }
@@ -117,6 +121,14 @@ func (r *replayCommand) shared(ctx context.Context, files []string, runs int) []
 
 // run replays one configuration.
 func (r *replayCommand) run(ctx context.Context, run *replayed, opts line.ReplayOptions, show bool) (err error) {
+	if r.input != "" {
+		if opts.As, err = inputName(r.input); err != nil {
+			return err
+		}
+		if _, ok := run.cfg.InputOf(opts.As); !ok {
+			return usageErrorf("%s belongs to no input of the configuration; name the path or URL of one with --input", opts.As)
+		}
+	}
 	known := r.known(ctx, run.cfg)
 	run.listed = agent.Listed(ctx, run.cfg, known.Guard)
 	opts.Refused, opts.Guard, opts.Ours, opts.Blocked = run.spare, known.Guard, known.Ours, run.listed
@@ -131,7 +143,7 @@ func (r *replayCommand) run(ctx context.Context, run *replayed, opts line.Replay
 // readable fails where no line could be read.
 func (r *replayCommand) readable(sum line.ReplaySummary) error {
 	if sum.Lines > 0 && sum.Records == 0 && sum.Bad == 0 { // nothing is wrong with them
-		fmt.Fprintln(r.stderr, "no TRAFFIC or THREAT record was found, and no login; there are other records, the first is", display.Harmless(cmp.Or(sum.FirstIgnored, "blank")))
+		fmt.Fprintln(r.stderr, "no TRAFFIC or THREAT record was found, no login, and nothing that a pattern takes (--input PATH reads it as that input); there are other records, the first is", display.Harmless(cmp.Or(sum.FirstIgnored, "blank")))
 		return nil
 	}
 	if sum.Lines > 0 && sum.Records == 0 {

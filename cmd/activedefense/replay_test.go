@@ -53,7 +53,7 @@ func TestAReplayOfOtherLogsIsNoFault(t *testing.T) {
 		"Nov 28 15:41:38 pano01 1,2026/11/28 15:41:38,000700000001,SYSTEM,general,0,2026/11/28 15:41:38,,general,,0,0,general,informational,\"text\",75,0x0\n"
 	for _, args := range [][]string{{"-"}, {"--summary", "-"}, {"--json", "-"}} {
 		stdout, stderr, code := w.replayInput([]byte(lines), args...)
-		if code != 0 || stdout != "" || !strings.Contains(stderr, "no TRAFFIC or THREAT record was found, and no login; there are other records, the first is standard input line 1: 301 <14>1 ") ||
+		if code != 0 || stdout != "" || !strings.Contains(stderr, "no TRAFFIC or THREAT record was found, no login, and nothing that a pattern takes (--input PATH reads it as that input); there are other records, the first is standard input line 1: 301 <14>1 ") ||
 			!strings.Contains(stderr, ",CONFIG") || strings.Contains(stderr, "first error") {
 			t.Errorf("%v: exit status %d, %s%s", args, code, stdout, stderr)
 		}

@@ -122,3 +122,23 @@ rules:
 		}
 	}
 }
+
+// An old log is read as the input that it belonged to before it was rotated, and a copy elsewhere as the one that is named.
+func TestOldLogsAreReadAsTheirInput(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	auth := withPatterns(w)
+	withNginx(w, "\nrules: [{name: guessing, event: ssh-failed, more_than: 0, window: 10m, block_for: 1h}]\n")
+	text := []byte(authLine(time.Now(), "sshd[7]: Failed password for root from 203.0.113.5 port 51230 ssh2"))
+	elsewhere := filepath.Join(w.dir, "old", "copy")
+	if err := os.MkdirAll(filepath.Dir(elsewhere), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.write(auth+".1", text)
+	w.write(elsewhere, text)
+	for _, args := range [][]string{{auth + ".1"}, {"--input", auth, elsewhere}} {
+		if got := jsonLines[replayJSON](w, append([]string{"replay"}, args...)...); len(got) != 1 || got[0].Rule != "guessing" {
+			t.Errorf("%s: %+v", args, got)
+		}
+	}
+	w.expectRun(2, "belongs to no input", "replay", "--input", elsewhere, elsewhere)
+}

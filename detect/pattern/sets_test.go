@@ -94,6 +94,9 @@ func TestTheSetsTakeTheirSamples(t *testing.T) {
 			}
 		}
 		for i := range p.set.Len() {
+			if Meaning(p.set.At(i).Event) == "" {
+				t.Errorf("%s: it is not said what %s tells", set, p.set.At(i).Event)
+			}
 			if !taken[i] {
 				t.Errorf("%s: no sample of pattern %d, %s: %s", set, i+1, p.set.At(i).Event, p.set.At(i).Regexp)
 			}

@@ -1,0 +1,31 @@
+package pattern
+
+// meanings say what the events of the ready-made sets tell.
+var meanings = map[string]string{
+	"ssh-failed":              "a wrong password, key of a host or answer, of any user; one attempt of an unknown user may be an ssh-invalid-user, too",
+	"ssh-invalid-user":        "the host has no such user",
+	"ssh-max-attempts":        "as many attempts in one connection as sshd allows (MaxAuthTries)",
+	"ssh-not-allowed":         "a user whom AllowUsers, DenyUsers or the groups refuse",
+	"ssh-protocol":            "it speaks no SSH, or none that was agreed on: scanners, and old clients",
+	"ssh-timeout":             "it did not log in within LoginGraceTime",
+	"ssh-dropped":             "sshd itself penalises the source (PerSourcePenalties)",
+	"ssh-preauth":             "it ended the connection before it had logged in: guessers, scanners, and monitors",
+	"http-probe":              "it asked for what servers leak (.env, .git/), or in vain for what others are attacked by (wp-login.php)",
+	"http-auth-failed":        "status 401 with a user",
+	"http-unauthorized":       "status 401, which is also a browser's first request",
+	"http-bad-request":        "status 400",
+	"http-forbidden":          "status 403",
+	"http-not-found":          "status 404, which broken links give, too",
+	"http-limited":            "status 429",
+	"smtp-auth-failed":        "a wrong password in SMTP",
+	"smtp-auth-unavailable":   "a login that failed for a reason of ours: no guess",
+	"mail-auth-failed":        "one or more wrong passwords in one connection, in IMAP, POP3, ManageSieve or submission",
+	"ftp-auth-failed":         "a wrong password in FTP",
+	"tls-failed":              "the TLS handshake failed: scanners, and old clients",
+	"vpn-auth-failed":         "a wrong password",
+	"vpn-certificate-refused": "a certificate that is not accepted",
+	"vpn-tls-failed":          "packets of who has not the key, or a handshake that did not end; over UDP the source may be forged",
+}
+
+// Meaning says what an event of the ready-made sets tells; "": it is none of theirs.
+func Meaning(event string) string { return meanings[event] }
