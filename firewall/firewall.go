@@ -53,6 +53,7 @@ type Report struct {
 	Unsupported         []Unsupported
 	Refused             []Refused // not tried again before the next full pass
 	Untagged            []Refused // blocked, but the firewall does not take the tag of their rule, or does not let go of it
+	Undeleted           []Refused // released, and in our group no more, but the firewall does not delete the address object
 	Braked              *Brake
 	Sorted              bool           // it was found out what is Stray
 	Stray               []netip.Prefix // what stands under our tag or in our group and was never ours (see the type), in order of address

@@ -255,6 +255,26 @@ func TestGroupLeavesOthersAlone(t *testing.T) {
 	theirs("after their own commit", true)
 }
 
+// What somebody's rule names cannot be deleted: the address is released all the same, and told as what it is.
+func TestGroupReleasesWhatSomebodyNames(t *testing.T) {
+	l := newGroupLab(t, nil)
+	l.pass(l.block("203.0.113.1", "203.0.113.2"), true)
+	l.wants("203.0.113.1", "203.0.113.2")
+	rule := `<entry name="theirs"><from><member>any</member></from><to><member>any</member></to><source><member>` + tag + `-203.0.113.1</member></source><destination><member>any</member></destination><application><member>any</member></application><service><member>any</member></service><action>deny</action></entry>`
+	if err := l.sim.Config().Edit("somebody", "set", "/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']"+"/rulebase/security/rules", rule); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.sim.Config().Commit("somebody"); err != nil {
+		t.Fatal(err)
+	}
+	l.clock.move(time.Hour)
+	r := l.pass(l.block("203.0.113.2"), true)
+	l.wants("203.0.113.2")
+	if len(r.Refused) != 0 || len(r.Undeleted) != 1 || r.Undeleted[0].Prefix.String() != "203.0.113.1/32" || !strings.Contains(r.Undeleted[0].Message, "cannot be deleted") {
+		t.Errorf("refused %v, not deleted %v", r.Refused, r.Undeleted)
+	}
+}
+
 // Another administrator edits our own group and goes for lunch. The key tells nobody's name.
 func TestGroupThatSomebodyElseEdits(t *testing.T) {
 	const group = vsys1 + "/address-group/entry[@name='" + tag + "']"

@@ -238,7 +238,7 @@ func (p *groupPass) clear(edits []xmlapi.Edit, names []string) error {
 		case err == nil:
 			delete(g.candidate.objects, name)
 		case xmlapi.Kind(err) == xmlapi.KindAPI:
-			p.report.Refused = append(p.report.Refused, Refused{g.candidate.objects[name], "address object " + name + " cannot be deleted: " + reason(err)})
+			p.report.Undeleted = append(p.report.Undeleted, Refused{g.candidate.objects[name], "address object " + name + " cannot be deleted: " + reason(err)})
 		default:
 			return err
 		}

@@ -397,6 +397,25 @@ func TestTheTagsOfRulesReachAFirewall(t *testing.T) {
 	}
 }
 
+// An address object that cannot be deleted is none that is refused: the address is released, and no list has to stand in for it.
+func TestAnObjectThatStaysIsTold(t *testing.T) {
+	e := newEnforceTest(t)
+	stays := []firewall.Refused{{Prefix: netip.MustParsePrefix("203.0.113.1/32"), Message: "in use"}}
+	for _, full := range []bool{true, false, true} {
+		e.show(firewall.Report{Full: full, Undeleted: stays}, 1, nil)
+	}
+	if st := e.Status(); !slices.Equal(st.Undeleted, []string{"203.0.113.1: in use"}) || st.RefusedCount != 0 || st.Fallback {
+		t.Errorf("status %+v", st)
+	}
+	if n := e.log.count("does not delete address objects"); n != 1 {
+		t.Errorf("it is logged %d times", n)
+	}
+	e.show(firewall.Report{Full: true}, 1, nil)
+	if st := e.Status(); len(st.Undeleted) != 0 {
+		t.Errorf("status %+v", st)
+	}
+}
+
 func TestATagOfARuleThatIsRefusedIsTold(t *testing.T) {
 	e := newEnforceTest(t)
 	refused := firewall.Report{Full: true, Untagged: []firewall.Refused{{Prefix: netip.MustParsePrefix("203.0.113.1/32"), Message: "guessing: no"}}}

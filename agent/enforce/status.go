@@ -40,6 +40,7 @@ type Status struct {
 	Refused          []string   `json:"refused,omitempty"` // addresses that the firewall refused, with its words; the first ones
 	RefusedCount     int        `json:"refused_count"`
 	Untagged         []string   `json:"untagged,omitempty"`      // blocked addresses whose rule's tag it refused, with its words; the first ones
+	Undeleted        []string   `json:"undeleted,omitempty"`     // released addresses whose address object it does not delete, with its words; the first ones
 	LeftOut          int        `json:"left_out"`                // blocked sources for which it has no room
 	Capacity         int        `json:"capacity"`                // how many there is room for, of all owners together; 0: neither firewall nor model say
 	CapacityFrom     string     `json:"capacity_from,omitempty"` // who says so
@@ -149,6 +150,7 @@ func (e *Enforcer) showDetails(s *Status, r firewall.Report) {
 
 	e.showRefused(s, r)
 	e.showUntagged(s, r)
+	e.showUndeleted(s, r)
 	e.showStrays(s, r)
 	brake := ""
 	s.Braked = 0
@@ -249,6 +251,22 @@ func (e *Enforcer) showUntagged(s *Status, r firewall.Report) {
 	}
 }
 
+// showUndeleted names what is released and left an address object behind, until a full pass has not to name it any more.
+func (e *Enforcer) showUndeleted(s *Status, r firewall.Report) {
+	before := s.Undeleted
+	if r.Full {
+		s.Undeleted = nil
+	}
+	for _, x := range r.Undeleted {
+		if text := firewall.FormatAddress(x.Prefix) + ": " + x.Message; len(s.Undeleted) < namedRefusals && !slices.Contains(s.Undeleted, text) {
+			s.Undeleted = append(s.Undeleted, text)
+		}
+	}
+	if len(before) == 0 && len(s.Undeleted) > 0 {
+		e.log.Warn().Strs("addresses", s.Undeleted).Msg("the firewall does not delete address objects; the addresses are released all the same, and it is retried with the next full pass")
+	}
+}
+
 // Status gives the state now.
 func (e *Enforcer) Status() Status {
 	e.mu.Lock()
@@ -261,5 +279,6 @@ func (e *Enforcer) Status() Status {
 		s.Access = append(s.Access, way.status())
 	}
 	s.Unsupported, s.Refused, s.Untagged = slices.Clone(s.Unsupported), slices.Clone(s.Refused), slices.Clone(s.Untagged)
+	s.Undeleted = slices.Clone(s.Undeleted)
 	return s
 }

@@ -118,7 +118,9 @@ func (k *kit) positions(context.Context) (all []Position, err error) {
 			continue
 		}
 		var stat unix.Stat_t
-		k.must(unix.Stat(f, &stat))
+		if unix.Stat(f, &stat) != nil { // it was renamed or removed meanwhile
+			continue
+		}
 		for line := range strings.SplitSeq(string(text), "\n") {
 			k.taken[line] = true
 		}

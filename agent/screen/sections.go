@@ -240,6 +240,9 @@ func firewallTrouble(f *enforce.Status) string {
 	if f.RefusedCount > 0 {
 		all = append(all, fmt.Sprintf("%d refused: %s", f.RefusedCount, strings.Join(f.Refused, ", ")))
 	}
+	if len(f.Undeleted) > 0 {
+		all = append(all, "keeps address objects of released addresses: "+strings.Join(f.Undeleted, ", "))
+	}
 	if f.UnsupportedCount > 0 {
 		all = append(all, fmt.Sprintf("%d on the list only: %s", f.UnsupportedCount, strings.Join(f.Unsupported, ", ")))
 	}

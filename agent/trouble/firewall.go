@@ -31,6 +31,10 @@ func Firewalls(firewalls []enforce.Status, now time.Time) (troubles []Trouble) {
 			troubles = append(troubles, Trouble{Of: s.Name, What: fmt.Sprintf("refused: firewall %s refused %s: %s", s.Name, english.Plural(s.RefusedCount, "address", ""), strings.Join(s.Refused, ", ")),
 				Remedy: "They stay on the list, which the block rules may name too; what the firewall says tells what is wrong with them"})
 		}
+		if len(s.Undeleted) > 0 {
+			troubles = append(troubles, Trouble{Of: s.Name, What: "refused: firewall " + s.Name + " keeps address objects of released addresses: " + strings.Join(s.Undeleted, ", "),
+				Remedy: "They are out of our group, and not blocked by it; have what the firewall names refer to an object of its own, and ours go with the next full pass"})
+		}
 		if s.Strays > 0 {
 			troubles = append(troubles, stray(s))
 		}

@@ -114,6 +114,7 @@ func TestAFirewallThatIsAwayIsATrouble(t *testing.T) {
 		{"never answered", enforce.Status{State: enforce.StateUnknown, Since: ago(time.Hour), ErrorSince: &failed, Error: "no route"}, "2m0s firewall-down: fw1 has not answered since the start: no route"},
 		{"brake", enforce.Status{Up: true, Brake: "100 of 200"}, "unknown brake: firewall fw1: 100 of 200"},
 		{"refused", enforce.Status{Up: true, RefusedCount: 2, Refused: []string{"203.0.113.1: no"}}, "unknown refused: firewall fw1 refused 2 addresses: 203.0.113.1: no"},
+		{"an object that stays", enforce.Status{Up: true, Undeleted: []string{"203.0.113.1: in use"}}, "unknown refused: firewall fw1 keeps address objects of released addresses: 203.0.113.1: in use"},
 	} {
 		c.s.Name = "fw1"
 		expect(t, c.name, Firewalls([]enforce.Status{c.s}, noon), c.want)

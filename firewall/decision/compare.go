@@ -47,15 +47,9 @@ const (
 func Compare(before, after *Policy) []Difference { return compare(before, after, maxTotal) }
 
 func compare(before, after *Policy, steps int) []Difference {
-	c := &comparison{before: before, after: after, steps: steps, toAfter: common(before.Rules, after.Rules), toBefore: make([]int, len(after.Rules))}
-	for j := range c.toBefore {
-		c.toBefore[j] = -1
-	}
-	for i, j := range c.toAfter {
-		if j >= 0 {
-			c.toBefore[j] = i
-		}
-	}
+	c := &comparison{before: before, after: after, steps: steps, toAfter: same(before.Rules, after.Rules)}
+	c.toBefore, c.stays = inverse(c.toAfter, len(after.Rules)), inOrder(c.toAfter)
+	c.stayed = inverse(c.stays, len(after.Rules))
 	w := newWorld(before, after)
 	found := map[pair]*kind{}
 	for _, one := range w.worlds() {
@@ -94,29 +88,40 @@ type kind struct {
 	example box  // lies in box, and all of it is decided otherwise
 }
 
-// comparison is two policies, and which rule of the one is which of the other; -1: none.
+// comparison is two policies, and which rule of the one is the same rule of the other, for those that stay in the same order also
+// in stays and stayed; -1: none.
 type comparison struct {
 	before, after     *Policy
 	toAfter, toBefore []int
+	stays, stayed     []int
 	steps             int // that the search may still take
 }
 
-// common gives for each rule before its place after, or -1: for the most rules that are the same and stand in the same
-// order. Whatever a flow is decided by two of them, it is the same one; so a difference has one of the others.
-func common(before, after []Rule) []int {
+// same gives for each rule before the place after of the one that asks for the same, or -1.
+func same(before, after []Rule) []int {
 	at := make(map[string]int, len(after))
 	for j := range after {
 		at[after[j].ID] = j
 	}
-	to, previous := make([]int, len(before)), make([]int, len(before))
-	var tails []int // of the best increasing sequence of each length, its last rule before
+	to := make([]int, len(before))
 	for i := range before {
-		to[i] = -1
 		j, there := at[before[i].ID]
-		if !there || !reflect.DeepEqual(before[i], after[j]) {
+		if to[i] = -1; there && reflect.DeepEqual(before[i], after[j]) {
+			to[i] = j
+		}
+	}
+	return to
+}
+
+// inOrder leaves of the rules that are the same the most that stand in the same order. Whatever a flow is decided by two of
+// them, it is the same one; so a difference has one of the others.
+func inOrder(to []int) []int {
+	previous := make([]int, len(to))
+	var tails []int // of the best increasing sequence of each length, its last rule before
+	for i, j := range to {
+		if j < 0 {
 			continue
 		}
-		to[i] = j
 		k, _ := slices.BinarySearchFunc(tails, j, func(t, j int) int { return to[t] - j })
 		if previous[i] = -1; k > 0 {
 			previous[i] = tails[k-1]
@@ -126,16 +131,31 @@ func common(before, after []Rule) []int {
 		}
 		tails[k] = i
 	}
-	out := make([]int, len(before))
-	for i := range out {
-		out[i] = -1
-	}
+	out := slices.Repeat([]int{-1}, len(to))
 	if len(tails) > 0 {
 		for i := tails[len(tails)-1]; i >= 0; i = previous[i] {
 			out[i] = to[i]
 		}
 	}
 	return out
+}
+
+func inverse(to []int, size int) []int {
+	out := slices.Repeat([]int{-1}, size)
+	for i, j := range to {
+		if j >= 0 {
+			out[j] = i
+		}
+	}
+	return out
+}
+
+// mayDecide tells whether some flow may be decided by the ith rule before and by the jth after. It is none where the one also stands
+// above the other in the other policy: what matches it there never comes to the other, whatever it asks for that the configuration does not
+// tell. So where rules of ours move past one, what these do not match is decided as before.
+func (c *comparison) mayDecide(i, j int) bool {
+	above, other := c.toAfter[i], c.toBefore[j]
+	return (above < 0 || above >= j) && (other < 0 || other >= i)
 }
 
 // ground is the rules of both policies in one world, and of those the ones by index that meet the rule that is looked at.
@@ -153,19 +173,19 @@ func (c *comparison) look(w *world, found map[pair]*kind) {
 	for j := range c.after.Rules {
 		g.after = append(g.after, w.area(c.after, &c.after.Rules[j]))
 	}
-	for j, i := range c.toBefore {
+	for j, i := range c.stayed {
 		if i < 0 { // a rule that is new, or stands elsewhere, or asks for something else
 			g.approach(g.after[j])
-			for _, i := range rivals(g.before, g.nearBefore, g.after[j], c.toBefore[:j]) {
+			for _, i := range rivals(g.before, g.nearBefore, g.after[j]) {
 				c.meet(w, &g, i, j, found)
 			}
 		}
 	}
-	for i, j := range c.toAfter {
+	for i, j := range c.stays {
 		if j < 0 {
 			g.approach(g.before[i])
-			for _, j := range rivals(g.after, g.nearAfter, g.before[i], c.toAfter[:i]) {
-				if c.toBefore[j] >= 0 { // else the two were met above
+			for _, j := range rivals(g.after, g.nearAfter, g.before[i]) {
+				if c.stayed[j] >= 0 { // else the two were met above
 					c.meet(w, &g, i, j, found)
 				}
 			}
@@ -186,17 +206,10 @@ func (g *ground) approach(one area) {
 	g.nearBefore, g.nearAfter = near(g.before), near(g.after)
 }
 
-// rivals gives the rules of a policy that may decide what one of the other may decide: not those that stand above it there, as
-// they do here, and none behind one that surely decides all of it.
-func rivals(rules []area, near []int, one area, above []int) (out []int) {
-	first := map[int]bool{}
-	for _, i := range above {
-		first[i] = true
-	}
+// rivals gives the rules of a policy that may decide what one of the other may decide: none behind one that surely decides all of it.
+func rivals(rules []area, near []int, one area) (out []int) {
 	for _, i := range near {
-		if !first[i] {
-			out = append(out, i)
-		}
+		out = append(out, i)
 		if covers(rules[i].sure, one.may) {
 			break
 		}
@@ -217,7 +230,7 @@ func covers(a, b []box) bool {
 
 // meet looks for traffic that the ith rule decides before and the jth after.
 func (c *comparison) meet(w *world, g *ground, i, j int, found map[pair]*kind) {
-	if c.before.Rules[i].Action == c.after.Rules[j].Action {
+	if c.before.Rules[i].Action == c.after.Rules[j].Action || !c.mayDecide(i, j) {
 		return
 	}
 	loose, complete := c.remaining(g, i, j, area.possible, area.certain)

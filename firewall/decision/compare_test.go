@@ -2,6 +2,7 @@ package decision
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -45,6 +46,12 @@ func TestCompareTellsWhatANewRuleCuts(t *testing.T) {
 	night := Rule{ID: "night", Action: Allow, From: []string{"untrust"}, To: []string{"trust"}, Services: ported(UDP, 500), Conditions: []string{"schedule nights"}}
 	block := Rule{ID: "block", Action: "drop", From: []string{"untrust"}, Source: Addresses{Listed: true, Sets: []string{Blocked}}}
 	sensor := Rule{ID: "sensor", Action: "drop", From: []string{"untrust"}}
+	list, rest := block, Rule{ID: "rest", Action: "deny"}
+	list.ID = "list"
+	ssh := Rule{ID: "ssh", Action: Allow, From: []string{"untrust"}, To: []string{"dmz"}, Applications: []string{"ssh"}, Services: Services{Listed: true, Default: true}}
+	region, inside := ssh, ssh
+	region.Source, region.Services = Addresses{Listed: true, Sets: []string{"DE"}}, Services{}
+	inside.From = []string{"trust"}
 	for _, c := range []struct {
 		name          string
 		before, after *Policy
@@ -74,6 +81,16 @@ false true from untrust to any other zone: denied by rule interzone-default, wou
 			`false true within untrust, application ike: allowed by rule vpn, would be dropped by cut; for example ike at its default port from 203.0.113.10 (untrust) to 198.51.100.10 (untrust)
 false false within untrust, application ike: may be allowed by rule intrazone-default, and would then be dropped by cut
 false true from untrust to any other zone, application ike: denied by rule interzone-default, would be dropped by cut`},
+		{"two rules for blocked sources past one for default ports", withDefaults(ssh, list, block, rest), withDefaults(list, block, ssh, rest),
+			`true true from untrust to dmz, blocked sources, application ssh: allowed by rule ssh, would be dropped by list; for example ssh at its default port from 203.0.113.10 (untrust)`},
+		{"and back", withDefaults(list, block, ssh, rest), withDefaults(ssh, list, block, rest),
+			`true true from untrust to dmz, blocked sources, application ssh: dropped by rule list, would be allowed by ssh`},
+		{"past one for a region", withDefaults(region, list, block, rest), withDefaults(list, block, region, rest),
+			`true false from untrust to dmz, blocked sources, application ssh: may be allowed by rule ssh, and would then be dropped by list; it depends on source DE`},
+		{"past one from a zone that they are not for", withDefaults(inside, list, block, rest), withDefaults(list, block, inside, rest), ""},
+		{"a rule for default ports behind what decides the same", withDefaults(ssh, list, block, rest), withDefaults(list, block, rest, ssh),
+			`false true from untrust to dmz, application ssh: allowed by rule ssh, would be denied by rest
+true true from untrust to dmz, blocked sources, application ssh: allowed by rule ssh, would be dropped by list`},
 		{"an override of a default rule", withDefaults(), func() *Policy { p := withDefaults(); p.Rules[0].Action = "drop"; return p }(),
 			`false true within untrust, dmz, trust: allowed by rule intrazone-default, would be dropped by intrazone-default`},
 	} {
@@ -227,6 +244,101 @@ func TestComparePredictsEveryFlow(t *testing.T) {
 	}
 	if told < 100 || uncertain == 0 || uncertain == told || atDefault == 0 {
 		t.Errorf("%d differences were told, %d of them uncertain, %d at default ports: the test shows too little", told, uncertain, atDefault)
+	}
+}
+
+// settled is a policy in which all is known that its configuration does not tell: ports are the default ones of every application, and a schedule
+// holds or not.
+func (p *Policy) settled(ports []Service, schedule bool) *Policy {
+	out := &Policy{Rules: slices.Clone(p.Rules), Ports: map[string][]Service{"ssl": ports, "ssh": ports, "other": ports}}
+	maps.Copy(out.Ports, p.Ports)
+	for i := range out.Rules {
+		r := &out.Rules[i]
+		if len(r.Conditions) > 0 && !schedule {
+			r.From = []string{}
+		}
+		r.Conditions = nil
+	}
+	return out
+}
+
+// Whatever it turns out to be that the configuration does not tell, each flow that is then decided otherwise was told.
+func TestCompareTellsWhateverHolds(t *testing.T) {
+	seen := 0
+	for seed := range uint64(60) {
+		s := small{rand.New(rand.NewPCG(seed, 2))}
+		rules := []Rule{
+			{ID: "block", Action: "drop", From: []string{"untrust"}, Source: Addresses{Listed: true, Sets: []string{Blocked}}},
+			{ID: "list", Action: "drop", From: []string{"untrust"}, Source: Addresses{Listed: true, Sets: []string{Blocked}}},
+		}
+		for n := range 1 + s.IntN(5) {
+			r := s.rule(fmt.Sprint("rule ", n))
+			if s.IntN(2) == 0 {
+				r.Services = Services{Listed: true, Default: true}
+			}
+			rules = append(rules, r)
+		}
+		s.Shuffle(len(rules), func(i, j int) { rules[i], rules[j] = rules[j], rules[i] })
+		before := withDefaults(slices.Clone(rules)...)
+		s.Shuffle(len(rules), func(i, j int) { rules[i], rules[j] = rules[j], rules[i] })
+		after := withDefaults(slices.Clone(rules)...)
+		differences := Compare(before, after)
+		for n := range 8 {
+			fqdn := map[string]bool{"FQDN example.com": n&1 > 0}
+			ports := []Service{{Protocol: TCP, Ports: []Ports{{443, 443}}}}
+			if n&2 > 0 {
+				ports = []Service{{Protocol: UDP, Ports: []Ports{{500, 500}}}}
+			}
+			b, a := before.settled(ports, n&4 > 0), after.settled(ports, n&4 > 0)
+			everyFlow(func(f Flow) {
+				maps.Copy(f.SourceIn, fqdn)
+				f.DestinationIn = map[string]bool{Blocked: false, "FQDN example.com": n&1 > 0}
+				x, bySure := b.Decide(f).Rule()
+				y, sure := a.Decide(f).Rule()
+				if !bySure || !sure {
+					t.Fatalf("seed %d: %+v is decided by %v, and then by %v", seed, f, b.Decide(f), a.Decide(f))
+				}
+				if b.Rules[x].Action == a.Rules[y].Action {
+					return
+				}
+				seen++
+				if !slices.ContainsFunc(differences, func(d Difference) bool {
+					return d.Before == x && d.After == y && (!d.BlockedSources || f.SourceIn[Blocked])
+				}) {
+					t.Fatalf("seed %d, %d: %+v is decided by %s, and then by %s, which is not told:\n%s", seed, n, f, b.Rules[x].ID, a.Rules[y].ID, texts(differences))
+				}
+			})
+		}
+	}
+	if seen < 1000 {
+		t.Errorf("%d flows were decided otherwise: the test shows too little", seen)
+	}
+}
+
+// A rule that decides blocked sources alone may stand anywhere: of others nothing is told, whatever stands between.
+func TestCompareTellsNothingOfOthersWhereBlockRulesMove(t *testing.T) {
+	told := 0
+	for seed := range uint64(200) {
+		s := small{rand.New(rand.NewPCG(seed, 3))}
+		var rules []Rule
+		for n := range 2 + s.IntN(6) {
+			rules = append(rules, s.rule(fmt.Sprint("rule ", n)))
+		}
+		with := func() *Policy {
+			all := slices.Clone(rules)
+			for _, id := range []string{"block", "list"} {
+				all = slices.Insert(all, s.IntN(len(all)+1), Rule{ID: id, Action: "drop", From: []string{"untrust"}, Source: Addresses{Listed: true, Sets: []string{Blocked}}})
+			}
+			return withDefaults(all...)
+		}
+		for _, d := range Compare(with(), with()) {
+			if told++; !d.BlockedSources {
+				t.Fatalf("seed %d: %s", seed, d)
+			}
+		}
+	}
+	if told < 100 {
+		t.Errorf("%d differences of blocked sources: the test shows too little", told)
 	}
 }
 

@@ -473,6 +473,41 @@ func TestAPlanDecidesWhatItTells(t *testing.T) {
 	}
 }
 
+// A plan that moves our rules above somebody's, of which the configuration does not tell all, changes nothing but for blocked sources.
+func TestAPlanThatMovesOursTellsNothingOfOthers(t *testing.T) {
+	for what, set := range map[string]func(*randomRule){
+		"default ports": func(r *randomRule) { r.services = []string{"application-default"} },
+		"a name":        func(r *randomRule) { r.source = []string{"www"} },
+		"a region":      func(r *randomRule) { r.source = []string{"DE"} },
+		"a schedule":    func(r *randomRule) { r.schedule = true },
+		"all of these": func(r *randomRule) {
+			r.services, r.source, r.schedule = []string{"application-default"}, []string{"DE", "www"}, true
+		},
+	} {
+		hq := randomRule{name: "hq-ssh", action: "allow", from: []string{"untrust"}, to: []string{"dmz"}, applications: []string{"ssh"}}
+		set(&hq)
+		ours := randomRule{name: "active-defense-block", action: "drop", from: []string{"untrust"}, source: []string{"active-defense"}}
+		list := ours
+		list.name = "active-defense-block-list"
+		config := strings.Replace(configOf([]randomRule{hq, ours, list, {name: "deny-rest", action: "deny"}}, ""), "<address-group>",
+			`<address-group><entry name="active-defense"><dynamic><filter>'active-defense'</filter></dynamic></entry>`, 1)
+		l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = config })
+		l.want.InternetZones = []string{"untrust"}
+		plan, err := Provision(t.Context(), l.device, l.want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Contains(shorts(plan.Steps), `move security rule "active-defense-block"`) || len(plan.Differences) == 0 {
+			t.Errorf("%s: %q, %v", what, shorts(plan.Steps), plan.Differences)
+		}
+		for _, d := range plan.Differences {
+			if !d.BlockedSources {
+				t.Errorf("%s: %s", what, d)
+			}
+		}
+	}
+}
+
 // What shows only once the first steps are taken is part of the plan: a rule with somebody else's
 // profile lacks ours only when there is one, and a rule of Panorama's stands above a block rule once that is made.
 func TestAPlanIsWhole(t *testing.T) {

@@ -789,6 +789,8 @@ func (r *remover) fromPanorama() {
 		switch at := p.rulebaseOf(x) + xmlapi.EntryNamed(x.name); {
 		case p.isNamed(x) || p.mayBePairs(x):
 			used = append(used, r.namedOnPanorama(x, at)...)
+		case x.logProfile == logs && x.layer.pushed() && len(r.loggingBeside(logs)) > 0:
+			r.livedOn("security rule "+x.String(), r.loggingBeside(logs))
 		case x.logProfile == logs && (x.layer.pushed() || x.layer == layerDefault && x.overridden.pushed()):
 			if !r.adopt {
 				used = append(used, "log forwarding profile "+logs)
@@ -800,45 +802,61 @@ func (r *remover) fromPanorama() {
 	r.matchListsOnPanorama()
 	r.standingInTemplate()
 	for _, o := range listsOnPanorama(n) {
-		if len(r.f.naming[o.name]) > 0 { // see othersNeed
-			continue
-		}
-		object := o.kind + " " + quoteAll([]string{o.name})
-		if slices.Contains(used, o.kind+" "+o.name) {
-			p.person(object, "It stays: rules of Panorama still refer to it. Take it off there, or have --adopt do it; then run this again.")
-			continue
-		}
-		var elements []string
-		if o.kind == "log forwarding profile" {
-			elements = append(elements, "log-setting")
-		}
-		if users := r.referring(o.name, elements...); len(users) > 0 && p.p.scopes.find(o.name, o.path...).scope.pushed { // the firewall's own, of which Panorama does not know
-			p.person(object, "It stays: "+owners(users, r.f.VSys)+" still refers to it. Have that name another one; then run this again.")
-			continue
-		}
-		gone := func(level string, entry *xmlapi.Node, unpushed string) {
-			made, theirs := "on Panorama, it is ours", !r.isOurs(o.kind, entry)
-			if theirs {
-				made = "on Panorama, it bears our name, and is not as we make it"
-			}
-			p.step(object, "On Panorama: delete it, unless a rule of another firewall names it"+unpushed, p.f.place.Reach(level), theirs,
-				panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(o.at(level))}}).made = made + "; it stays where a rule of another firewall names it" + unpushed
-		}
-		for _, sc := range r.f.asPushed {
-			if entry := sc.node.At(o.path...).Entry(o.name); entry != nil {
-				gone(p.levelOfObject(entry), entry, "")
-			}
-		}
-		for _, level := range slices.Concat(r.f.place.Levels(), r.f.place.Former) {
-			if entry := r.f.standing[o.at(level)]; entry != nil && !r.deletes(o.at(level)) {
-				gone(level, entry, notPushed)
-			}
-		}
+		r.objectOnPanorama(o, used)
 	}
 	if r.f.standingUnknown != nil {
 		p.person("Panorama", "Look there for what bears our names and is not pushed to the firewall; it could not be asked: "+cause(r.f.standingUnknown))
 	}
 	r.steps = p.decided()
+}
+
+// objectOnPanorama takes away what was made on Panorama for rules, unless it is one of those that are used, or others need it.
+func (r *remover) objectOnPanorama(o onPanoramaList, used []string) {
+	p := ofPanorama{r.provisioner}
+	object, living := o.kind+" "+quoteAll([]string{o.name}), []string(nil)
+	if o.kind == "log forwarding profile" {
+		living = r.loggingBeside(o.name)
+	}
+	isNeeded := len(r.f.naming[o.name]) > 0 // see othersNeed
+	if !isNeeded && len(living) > 0 {
+		r.livedOn(object, living)
+	}
+	if isNeeded || len(living) > 0 {
+		if o.kind == "log forwarding profile" && r.f.asPushed.find(o.name, o.path...).Node != nil {
+			r.living = append(r.living, object)
+		}
+		return
+	}
+	if slices.Contains(used, o.kind+" "+o.name) {
+		p.person(object, "It stays: rules of Panorama still refer to it. Take it off there, or have --adopt do it; then run this again.")
+		return
+	}
+	var elements []string
+	if o.kind == "log forwarding profile" {
+		elements = append(elements, "log-setting")
+	}
+	if users := r.referring(o.name, elements...); len(users) > 0 && p.p.scopes.find(o.name, o.path...).scope.pushed { // the firewall's own, of which Panorama does not know
+		p.person(object, "It stays: "+owners(users, r.f.VSys)+" still refers to it. Have that name another one; then run this again.")
+		return
+	}
+	gone := func(level string, entry *xmlapi.Node, unpushed string) {
+		made, theirs := "on Panorama, it is ours", !r.isOurs(o.kind, entry)
+		if theirs {
+			made = "on Panorama, it bears our name, and is not as we make it"
+		}
+		p.step(object, "On Panorama: delete it, unless a rule of another firewall names it"+unpushed, p.f.place.Reach(level), theirs,
+			panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(o.at(level))}}).made = made + "; it stays where a rule of another firewall names it" + unpushed
+	}
+	for _, sc := range r.f.asPushed {
+		if entry := sc.node.At(o.path...).Entry(o.name); entry != nil {
+			gone(p.levelOfObject(entry), entry, "")
+		}
+	}
+	for _, level := range slices.Concat(r.f.place.Levels(), r.f.place.Former) {
+		if entry := r.f.standing[o.at(level)]; entry != nil && !r.deletes(o.at(level)) {
+			gone(level, entry, notPushed)
+		}
+	}
 }
 
 // namedOnPanorama takes away a rule at an xpath that bears our name, and gives the objects that it names where it stays.
@@ -864,9 +882,10 @@ func (r *remover) namedOnPanorama(x rule, at string) (used []string) {
 }
 
 // matchListsOnPanorama takes match lists of ours off others' log forwarding profiles of device groups. Where other firewalls have those
-// too, they may log to us by them, so that this is for who adopts.
+// too, they may log to us by them, so that this is for who adopts. What another tag has there, and what other virtual systems with one live on,
+// stays.
 func (r *remover) matchListsOnPanorama() {
-	p, servers := ofPanorama{r.provisioner}, owned{r.provisioner}.ourServers()
+	p, servers, stems := ofPanorama{r.provisioner}, owned{r.provisioner}.ourServers(), r.otherTags()
 	for _, part := range r.f.pushed() {
 		for _, profile := range part.Node.At("log-settings", "profiles").Entries() {
 			level := p.levelOfObject(profile)
@@ -890,6 +909,15 @@ func (r *remover) matchListsOnPanorama() {
 					continue
 				}
 				object := "match list " + quoteAll([]string{name}) + " of log forwarding profile " + quoteAll([]string{logs})
+				if isOfAnotherTag(stems, logs, m) && sendsToAlone(m, servers) {
+					r.living = append(r.living, object)
+					continue
+				}
+				if living := r.livingOn(profile, m); made != "" && len(living) > 0 {
+					r.livedOn(object, living)
+					r.living = append(r.living, object)
+					continue
+				}
 				p.step(object, detail, r.f.place.Reach(level), theirs, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}}).made = made
 				if theirs && !r.adopt {
 					r.naming = append(r.naming, object)
@@ -897,6 +925,56 @@ func (r *remover) matchListsOnPanorama() {
 			}
 		}
 	}
+}
+
+// otherTags gives what names of other tags begin with, by what stands of them on Panorama and in other virtual systems.
+func (r *remover) otherTags() (stems []string) {
+	for _, of := range r.beside {
+		stems = append(stems, of...)
+	}
+	for _, l := range r.p.scopes.all("log-settings", "profiles") {
+		if stem, is := strings.CutSuffix(l.Attr("name"), panoramaNames); is && l.scope.pushed && stem != r.want.Names.Logs {
+			stems = append(stems, stem)
+		}
+	}
+	return stems
+}
+
+// isOfAnotherTag tells whether a match list of a log forwarding profile of Panorama's is one that we make there for another tag.
+func isOfAnotherTag(stems []string, logs string, m *xmlapi.Node) bool {
+	return slices.ContainsFunc(stems, func(stem string) bool { return logs == stem+panoramaNames || namesMatchList(stem, m) })
+}
+
+// loggingBeside gives the other virtual systems with rules of ours for another tag of which something logs by a log forwarding profile.
+func (r *remover) loggingBeside(logs string) (names []string) {
+	var logsBy func(n *xmlapi.Node) bool
+	logsBy = func(n *xmlapi.Node) bool {
+		return n.Name == "log-setting" && n.Text == logs || slices.ContainsFunc(n.Children, logsBy)
+	}
+	for vsys := range r.beside {
+		isPushed := slices.ContainsFunc(r.f.elsewhere, func(s systemFacts) bool {
+			return s.name == vsys && slices.ContainsFunc(s.pushed, func(part xmlapi.Pushed) bool { return logsBy(part.Node) })
+		})
+		if isPushed || slices.ContainsFunc(r.referring(logs, "log-setting"), func(u reference) bool { return u.vsys == vsys }) {
+			names = append(names, vsys)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// livingOn gives those of them that have no match list of their own there for what one of ours in a log forwarding profile sends.
+func (r *remover) livingOn(profile, ours *xmlapi.Node) []string {
+	return slices.DeleteFunc(r.loggingBeside(profile.Attr("name")), func(vsys string) bool {
+		return slices.ContainsFunc(profile.Child("match-list").Entries(), func(m *xmlapi.Node) bool {
+			return m.Value("log-type") == ours.Value("log-type") && slices.ContainsFunc(r.beside[vsys], func(stem string) bool { return namesMatchList(stem, m) })
+		})
+	})
+}
+
+// livedOn leaves something on Panorama, by which logs of other virtual systems come to us.
+func (r *remover) livedOn(object string, living []string) {
+	r.person(object, fmt.Sprintf("It stays on Panorama: by it logs of virtual system %s come to us, which has rules of ours with another tag. "+goesWith, quoteAll(living)))
 }
 
 // sendsToOneOf gives the first of some syslog server profiles to which a match list sends.

@@ -222,16 +222,83 @@ func TestWhatNoOtherTagLivesOnGoes(t *testing.T) {
 	}
 }
 
+// parted is a firewall of which a Panorama has two virtual systems in a device group each, below a common parent with a Pre Rule.
+func parted(t *testing.T, m managed, local string) *panoramaLab {
+	t.Helper()
+	vsys2 := `</entry><entry name="vsys2"><zone><entry name="untrust"/><entry name="dmz"/></zone>` + local + `</entry></vsys>`
+	m.several, m.local, m.hq = true, strings.Replace(withoutCleanup(), "</entry></vsys>", vsys2, 1), m.hq+preRules(m.rules+letIn("hq", "dmz"))
+	l := newPanoramaLab(t, m)
+	l.changed("set", groupsOfPanorama, `<entry name="dept-b"><devices><entry name="`+serial+`"><vsys><entry name="vsys2"/></vsys></entry></devices></entry>`)
+	l.changed("set", "/config/readonly/devices/entry[@name='localhost.localdomain']/device-group", `<entry name="dept-b"><parent-dg>hq</parent-dg></entry>`)
+	l.push("dept-b")
+	return l
+}
+
+func (l *panoramaLab) push(group string) {
+	l.t.Helper()
+	if err := l.panorama.Push(group); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// What one virtual system made on Panorama, and another with another tag lives on, stays, and so does what that made there itself; it goes once that is gone.
+func TestWhatAnotherTagLivesOnStaysOnPanorama(t *testing.T) {
+	web := strings.Replace(letIn("web", "dmz"), "<action>", "<log-setting>to-siem</log-setting><log-end>yes</log-end><action>", 1)
+	for name, m := range map[string]managed{"its own": {}, "somebody's log forwarding": {template: theirServer, hq: toSIEM, rules: web}} {
+		t.Run(name, func(t *testing.T) {
+			l := parted(t, m, "")
+			for _, v := range []string{"1", "2"} {
+				l.at(v)
+				if _, err := l.carryOut(m.rules != ""); err != nil {
+					t.Fatal(err)
+				}
+				l.push("dept-b")
+			}
+			before := l.fails()
+			for _, adopt := range []bool{false, true} {
+				l.at("1")
+				left := l.takeAway(adopt)
+				for _, s := range left.Steps {
+					if own := adopt || s.Object != `security rule "web"` && s.Object != `log forwarding profile "ad-1"`; own && (s.Action != ActionPerson || strings.Contains(s.Detail, "--adopt")) || strings.Contains(s.Object, "ad-2") {
+						t.Errorf("adopt %v, left: %v", adopt, s)
+					}
+				}
+				server := left.Steps[slices.IndexFunc(left.Steps, func(s Step) bool {
+					return s.Object == `syslog server profile "ad-1"` && strings.Contains(s.Detail, "Panorama")
+				})]
+				if !strings.Contains(server.Detail, map[bool]string{true: `"to-siem"`, false: `"ad-2-panorama"`}[m.rules != ""]) || server.Commands != nil {
+					t.Errorf("adopt %v: %v", adopt, server)
+				}
+				if list := `match list "ad-1-traffic" of log forwarding profile "to-siem"`; m.rules != "" {
+					if s := stepFor(t, left.Steps, list); !strings.Contains(s.Detail, `virtual system "vsys2"`) {
+						t.Errorf("adopt %v: %v", adopt, s)
+					}
+				}
+				l.push("dept-b")
+				l.at("2")
+				if again, after := taken(l.whole().Steps, false), l.fails(); len(again) != 0 || !slices.Equal(after, before) {
+					t.Errorf("adopt %v: the other one lacks %q, %q, before %q", adopt, shorts(again), after, before)
+				}
+			}
+			l.takeAway(true)
+			l.push("branches")
+			l.at("1")
+			for _, s := range l.takeAway(true).Steps {
+				if s.Action != ActionPerson || len(s.Commands) != 1 {
+					t.Errorf("left: %v", s)
+				}
+			}
+			if groups, _, _ := strings.Cut(l.panorama.Config().Running(), "<template>"); strings.Contains(groups, "ad-1") || strings.Contains(groups, "ad-2") {
+				t.Errorf("left of ours:\n%s", groups)
+			}
+		})
+	}
+}
+
 // What a run made at a common parent of two device groups for one virtual system holds up no push to the other one, which has nothing that names it; what that
 // names does.
 func TestWhatAnotherVirtualSystemHasOfACommonParent(t *testing.T) {
-	vsys2 := `</entry><entry name="vsys2"><zone><entry name="untrust"/><entry name="dmz"/></zone><rulebase><security><rules>` + named(letIn("local", "dmz"), "source", "RU") + `</rules></security></rulebase></entry></vsys>`
-	l := newPanoramaLab(t, managed{several: true, local: strings.Replace(withoutCleanup(), "</entry></vsys>", vsys2, 1), hq: preRules(letIn("hq", "dmz"))})
-	l.changed("set", groupsOfPanorama, `<entry name="dept-b"><devices><entry name="`+serial+`"><vsys><entry name="vsys2"/></vsys></entry></devices></entry>`)
-	l.changed("set", "/config/readonly/devices/entry[@name='localhost.localdomain']/device-group", `<entry name="dept-b"><parent-dg>hq</parent-dg></entry>`)
-	if err := l.panorama.Push("dept-b"); err != nil {
-		t.Fatal(err)
-	}
+	l := parted(t, managed{}, `<rulebase><security><rules>`+named(letIn("local", "dmz"), "source", "RU")+`</rules></security></rulebase>`)
 	l.at("1")
 	if _, err := l.carryOut(false); err != nil {
 		t.Fatal(err)
@@ -255,5 +322,53 @@ func TestWhatAnotherVirtualSystemHasOfACommonParent(t *testing.T) {
 	}
 	if again := taken(l.whole().Steps, false); len(again) != 0 || len(l.sim.Traffic().Rules("vsys2")) == 0 || !strings.HasPrefix(l.sim.Traffic().Rules("vsys2")[0].Name, "ad-2-block") {
 		t.Errorf("left: %q, rules %v", shorts(again), l.sim.Traffic().Rules("vsys2"))
+	}
+}
+
+// What a removal took from a common parent of two device groups for one virtual system holds up none for the other one, in which nothing names it; what that
+// names does.
+func TestRemovalsBelowACommonParent(t *testing.T) {
+	l := parted(t, managed{}, `<rulebase><security><rules>`+named(letIn("local", "dmz"), "source", "RU")+`</rules></security></rulebase>`)
+	const regions = groupsOfPanorama + "/entry[@name='hq']/region"
+	for _, v := range []string{"1", "2"} {
+		l.at(v)
+		if _, err := l.carryOut(false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.at("1")
+	l.takeAway(false)
+	l.at("2")
+	l.changed("set", regions, `<entry name="RU"><address><member>203.0.113.0/24</member></address></entry>`)
+	l.push("dept-b")
+	l.at("1")
+	if _, err := l.carryOut(false); err != nil {
+		t.Fatal(err)
+	}
+	l.push("branches")
+	l.at("2")
+	l.push("dept-b")
+	l.at("1")
+	l.takeAway(false)
+	l.changed("delete", regions+"/entry[@name='RU']", "")
+	l.push("branches")
+	l.at("2")
+	plan, err := Remove(t.Context(), l.device, l.want, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err = plan.Panorama.MayPush(l.device); err == nil || !strings.Contains(err.Error(), `region "RU", which is gone there`) || strings.Contains(err.Error(), "ad-1") {
+		t.Errorf("a region that a local rule names: %v", err)
+	}
+	l.changed("set", regions, `<entry name="RU"><address><member>203.0.113.0/24</member></address></entry>`)
+	if plan, err = Remove(t.Context(), l.device, l.want, false); err == nil {
+		err = plan.Panorama.MayPush(l.device)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.takeAway(false)
+	if running := l.panorama.Config().Running(); strings.Contains(running, `-panorama"`) {
+		t.Errorf("Panorama has %s", running)
 	}
 }

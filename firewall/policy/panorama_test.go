@@ -58,8 +58,9 @@ type managed struct {
 	mode                           string // "": ModeTag
 	local                          string // configuration of the firewalls themselves; "": rulesOfOthers
 	shared, hq, branches, template string
-	noGroup, noTemplate            bool // Panorama has the firewall in none
-	several                        bool // the firewalls have vsys1 and vsys2, and the group has vsys1 of each
+	noGroup, noTemplate            bool   // Panorama has the firewall in none
+	rules                          string // Pre Rules of hq, see parted
+	several                        bool   // the firewalls have vsys1 and vsys2, and the group has vsys1 of each
 	dialect                        dialect.Dialect
 }
 

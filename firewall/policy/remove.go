@@ -244,9 +244,12 @@ func (r *remover) ofTemplates() []Step {
 	slices.SortStableFunc(r.behind, func(a, b Step) int { return rank(a) - rank(b) })
 	for i := range r.behind {
 		s := &r.behind[i]
-		if len(r.naming) > 0 && strings.HasPrefix(s.Object, "syslog server profile ") {
+		if naming := slices.Concat(r.naming, r.living); len(naming) > 0 && strings.HasPrefix(s.Object, "syslog server profile ") {
 			s.Commands = nil
-			s.Detail = "It stays: on Panorama " + strings.Join(atMost(r.naming), ", ") + " still refers to it. Take it off there, or have --adopt do it; then run this again."
+			s.Detail = "It stays: on Panorama " + strings.Join(atMost(naming), ", ") + " still refers to it. Take it off there, or have --adopt do it; then run this again."
+			if len(r.living) > 0 {
+				s.Detail = "It stays: on Panorama " + strings.Join(atMost(r.living), ", ") + ", by which others log to us, still refers to it. " + goesWith
+			}
 		}
 		if len(s.Commands) > 0 {
 			s.Detail += ". In configure mode: " + strings.Join(s.Commands, "; ")
@@ -269,6 +272,7 @@ type remover struct {
 	kept   []string // and of what stays
 
 	naming []string // match lists of Panorama's that stay and name a syslog server profile of ours
+	living []string // and what of Panorama's names one that others log to us by
 	behind []Step   // what comes last: what is in templates
 }
 

@@ -45,10 +45,12 @@ var noObjects = []string{"interface", "tunnel-interface", "ike-crypto-profile", 
 
 // names are what stands in the configuration of a firewall where names of objects may.
 type names struct {
-	any     map[string]bool            // where any object may be meant
-	of      map[string]map[string]bool // where those of a list may be
-	filters []string                   // of dynamic address groups
-	system  string                     // the virtual system alone in which they stand, with what is in none; "": in any
+	any     map[string]bool                               // where any object may be meant
+	of      map[string]map[string]bool                    // where those of a list may be
+	filters []string                                      // of dynamic address groups
+	system  string                                        // the virtual system alone in which they stand, with what is in none; "": in any
+	without map[unit]bool                                 // objects that are passed over
+	isFor   func(target *xmlapi.Node, system string) bool // whether a rule counts; nil: each does
 }
 
 // has tells whether a name may mean an object of a list.
@@ -80,6 +82,10 @@ func (n *names) walk(e *xmlapi.Node, path []string, lists []string) {
 		}
 	}
 	for _, c := range e.Children {
+		target := c.Child("target")
+		if n.without[unit{strings.Join(path, "/"), c.Attr("name")}] || target != nil && n.isFor != nil && !n.isFor(target, n.system) {
+			continue
+		}
 		below := n.listsIn(e, c, path, lists)
 		if name := c.Attr("name"); name != "" {
 			own := lists
@@ -121,7 +127,17 @@ func (n *names) listsIn(e, c *xmlapi.Node, path []string, lists []string) []stri
 
 // names gives all that may be the name of an object in what the firewall has and would have, in any virtual system or in one.
 func (p Push) names(system string) *names {
-	n := &names{any: map[string]bool{}, of: map[string]map[string]bool{}, system: system}
+	return p.gathered(&names{system: system})
+}
+
+// namesWithout are those in one virtual system without what is in some objects, and in rules that are not for it.
+func (p Push) namesWithout(system string, objects map[unit]bool) *names {
+	return p.gathered(&names{system: system, without: objects, isFor: p.Has})
+}
+
+func (p Push) gathered(n *names) *names {
+	system := n.system
+	n.any, n.of = map[string]bool{}, map[string]map[string]bool{}
 	for _, s := range append([]System{p.System}, p.Systems...) {
 		if system != "" && s.Name != system {
 			continue

@@ -113,10 +113,11 @@ func (p Push) objects(there map[unit][]committed, used, here *names) (out []stri
 			made[u] = append(made[u], nodes...)
 		}
 	}
+	unused := p.goneElsewhere(there, have, shared)
 	for _, u := range sortedUnits(there, have) {
 		made := slices.DeleteFunc(made[u], func(n *xmlapi.Node) bool { return isAmong(n, have[u]) })
 		switch all := there[u]; {
-		case len(all) == 0 && p.takesAway(u):
+		case len(all) == 0 && (p.takesAway(u) || unused[u]):
 		case len(all) == 0:
 			out = append(out, u.String()+", which is gone there")
 		case isAmong(all[0].Node, made):
@@ -147,6 +148,39 @@ func (p Push) standsElsewhere(u unit, c committed) bool {
 		have, _ := s.Have.objects()
 		return isAmong(c.Node, have[u])
 	})
+}
+
+// goneElsewhere gives the objects of device groups that are gone on Panorama and in all other virtual systems already, and that nothing in this one names: by
+// what it has without them, and without rules that are not for it.
+func (p Push) goneElsewhere(there map[unit][]committed, have, shared map[unit][]*xmlapi.Node) map[unit]bool {
+	others := slices.DeleteFunc(slices.Clone(p.others), func(s System) bool { return s.None })
+	if len(others) == 0 {
+		return nil
+	}
+	gone, left := map[unit]bool{}, map[unit]bool{}
+	for _, s := range others {
+		all, _ := s.Have.objects()
+		for u := range all {
+			left[u] = true
+		}
+	}
+	for u := range have {
+		if len(there[u]) == 0 && len(shared[u]) == 0 && !left[u] {
+			gone[u] = true
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	here := p.namesWithout(p.Name, gone)
+	maps.DeleteFunc(gone, func(u unit, _ bool) bool {
+		var all []committed
+		for _, n := range have[u] {
+			all = append(all, committed{Node: n})
+		}
+		return p.acts(u, all, here) != ""
+	})
+	return gone
 }
 
 // behind tells how what is shared differs; "": not. It counts behind what is nearer, too, for other virtual systems. last is what Panorama has that is the
