@@ -18,8 +18,8 @@ func Named(name string) (set []Pattern, ok bool) {
 // the pattern is anchored behind it, and else ahead of it.
 var sets = map[string][]Pattern{
 	"sshd":          sshd,
-	"nginx-access":  access(`^(?:` + header(`nginx[\w.-]*`) + `)?`),
-	"apache-access": access(`^(?:` + header(`(?:apache2?|httpd)[\w.-]*`) + `)?(?:[\w.-]+:\d{1,5} )?`),
+	"nginx-access":  access(`^(?:` + header(nginxTag, nginxTag) + `)?`),
+	"apache-access": access(`^(?:` + header(apacheTag, apacheTag) + `)?(?:[\w.-]+:\d{1,5} )?`),
 	"postfix-sasl":  postfix,
 	"dovecot":       dovecot,
 	"vsftpd":        vsftpd,
@@ -27,15 +27,22 @@ var sets = map[string][]Pattern{
 	"openvpn":       openvpn,
 }
 
+const (
+	nginxTag  = `nginx[\w.-]*`
+	apacheTag = `(?:apache2?|httpd)[\w.-]*`
+)
+
 // stamp is the time of a syslog header as rsyslog's two templates and the journal (short, short-iso) write it into files.
 const stamp = `(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S+)`
 
 // syslog gives the beginning of a regular expression for the messages of a program, whose name it is an expression for: the header in a file, and
 // that of RFC 5424. Only so is a message known to be the program's own: what stands further on, another program may have been made to write.
-func syslog(program string) string { return `^` + header(program) }
+func syslog(program string) string { return `^` + header(program, program) }
 
-func header(program string) string {
-	return `(?:(?:<\d{1,3}>)?(?:1 \S+ \S+ ` + program + ` \S+ \S+ (?:-|(?:\[[^\]]*\])+) (?:\x{FEFF})?|` + stamp + ` \S+ (?:\w+\.\w+ )?` + program + `(?:\[\d+\])?: ))`
+// header is the same for a program that RFC 5424 calls by another name. Where rsyslog makes that of an older message (RSYSLOG_SyslogProtocol23Format), the message
+// keeps the blank that stood behind its tag.
+func header(program, name string) string {
+	return `(?:(?:<\d{1,3}>)?(?:1 \S+ \S+ ` + name + ` \S+ \S+ (?:-|(?:\[[^\]]*\])+) (?:\x{FEFF})? ?|` + stamp + ` \S+ (?:\w+\.\w+ )?` + program + `(?:\[\d+\])?: ))`
 }
 
 var sshdTag = syslog(`sshd(?:-session|-auth)?`)
@@ -103,7 +110,13 @@ func access(begin string) []Pattern {
 	}
 }
 
-var postfixTag = syslog(`postfix(?:-[\w-]+)?/(?:[\w-]+/)*smtpd`)
+// The name of RFC 5424 is cut off at the slash by rsyslog; none of the other daemons of Postfix begins a message as those that are looked for.
+const (
+	postfixName = `postfix(?:-[\w-]+)?`
+	smtpd       = `/(?:[\w-]+/)*smtpd`
+)
+
+var postfixTag = `^` + header(postfixName+smtpd, postfixName+`(?:`+smtpd+`)?`)
 
 // postfix are the failed logins of Postfix (smtpd_sasl_glue.c), whatever asks for them. The source stands ahead of what the client chose, and its name holds
 // what host names can. That a server of ours did not answer, or the mechanism is off, is no guess.
