@@ -95,10 +95,11 @@ const quoted = `(?:[^"\\]|\\.)*`
 const client = `(?P<src>[\w-]*\.[\w.-]+|[0-9A-Fa-f]*:[0-9A-Fa-f.:]+(?:%\w+)?)`
 
 // access are requests in the combined or common log format, in the server's own file or behind a syslog header. The source is the first word, or the second behind
-// the name of a virtual host; the user is a stranger's text, and holds no quote, so that time, request and status are the server's. All of them need a session.
+// the name of a virtual host and its port; the user is a stranger's text, and holds no quote, so that time, request and status are the server's. Behind the source stands the
+// hyphen of an ident that was not asked for: without it, it may be a virtual host that the client chose, and the source stands further on. All of them need a session.
 func access(begin string) []Pattern {
 	line := func(event, user, path, status string) Pattern {
-		return Pattern{Event: event, Proven: true, Regexp: begin + client + ` \S+ ` + user + ` \[(?P<time>[^\]"]+)\] "` + path + quoted + `" (?P<action>` + status + `) `}
+		return Pattern{Event: event, Proven: true, Regexp: begin + client + ` - ` + user + ` \[(?P<time>[^\]"]+)\] "` + path + quoted + `" (?P<action>` + status + `) `}
 	}
 	request := func(path string) string { return `\S+ (?P<threat_name>` + path + `)` }
 	const (

@@ -157,6 +157,16 @@ var (
 	haproxied = escaped(`"#{|}`, func(c byte) string { return fmt.Sprintf(`#%02X`, c) })
 )
 
+// virtualHost is what of a request's Host may be logged: the servers answer 400 to one with what no host's name has, and log their own.
+func virtualHost(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r <= ' ' || r >= 0x7f || strings.ContainsRune(`"/\\`, r) {
+			return -1
+		}
+		return r
+	}, text)
+}
+
 // slots are the places. Each is in a line of the honest source, which is all that may ever come of it.
 var slots = []slot{
 	{"sshd", "Nov 29 11:59:58 h sshd[1]: Failed password for @ from 203.0.113.5 port 51234 ssh2", printable},
@@ -192,6 +202,8 @@ var slots = []slot{
 	{"apache-access", `203.0.113.5 - - [29/Nov/2026:12:00:00 +0100] "@" 400 179 "-" "-"`, apache},
 	{"apache-access", `www.example.com:443 203.0.113.5 - - [29/Nov/2026:12:00:00 +0100] "GET /@ HTTP/1.1" 404 179 "-" "-"`, apache},
 	{"apache-access", `203.0.113.5 - - [29/Nov/2026:12:00:00 +0100] "GET / HTTP/1.1" 200 179 "@" "@"`, apache},
+	{"nginx-access", `@ 203.0.113.5 - - [29/Nov/2026:12:00:00 +0100] "GET /.env HTTP/1.1" 404 153 "-" "curl"`, virtualHost},
+	{"apache-access", `@ 203.0.113.5 - - [29/Nov/2026:12:00:00 +0100] "GET /.env HTTP/1.1" 404 153 "-" "curl"`, virtualHost},
 	{"postfix-sasl", "Nov 29 11:59:58 h postfix/smtpd[1]: warning: unknown[203.0.113.5]: SASL @ authentication failed: UGFzc3dvcmQ6", printable},
 	{"postfix-sasl", "Nov 29 11:59:58 h postfix/smtpd[1]: warning: unknown[203.0.113.5]: SASL LOGIN authentication failed: @", printable},
 	{"postfix-sasl", "Nov 29 11:59:58 h postfix/smtpd[1]: warning: unknown[203.0.113.5]: SASL LOGIN authentication failed: authentication failure, sasl_username=@", printable},
