@@ -171,15 +171,19 @@ func haproxyLine(event, request, status string) Pattern {
 
 var openvpnTag = `(?:^(?P<time>[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) |` + syslog(`(?:openvpn|ovpn)[\w.@-]*`) + `)`
 
-// openvpn are what OpenVPN 2.4 to 2.6 refuses (ssl_verify.c, ssl.c), in its own file or in syslog. The client stands first, or last. Over UDP its handshake's
+// peer is the client as OpenVPN begins its lines with it (mroute.c): IPv4 with its port; IPv6 without one in 2.4 to 2.6, so that all of it is the address, and later in
+// brackets with one, behind the protocol.
+const peer = `(?:(?:udp|tcp)[46](?:-server)?:)?(?P<src>[0-9A-Fa-f]*:[0-9A-Fa-f:.]+|\d+\.\d+\.\d+\.\d+|\[[0-9A-Fa-f:.]+\])(?::(?P<src_port>\d+))?`
+
+// openvpn are what OpenVPN 2.4 to 2.7 refuses (ssl_verify.c, ssl.c), in its own file or in syslog. The client stands first, or last. Over UDP its handshake's
 // first packets may have been forged; who failed with a password or a certificate has answered.
 var openvpn = []Pattern{
 	{Event: "vpn-auth-failed", Proven: true,
-		Regexp: openvpnTag + `(?P<src>\S+):(?P<src_port>\d+) TLS Auth Error: Auth Username/Password verification failed for peer`},
+		Regexp: openvpnTag + peer + ` TLS Auth Error: Auth Username/Password verification failed for peer`},
 	{Event: "vpn-certificate-refused", Proven: true,
-		Regexp: openvpnTag + `(?P<src>\S+):(?P<src_port>\d+) VERIFY ERROR: `},
+		Regexp: openvpnTag + peer + ` VERIFY ERROR: `},
 	{Event: "vpn-tls-failed",
-		Regexp: openvpnTag + `(?P<src>\S+):(?P<src_port>\d+) TLS Error: TLS (?:handshake failed|key negotiation failed)`},
+		Regexp: openvpnTag + peer + ` TLS Error: TLS (?:handshake failed|key negotiation failed)`},
 	{Event: "vpn-tls-failed",
-		Regexp: openvpnTag + `(?:\S+:\d+ )?(?:TLS Error: incoming packet authentication failed|TLS Error: tls-crypt unwrapping failed|TLS Error: cannot locate HMAC in incoming packet|Authenticate/Decrypt packet error: packet HMAC authentication failed) from \[AF_INET6?\](?P<src>\S+):(?P<src_port>\d+)$`},
+		Regexp: openvpnTag + `(?:\S+ )?(?:TLS Error: incoming packet authentication failed|TLS Error: tls-crypt unwrapping failed|TLS Error: cannot locate HMAC in incoming packet|Authenticate/Decrypt packet error: packet HMAC authentication failed) from \[AF_INET6?\](?P<src>\S+):(?P<src_port>\d+)$`},
 }

@@ -221,6 +221,7 @@ var slots = []slot{
 	{"haproxy", `Nov 29 11:59:58 h haproxy[1]: 203.0.113.5:51234 [29/Nov/2026:11:59:58.123] web app/one 0/0/1/12/13 200 211 - - ---- 2/2/0/0/0 0/0 {@|b} "GET / HTTP/1.1"`, haproxied},
 	{"openvpn", "2026-11-29 11:59:58 203.0.113.5:51234 peer info: IV_VER=@", printable},
 	{"openvpn", "2026-11-29 11:59:58 203.0.113.5:51234 VERIFY ERROR: depth=0, error=self-signed certificate: CN=@, serial=1", printable},
+	{"openvpn", "2026-11-29 11:59:58 2001:db8::5 peer info: IV_VER=@", printable},
 	{"openvpn", "Nov 29 11:59:58 h ovpn-server[1]: 203.0.113.5:51234 TLS: Username/Password authentication succeeded for username '@'", printable},
 }
 
