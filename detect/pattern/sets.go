@@ -60,6 +60,8 @@ var sshdTag = syslog(`sshd(?:-session|-auth)?`)
 var sshd = []Pattern{
 	{Event: "ssh-failed", Proven: true,
 		Regexp: sshdTag + `Failed (?:password|keyboard-interactive\S*|hostbased) for (?:invalid user )?(?P<src_user>.*) from (?P<src>\S+) port (?P<src_port>\d+)(?: ssh2)?$`},
+	{Event: "ssh-failed", Proven: true, // keyboard-interactive (auth-pam.c), with what Linux-PAM and OpenPAM call it
+		Regexp: sshdTag + `error: PAM: (?:[Aa]uthentication (?:failure|error)|User not known to the underlying authentication module|[Uu]nknown user|Have exhausted maximum number of retries for service|[Mm]aximum number of tries exceeded) for (?:illegal user )?(?P<src_user>.*) from (?P<src>\S+)(?: \[preauth\])?$`},
 	{Event: "ssh-invalid-user", Proven: true,
 		Regexp: sshdTag + `Invalid user (?P<src_user>.*) from (?P<src>\S+)(?: port (?P<src_port>\d+))?$`},
 	{Event: "ssh-max-attempts", Proven: true,
