@@ -9,8 +9,8 @@
 // Log lines hold what strangers chose: user names, URLs, user agents. A pattern is to be anchored behind the last of it (with $, or
 // by a group that can hold no quote where the program escapes those), or to name the source ahead of it. The sets of patterns here
 // are, each tested with lines that hold whole faked messages. What a pattern cannot see is an end that was cut off on the way, so
-// that a faked one stands last: of a line of [MaxLine] bytes or more, of one of 250 or more that BusyBox's syslogd wrote, and of a long one that rsyslog merged
-// with its like, the end is taken for cut, and $ does not match there.
+// that a faked one stands last: of a line of [MaxLine] bytes or more, of a long one that rsyslog merged with its like, and of one of 250 bytes
+// or more that busybox's syslogd may have written or sent (its header has a facility, or no host), the end is taken for cut, and $ does not match there.
 //
 // # Time
 //

@@ -3,6 +3,7 @@ package pattern
 import (
 	"bytes"
 	"math/bits"
+	"regexp"
 	"time"
 
 	"activedefense/detect"
@@ -16,11 +17,16 @@ const MaxLine = 8000
 // mostRead is how much of a line is read, in bytes: web servers take a request of 8 KiB, and log what became of it behind that.
 const mostRead = 12000
 
-// busyBoxLine is the same as MaxLine for BusyBox's syslogd, as it is shipped: it reads 255 bytes of a message, and writes more ahead of it than it drops.
-const busyBoxLine = 250
-
 // maxMerged is how long a message may be that rsyslog merged with its like: it cuts them off at 800 characters.
 const maxMerged = 700
+
+// Busybox's syslogd cuts off what it receives at its buffer (FEATURE_SYSLOGD_READ_BUFFER_SIZE): 255 bytes on Alpine, 1023 elsewhere, and what else somebody chose,
+// so that what is longer counts as cut as well. In its file 5 bytes of priority may be gone from those, and control characters take two.
+const maxBusybox = 249
+
+// busybox begins what it writes, with facility and severity or, with -S, without a host, and what it sends, as it came: without a host. A tag with a hyphen and no
+// process is one of Dovecot's, in its own file.
+var busybox = regexp.MustCompile(`^(?:<\d{1,3}>)?[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d (?:\S+ ` + facility + ` |\S+\[\d+\]: |[^\s-]+: )`)
 
 // passed is why a line that is no fault gives no event.
 type passed string
@@ -65,7 +71,7 @@ func New(s *Set, o Options) *Parser {
 // The error is ErrNoMatch, ErrNoAddress, or a fault: a group time that cannot be read.
 func (p *Parser) Parse(line []byte, at time.Time, ev *detect.Event) error {
 	*ev = detect.Event{Ref: ev.Ref, Repeat: 1}
-	line = p.whole(trimEnd(line), ev)
+	line = p.whole(line, ev)
 	loc := p.match(line)
 	if loc == nil {
 		return ErrNoMatch
@@ -97,7 +103,7 @@ func (p *Parser) Took() int { return p.took }
 
 // Tries tells whether a pattern would take a line, were it the only one.
 func (p *Parser) Tries(pattern int, line []byte) bool {
-	line = p.whole(trimEnd(line), &detect.Event{})
+	line = p.whole(line, &detect.Event{})
 	return p.possibly(line) && p.possible[pattern/64]>>(pattern%64)&1 == 1 && p.set.patterns[pattern].re.Match(line)
 }
 
@@ -124,9 +130,10 @@ func (p *Parser) match(line []byte) []int {
 // cut stands where the end of a line was cut off, so that it ends in nothing that a stranger wrote.
 const cut = 0
 
-// whole gives the line as its program wrote it, or with cut behind what there is of it.
-func (p *Parser) whole(line []byte, ev *detect.Event) []byte {
-	if len(line) >= MaxLine || len(line) >= busyBoxLine && isBusyBox(line) {
+// whole gives the line as its program wrote it, or with cut behind what there is of it. Blanks at the end count: it may have been cut off in them.
+func (p *Parser) whole(raw []byte, ev *detect.Event) []byte {
+	line := trimEnd(raw)
+	if len(raw) >= MaxLine || len(raw) > maxBusybox && busybox.Match(raw) {
 		line = append(append(p.joined[:0], line[:min(len(line), mostRead)]...), cut)
 		p.joined = line
 		return line
@@ -135,14 +142,6 @@ func (p *Parser) whole(line []byte, ev *detect.Event) []byte {
 		return p.undoRepeat(line, ev)
 	}
 	return line
-}
-
-// isBusyBox says whether a line has the facility and the severity behind the host, as only BusyBox writes them: "authpriv.info".
-func isBusyBox(line []byte) bool {
-	_, _, start := panos.SyslogHeader(line)
-	word, _, _ := bytes.Cut(line[start:], []byte{' '})
-	facility, severity, ok := bytes.Cut(word, []byte{'.'})
-	return ok && isWord(facility) && isWord(severity)
 }
 
 func isWord(b []byte) bool {

@@ -73,8 +73,43 @@ func TestWhatWasCutOffEndsInNothing(t *testing.T) {
 			t.Errorf("%d bytes merged (%d): %v", n, len(inner), err)
 		}
 	}
+	for n, want := range map[int]bool{MaxLine - 1: true, MaxLine: false} { // cut off in blanks
+		line := front + "x" + faked + strings.Repeat(" ", n-len(front)-len(faked)-1)
+		if err := p.Parse([]byte(line), noon, &ev); (err == nil) != want {
+			t.Errorf("%d bytes, blanks at the end: %v", n, err)
+		}
+	}
 	if err := p.Parse([]byte("203.0.113.5 GET "+strings.Repeat("x", 9000)), noon, &ev); err != nil || ev.Src != netip.MustParseAddr("203.0.113.5") {
 		t.Errorf("what needs no end: %v, %v", ev.Src, err)
+	}
+}
+
+// Busybox's syslogd keeps 255 bytes of what it receives, priority and time among them, or as many as it was built for.
+func TestWhatBusyboxCutOffEndsInNothing(t *testing.T) {
+	p := New(setOf(t, Pattern{Event: "ssh-failed", Regexp: sshFailed}), Options{Location: time.UTC})
+	const received = "Nov 29 12:00:00 sshd[7]: Failed password for invalid user "
+	for buffer, honest := range map[int]bool{230: true, 255: false, 511: false, 1023: false} {
+		for _, priority := range []string{"<0>", "<38>", "<191>"} {
+			for _, blanks := range []int{0, 40} {
+				end := " from 198.51.100.1 port 22" + strings.Repeat(" ", blanks)
+				sent := priority + received + strings.Repeat("x", buffer-len(priority)-len(received)-len(end)) + end
+				kept := strings.TrimPrefix(sent, priority)
+				for _, line := range []string{sent, kept, kept[:16] + "h auth.info " + kept[16:], kept[:16] + "router authpriv.notice " + kept[16:]} {
+					want := honest && len(line) < 250
+					for name, takes := range map[string]bool{"parse": p.Parse([]byte(line), noon, &detect.Event{}) == nil, "tries": p.Tries(0, []byte(line))} {
+						if takes != want {
+							t.Errorf("%s, %d bytes of %d: taken %t: %s", name, len(line), buffer, takes, line)
+						}
+					}
+				}
+			}
+		}
+	}
+	for _, header := range []string{"Nov 29 12:00:00 h sshd[7]: ", "2026-11-29T12:00:00Z h sshd[7]: ", "<38>1 2026-11-29T12:00:00Z - sshd 7 - -  ", "Nov 29 12:00:00 h.auth sshd[7]: ", "Nov 29 12:00:00 imap-login: Info: "} {
+		line := header + "Failed password for " + strings.Repeat("x", 300) + " from 203.0.113.5 port 22"
+		if err := p.Parse([]byte(line), noon, &detect.Event{}); err != nil {
+			t.Errorf("not busybox's: %v: %s", err, line)
+		}
 	}
 }
 

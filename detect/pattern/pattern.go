@@ -195,6 +195,9 @@ func groupsOf(tree *syntax.Regexp) (found [groups]int, why string) {
 		if field < 0 {
 			return found, fmt.Sprintf("has a group %q, which is no field of a record; use %s, or an unnamed group (?:...)", clip(name), strings.Join(Groups, ", "))
 		}
+		if found[field] > 0 {
+			return found, fmt.Sprintf("has the group (?P<%s>...) more than once, and only the last of them would count; use it once, with the alternatives inside it, or write a pattern for each of them", name)
+		}
 		found[field] = number
 	}
 	if found[src] == 0 {

@@ -18,8 +18,8 @@ func Named(name string) (set []Pattern, ok bool) {
 // the pattern is anchored behind it, and else ahead of it.
 var sets = map[string][]Pattern{
 	"sshd":          sshd,
-	"nginx-access":  access(`(?:` + syslog(`nginx[\w.-]*`) + `|^)`),
-	"apache-access": access(`(?:` + syslog(`(?:apache2?|httpd)[\w.-]*`) + `|^)(?:[\w.-]+:\d{1,5} )?`),
+	"nginx-access":  access(`^(?:` + header(nginxTag, nginxTag) + `)?`),
+	"apache-access": access(`^(?:` + header(apacheTag, apacheTag) + `)?(?:[\w.-]+:\d{1,5} )?`),
 	"postfix-sasl":  postfix,
 	"dovecot":       dovecot,
 	"vsftpd":        vsftpd,
@@ -27,17 +27,29 @@ var sets = map[string][]Pattern{
 	"openvpn":       openvpn,
 }
 
+const (
+	nginxTag  = `nginx[\w.-]*`
+	apacheTag = `(?:apache2?|httpd)[\w.-]*`
+)
+
 // stamp is the time of a syslog header as rsyslog's two templates and the journal (short, short-iso) write it into files.
 const stamp = `(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S+)`
 
-// syslog gives the beginning of a regular expression for the messages of a program, whose name it is an expression for: the header in a file or as the program
-// sends it, which some do without a host, and that of RFC 5424, behind which rsyslog has two blanks. Only so is a message known to be the program's own: what
-// stands further on, another program may have been made to write.
-func syslog(program string) string { return syslogAs(program, program) }
+// host is the name of the host behind it, which HAProxy, and all that programs send by themselves, leave out. It ends in no colon and holds no bracket: else another
+// program's tag were taken for it, and a stranger's text behind that for the tag.
+const host = `(?:[^\s\[]*[^\s\[:] )?`
 
-// syslogAs is for programs that have a slash in their names, where rsyslog cuts the name of RFC 5424.
-func syslogAs(program, app string) string {
-	return `^(?:<\d{1,3}>)?(?:1 \S+ \S+ ` + app + ` \S+ \S+ (?:-|(?:\[[^\]]*\])+) {1,2}(?:\x{FEFF})?|` + stamp + ` (?:[^\s\[]*[^\s\[:] )?(?:\w+\.\w+ )?` + program + `(?:\[\d+\])?: )`
+// facility and severity are what busybox's syslogd writes ahead of a program's tag.
+const facility = `\w+\.(?:emerg|panic|alert|crit|err|error|warn|warning|notice|info|debug)`
+
+// syslog gives the beginning of a regular expression for the messages of a program, whose name it is an expression for: the header in a file, and
+// that of RFC 5424. Only so is a message known to be the program's own: what stands further on, another program may have been made to write.
+func syslog(program string) string { return `^` + header(program, program) }
+
+// header is the same for a program that RFC 5424 calls by another name. Where rsyslog makes that of an older message (RSYSLOG_SyslogProtocol23Format), the message
+// keeps the blank that stood behind its tag.
+func header(program, name string) string {
+	return `(?:(?:<\d{1,3}>)?(?:1 \S+ \S+ ` + name + ` \S+ \S+ (?:-|(?:\[[^\]]*\])+) (?:\x{FEFF})? ?|` + stamp + ` ` + host + `(?:` + facility + ` )?` + program + `(?:\[\d+\])?: ))`
 }
 
 var sshdTag = syslog(`sshd(?:-session|-auth)?`)
@@ -48,6 +60,8 @@ var sshdTag = syslog(`sshd(?:-session|-auth)?`)
 var sshd = []Pattern{
 	{Event: "ssh-failed", Proven: true,
 		Regexp: sshdTag + `Failed (?:password|keyboard-interactive\S*|hostbased) for (?:invalid user )?(?P<src_user>.*) from (?P<src>\S+) port (?P<src_port>\d+)(?: ssh2)?$`},
+	{Event: "ssh-failed", Proven: true, // keyboard-interactive (auth-pam.c), with what Linux-PAM and OpenPAM call it
+		Regexp: sshdTag + `error: PAM: (?:[Aa]uthentication (?:failure|error)|User not known to the underlying authentication module|[Uu]nknown user|Have exhausted maximum number of retries for service|[Mm]aximum number of tries exceeded) for (?:illegal user )?(?P<src_user>.*) from (?P<src>\S+)(?: \[preauth\])?$`},
 	{Event: "ssh-invalid-user", Proven: true,
 		Regexp: sshdTag + `Invalid user (?P<src_user>.*) from (?P<src>\S+)(?: port (?P<src_port>\d+))?$`},
 	{Event: "ssh-max-attempts", Proven: true,
@@ -82,8 +96,9 @@ const quoted = `(?:[^"\\]|\\.)*`
 // client is an address, or the name of a host with a dot: not the beginning of a header that is no web server's, in which the address stands further on.
 const client = `(?P<src>[\w-]*\.[\w.-]+|[0-9A-Fa-f]*:[0-9A-Fa-f.:]+(?:%\w+)?)`
 
-// access are requests in the combined or common log format, in a file or by syslog. The source is the first word, or the second behind the name of a virtual
-// host and its port (without a port, a name that a client made up would look like the source); behind it stands a dash; the user is a stranger's text, and holds no quote, so that time, request and status are the server's. All of them need a session.
+// access are requests in the combined or common log format, in the server's own file or behind a syslog header. The source is the first word, or the second behind
+// the name of a virtual host and its port; the user is a stranger's text, and holds no quote, so that time, request and status are the server's. Behind the source stands the
+// hyphen of an ident that was not asked for: without it, it may be a virtual host that the client chose, and the source stands further on. All of them need a session.
 func access(begin string) []Pattern {
 	line := func(event, user, path, status string) Pattern {
 		return Pattern{Event: event, Proven: true, Regexp: begin + client + ` - ` + user + ` \[(?P<time>[^\]"]+)\] "` + path + quoted + `" (?P<action>` + status + `) `}
@@ -105,7 +120,13 @@ func access(begin string) []Pattern {
 	}
 }
 
-var postfixTag = syslogAs(`postfix(?:-[\w-]+)?/(?:[\w-]+/)*smtpd`, `postfix(?:-[\w-]+)?(?:/(?:[\w-]+/)*smtpd)?`)
+// The name of RFC 5424 is cut off at the slash by rsyslog; none of the other daemons of Postfix begins a message as those that are looked for.
+const (
+	postfixName = `postfix(?:-[\w-]+)?`
+	smtpd       = `/(?:[\w-]+/)*smtpd`
+)
+
+var postfixTag = `^` + header(postfixName+smtpd, postfixName+`(?:`+smtpd+`)?`)
 
 // postfix are the failed logins of Postfix (smtpd_sasl_glue.c), whatever asks for them. The source stands ahead of what the client chose, and its name holds
 // what host names can. That a server of ours did not answer, or the mechanism is off, is no guess.
@@ -152,18 +173,19 @@ func haproxyLine(event, request, status string) Pattern {
 
 var openvpnTag = `(?:^(?P<time>[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) |` + syslog(`(?:openvpn|ovpn)[\w.@-]*`) + `)`
 
-// openvpnClient is whom a message is about: over IPv6 without a port (mroute.c).
-var openvpnClient = openvpnTag + `(?P<src>\d+\.\d+\.\d+\.\d+|[\da-fA-F:]*:[\da-fA-F:.]*)(?::(?P<src_port>\d+))? `
+// peer is the client as OpenVPN begins its lines with it (mroute.c): IPv4 with its port; IPv6 without one in 2.4 to 2.6, so that all of it is the address, and later in
+// brackets with one, behind the protocol.
+const peer = `(?:(?:udp|tcp)[46](?:-server)?:)?(?P<src>[0-9A-Fa-f]*:[0-9A-Fa-f:.]+|\d+\.\d+\.\d+\.\d+|\[[0-9A-Fa-f:.]+\])(?::(?P<src_port>\d+))?`
 
-// openvpn are what OpenVPN 2.4 to 2.6 refuses (ssl_verify.c, ssl.c), in its own file or in syslog. The client stands first, or last. Over UDP its handshake's
+// openvpn are what OpenVPN 2.4 to 2.7 refuses (ssl_verify.c, ssl.c), in its own file or in syslog. The client stands first, or last. Over UDP its handshake's
 // first packets may have been forged; who failed with a password or a certificate has answered.
 var openvpn = []Pattern{
 	{Event: "vpn-auth-failed", Proven: true,
-		Regexp: openvpnClient + `TLS Auth Error: Auth Username/Password verification failed for peer`},
+		Regexp: openvpnTag + peer + ` TLS Auth Error: Auth Username/Password verification failed for peer`},
 	{Event: "vpn-certificate-refused", Proven: true,
-		Regexp: openvpnClient + `VERIFY ERROR: `},
+		Regexp: openvpnTag + peer + ` VERIFY ERROR: `},
 	{Event: "vpn-tls-failed",
-		Regexp: openvpnClient + `TLS Error: TLS (?:handshake failed|key negotiation failed)`},
+		Regexp: openvpnTag + peer + ` TLS Error: TLS (?:handshake failed|key negotiation failed)`},
 	{Event: "vpn-tls-failed",
-		Regexp: openvpnTag + `(?:[\da-fA-F:.]+ )?(?:TLS Error: incoming packet authentication failed|TLS Error: tls-crypt unwrapping failed|TLS Error: cannot locate HMAC in incoming packet|Authenticate/Decrypt packet error: packet HMAC authentication failed) from \[AF_INET6?\](?P<src>\S+):(?P<src_port>\d+)$`},
+		Regexp: openvpnTag + `(?:\S+ )?(?:TLS Error: incoming packet authentication failed|TLS Error: tls-crypt unwrapping failed|TLS Error: cannot locate HMAC in incoming packet|Authenticate/Decrypt packet error: packet HMAC authentication failed) from \[AF_INET6?\](?P<src>\S+):(?P<src_port>\d+)$`},
 }

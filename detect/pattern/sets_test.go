@@ -160,10 +160,21 @@ var (
 	haproxied = escaped(`"#{|}`, func(c byte) string { return fmt.Sprintf(`#%02X`, c) })
 )
 
+// virtualHost is what of a request's Host may be logged: the servers answer 400 to one with what no host's name has, and log their own.
+func virtualHost(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r <= ' ' || r >= 0x7f || strings.ContainsRune(`"/\\`, r) {
+			return -1
+		}
+		return r
+	}, text)
+}
+
 // slots are the places. Each is in a line of the honest source, which is all that may ever come of it.
 var slots = []slot{
 	{"sshd", "Nov 29 11:59:58 h sshd[1]: Failed password for @ from 203.0.113.5 port 51234 ssh2", printable},
 	{"sshd", "Nov 29 11:59:58 h sshd[1]: Failed password for invalid user @ from 203.0.113.5 port 51234 ssh2", printable},
+	{"sshd", "Nov 29 11:59:58 h sshd[1]: error: PAM: Authentication failure for illegal user @ from 203.0.113.5", printable},
 	{"sshd", "Nov 29 11:59:58 h sshd-session[1]: Invalid user @ from 203.0.113.5 port 51234", printable},
 	{"sshd", "Nov 29 11:59:58 h sshd[1]: Invalid user @ from 203.0.113.5", printable},
 	{"sshd", "Nov 29 11:59:58 h sshd[1]: error: maximum authentication attempts exceeded for invalid user @ from 203.0.113.5 port 51234 ssh2 [preauth]", printable},
@@ -175,6 +186,13 @@ var slots = []slot{
 	{"sshd", "Nov 29 11:59:58 h sshd[1]: Disconnecting invalid user a 203.0.113.5 port 51234: Change of username or service not allowed: (a,@) -> (b,c) [preauth]", printable},
 	{"sshd", "Nov 29 11:59:58 h sshd[1]: Received disconnect from 203.0.113.5 port 51234:11: @ [preauth]", printable},
 	{"sshd", "Nov 29 11:59:58 h sshd[1]: message repeated 2 times: [ Failed password for @ from 203.0.113.5 port 51234 ssh2]", printable},
+	{"sshd", "<38>1 2026-11-30T16:15:52.627977+00:00 vm sshd 812 - -  Failed password for @ from 203.0.113.5 port 51234 ssh2", printable},
+	{"sshd", "<38>1 2026-11-30T16:15:52.627977+00:00 vm app 812 - -  @", printable},
+	{"sshd", "<38>Nov 29 11:59:58 app: @", printable},
+	{"sshd", "<38>Nov 29 11:59:58 app[1]: @", printable},
+	{"haproxy", "<134>Nov 29 11:59:58 app: @", haproxied},
+	{"nginx-access", "<190>Nov 29 11:59:58 app: @", nginx},
+	{"apache-access", "<190>Nov 29 11:59:58 app: @", apache},
 	{"sshd", "Nov 29 11:59:58 h sudo[1]: anna : command not allowed ; COMMAND=@", printable},
 	{"sshd", "Nov 29 11:59:58 h login[1]: FAILED LOGIN (1) on '/dev/tty1' FOR '@', Authentication failure", printable},
 	{"sshd", "Nov 29 11:59:58 login[1]: @", printable},
@@ -191,10 +209,13 @@ var slots = []slot{
 	{"apache-access", `203.0.113.5 - - [29/Nov/2026:12:00:00 +0100] "@" 400 179 "-" "-"`, apache},
 	{"apache-access", `www.example.com:443 203.0.113.5 - - [29/Nov/2026:12:00:00 +0100] "GET /@ HTTP/1.1" 404 179 "-" "-"`, apache},
 	{"apache-access", `203.0.113.5 - - [29/Nov/2026:12:00:00 +0100] "GET / HTTP/1.1" 200 179 "@" "@"`, apache},
+	{"nginx-access", `@ 203.0.113.5 - - [29/Nov/2026:12:00:00 +0100] "GET /.env HTTP/1.1" 404 153 "-" "curl"`, virtualHost},
+	{"apache-access", `@ 203.0.113.5 - - [29/Nov/2026:12:00:00 +0100] "GET /.env HTTP/1.1" 404 153 "-" "curl"`, virtualHost},
 	{"postfix-sasl", "Nov 29 11:59:58 h postfix/smtpd[1]: warning: unknown[203.0.113.5]: SASL @ authentication failed: UGFzc3dvcmQ6", printable},
 	{"postfix-sasl", "Nov 29 11:59:58 h postfix/smtpd[1]: warning: unknown[203.0.113.5]: SASL LOGIN authentication failed: @", printable},
 	{"postfix-sasl", "Nov 29 11:59:58 h postfix/smtpd[1]: warning: unknown[203.0.113.5]: SASL LOGIN authentication failed: authentication failure, sasl_username=@", printable},
 	{"postfix-sasl", "Nov 29 11:59:58 h postfix/smtpd[1]: NOQUEUE: reject: RCPT from unknown[203.0.113.5]: 554 5.7.1 <a@example.com>: Relay access denied; from=<@> to=<b> proto=ESMTP helo=<c>", printable},
+	{"postfix-sasl", "<20>1 2026-11-30T16:15:52.627977+00:00 vm postfix 9 - -  4F1: warning: header Subject: @ from localhost[127.0.0.1]", printable},
 	{"dovecot", "Nov 29 11:59:58 h dovecot: imap-login: Disconnected: Connection closed (auth failed, 1 attempts in 2 secs): user=<@>, method=PLAIN, rip=203.0.113.5, lip=198.51.100.7, TLS, session=<aB1+cd/e2fMAAAA=>", printable},
 	{"dovecot", "Nov 29 11:59:58 imap-login: Info: Login aborted: Connection closed (auth failed, 1 attempts in 0 secs) (auth_failed): user=<@>, rip=203.0.113.5, lip=198.51.100.7", printable},
 	{"dovecot", "Nov 29 11:59:58 h dovecot: imap-login: Login: user=<@>, method=PLAIN, rip=203.0.113.5, lip=198.51.100.7, mpid=9, TLS, session=<aB1+cd/e2fMAAAA=>", printable},
@@ -209,6 +230,7 @@ var slots = []slot{
 	{"openvpn", "Nov 29 11:59:58 openvpn[1]: 203.0.113.5:51234 TLS: Username/Password authentication succeeded for username '@'", printable},
 	{"openvpn", "2026-11-29 11:59:58 203.0.113.5:51234 peer info: IV_VER=@", printable},
 	{"openvpn", "2026-11-29 11:59:58 203.0.113.5:51234 VERIFY ERROR: depth=0, error=self-signed certificate: CN=@, serial=1", printable},
+	{"openvpn", "2026-11-29 11:59:58 2001:db8::5 peer info: IV_VER=@", printable},
 	{"openvpn", "Nov 29 11:59:58 h ovpn-server[1]: 203.0.113.5:51234 TLS: Username/Password authentication succeeded for username '@'", printable},
 }
 
