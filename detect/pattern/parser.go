@@ -144,15 +144,6 @@ func (p *Parser) whole(raw []byte, ev *detect.Event) []byte {
 	return line
 }
 
-func isWord(b []byte) bool {
-	for _, c := range b {
-		if (c|0x20)-'a' >= 26 && c-'0' >= 10 {
-			return false
-		}
-	}
-	return len(b) > 0
-}
-
 const (
 	repeated = " message repeated "
 	times    = " times: ["
