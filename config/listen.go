@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Listener is an address at which syslog messages are taken. The zero value is none.
@@ -59,9 +60,9 @@ func listener(s section, url string) Listener {
 	}
 	network, address, _ := strings.Cut(url, "://")
 	host, port, ok := cutPort(address)
-	_, notAddress := netip.ParseAddr(host)
+	at, notAddress := netip.ParseAddr(host)
 	number, err := strconv.ParseUint(port, 10, 16)
-	if !slices.Contains([]string{"udp", "tcp", "tls"}, network) || !ok || host != "" && notAddress != nil || err != nil || number == 0 {
+	if !slices.Contains([]string{"udp", "tcp", "tls"}, network) || !ok || host != "" && (notAddress != nil || !isInterface(at.Zone())) || err != nil || number == 0 {
 		s.fault("listen", "%q is not an address to listen on; use udp://, tcp:// or tls:// with an address of this host and a port, such as tcp://0.0.0.0:5514 or tls://[::]:6514", clip(url))
 		return l
 	}
@@ -136,4 +137,10 @@ func (l *loader) fitListeners(c *Config) {
 		}
 		*used = append(*used, port{key, in.Address})
 	}
+}
+
+// isInterface tells whether the zone of an address can be the name of an interface, as the kernel has it (dev_valid_name), or is none. It becomes a
+// part of the name of the spool's folder.
+func isInterface(zone string) bool {
+	return len(zone) < 16 && !strings.ContainsFunc(zone, func(r rune) bool { return r == '/' || r == ':' || !unicode.IsGraphic(r) || unicode.IsSpace(r) })
 }

@@ -34,6 +34,8 @@ func TestFaultsOfListeners(t *testing.T) {
 		`{listen: "http://:5514", allow: [192.0.2.1]}`:                                                      "is not an address to listen on",
 		`{listen: ":5514", allow: [192.0.2.1]}`:                                                             "is not an address to listen on",
 		`{listen: "tcp://:5514/x", allow: [192.0.2.1]}`:                                                     "is not an address to listen on",
+		`{listen: "tcp://[fe80::1%../../../x]:514", allow: [192.0.2.1]}`:                                    "is not an address to listen on",
+		`{listen: "tcp://[fe80::1%a name]:514", allow: [192.0.2.1]}`:                                        "is not an address to listen on",
 		`{listen: "tcp://:0", allow: [192.0.2.1]}`:                                                          "is not an address to listen on",
 		`{listen: "tcp://:70000", allow: [192.0.2.1]}`:                                                      "is not an address to listen on",
 		`{listen: "tcp://:5514", allow: [192.0.2.1], spool_size: 10KB}`:                                     "inputs[0].spool_size: 10KB is out of range",
