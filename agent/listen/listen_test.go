@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -264,9 +265,8 @@ func TestAReloadThatAsksForACertificateClosesConnectionsWithoutOne(t *testing.T)
 func TestAPortGoesFromOneInputToAnother(t *testing.T) {
 	ours := newAuthority(t)
 	cert, key := ours.issue("listener")
-	k := newKit(t, Input{URL: "tcp://127.0.0.1:0", Allow: local})
-	_, port, err := net.SplitHostPort(k.address(0))
-	k.must(err)
+	port := quietPort(t)
+	k := newKit(t, Input{URL: "tcp://127.0.0.1:" + port, Allow: local})
 	old := k.dial(0)
 	for _, in := range []Input{
 		{URL: "tls://127.0.0.1:" + port, Network: "tls", Address: "127.0.0.1:" + port, TLS: TLS{CertFile: cert, KeyFile: key}, Allow: local, SpoolSize: 1 << 20},
@@ -278,10 +278,30 @@ func TestAPortGoesFromOneInputToAnother(t *testing.T) {
 	}
 	k.closed(old) // its input is no more
 	conn := k.dialTo("127.0.0.1:" + port)
-	_, err = conn.Write([]byte("<14>one\n"))
+	_, err := conn.Write([]byte("<14>one\n"))
 	k.must(err)
 	k.closed(conn)
 	k.expect(0, "<14>one")
+}
+
+// quietPort is free at every address, and below those that the system gives to whoever asks for any: of them another process may have
+// the same at another address.
+func quietPort(t *testing.T) string {
+	t.Helper()
+	first := os.Getpid() * 31
+	for i := range 2_000 {
+		port := strconv.Itoa(10_000 + (first+i)%2_000)
+		l, err := net.Listen("tcp", ":"+port)
+		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return port
+	}
+	t.Fatal("no port is free")
+	return ""
 }
 
 func (k *kit) dialTo(address string) net.Conn {
