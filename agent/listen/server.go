@@ -70,17 +70,26 @@ func quoteMeta(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
-// New opens the spools and the sockets. Nothing is taken from them before Run. The caller must Close the server. An error names the input's URL.
+// New opens the spools and the sockets. Nothing is taken from them before Run. The caller must Close the server. An error names the input's URL, and has left
+// all sockets and connections as they were; without one, those of inputs that are no more are closed: it is to be the last of what may fail.
 func New(o Options) (*Server, error) {
 	s := &Server{opts: o}
-	o.Sockets.keep(o.Inputs)
 	for i := range o.Inputs {
 		l, err := newListener(&o.Inputs[i], &s.opts)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("listen on %s: %w", o.Inputs[i].URL, err), s.Close())
+			return nil, fmt.Errorf("listen on %s: %w", o.Inputs[i].URL, err)
 		}
 		s.listeners = append(s.listeners, l)
 	}
+	if err := o.Sockets.take(s.listeners); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	for _, l := range s.listeners {
+		if former := o.Former.find(l.URL); former != nil {
+			l.goOn(former)
+		}
+	}
+	o.Sockets.keep(o.Inputs)
 	s.leftOver()
 	return s, nil
 }
@@ -208,21 +217,19 @@ func newListener(in *Input, o *Options) (*listener, error) {
 	if l.spool, err = openSpool(filepath.Join(o.Dir, folderOf(in)), in.SpoolSize, l.log, o.Now); err != nil {
 		return nil, err
 	}
-	if in.Network == "udp" {
-		l.udp, l.socket, err = o.Sockets.packets(in)
-	} else {
-		l.tcp, err = o.Sockets.listener(in)
+	return l, nil
+}
+
+// open takes the listener's socket.
+func (l *listener) open() (err error) {
+	if l.Network != "udp" {
+		l.tcp, err = l.sockets.listener(l.Input)
+		return err
 	}
-	if err != nil {
-		return nil, err
-	}
-	if l.udp != nil {
+	if l.udp, l.socket, err = l.sockets.packets(l.Input); err == nil {
 		l.seen, _ = kernelDrops(l.udp) // the service manager may have opened it long ago
 	}
-	if former := o.Former.find(in.URL); former != nil {
-		l.goOn(former)
-	}
-	return l, nil
+	return err
 }
 
 // goOn takes over what was counted before.
@@ -240,6 +247,9 @@ func (l *listener) close() error {
 	if l.udp != nil {
 		l.countDrops()
 		return l.udp.Close()
+	}
+	if l.tcp == nil {
+		return nil // another one's socket could not be opened
 	}
 	if err := l.tcp.Close(); !errors.Is(err, net.ErrClosed) {
 		return err
