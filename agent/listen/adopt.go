@@ -17,9 +17,10 @@ import (
 // openSpool takes over what an earlier run left in the folder, which it makes. It is to be called before anybody reads there: half a line at the end of a
 // file is taken off.
 func openSpool(dir string, most int64, log zerolog.Logger, now func() time.Time) (*spool, error) {
-	s := &spool{dir: dir, max: most, segment: min(largestSegment, most/leastSegments), log: log, now: now,
+	s := &spool{dir: dir, segment: min(largestSegment, most/leastSegments), log: log, now: now,
 		senders: map[string]*sender{}, freed: make(chan struct{}), wake: make(chan struct{}, 1)}
-	s.room.Store(most)
+	s.max, s.disk = most, diskOf
+	s.most.Store(most)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of a spool: %w", err)
 	}

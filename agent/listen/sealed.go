@@ -95,7 +95,7 @@ func (s *spool) sealDue(now time.Time, pressed bool) error {
 		f.mu.Lock()
 		age := now.Sub(f.born)
 		old := (age >= sealAfter || age < -time.Hour) && !waiting[f.path]
-		large := pressed && f.size >= max(s.max/smallest, 1)
+		large := pressed && f.size >= max(s.most.Load()/smallest, 1)
 		if f.size > 0 && len(f.torn) == 0 && !f.gone && (old || large) {
 			errs = append(errs, s.seal(f))
 		}

@@ -83,9 +83,11 @@ func (s *spool) write(f *sender, lines []byte) (rest []byte, err error) {
 	if len(lines) == 0 {
 		return nil, nil
 	}
-	if s.used.Load()+int64(len(lines)) > s.room.Load() {
+	need := int64(len(f.torn) + signatureLen + len(lines))
+	if !s.claim(s.dir, need) {
 		return lines, errFull
 	}
+	defer s.settle(need)
 	now := s.now()
 	if f.size > 0 && f.size+int64(len(lines)) > s.segment && len(f.torn) == 0 {
 		if err := s.seal(f); err != nil {

@@ -148,7 +148,7 @@ func (s *Server) keep(ctx context.Context, l *listener) {
 		failing = err != nil
 		l.noteLosses()
 		wait := keepEvery
-		if l.spool.used.Load() > l.spool.room.Load()/2 || l.udp != nil {
+		if l.spool.pressed() || l.udp != nil {
 			wait = soonEvery
 		}
 		timer := time.NewTimer(wait)

@@ -7,11 +7,9 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -46,12 +44,10 @@ var errFull = errors.New("the spool is full")
 // that there may be many.
 type spool struct {
 	dir     string
-	max     int64 // bytes of all files
 	segment int64
 	log     zerolog.Logger
 	now     func() time.Time
-	used    atomic.Int64
-	room    atomic.Int64 // how much may be used; less than max where the disk has less
+	room
 
 	mu      sync.Mutex
 	senders map[string]*sender
@@ -117,12 +113,12 @@ func (s *spool) report(err error) {
 	s.refused = s.now()
 	if s.full.Sub(s.told) >= fullTold { // while what was received is caught up with, it is full again and again
 		s.told = s.full
-		s.log.Error().Str("spool", s.dir).Int64("bytes", s.used.Load()).Err(err).Msg("cannot spool: senders over TCP wait, messages over UDP are dropped")
+		s.log.Error().Str("spool", s.dir).Int64("bytes", s.used.Load()).Int64("most", s.max).Int64("disk_free", s.free.Load()).Int64("disk_reserved", s.reserve.Load()).Err(err).Msg("cannot spool: senders over TCP wait, messages over UDP are dropped")
 	}
 	if s.failed = err; errors.Is(err, errFull) {
 		s.failed = nil
 	}
-	s.look()
+	s.rouse()
 }
 
 // recover notes that lines are written again. Its caller holds mu.
@@ -134,8 +130,8 @@ func (s *spool) recover() {
 	s.full = time.Time{}
 }
 
-// look wakes the keeper.
-func (s *spool) look() {
+// rouse wakes the keeper.
+func (s *spool) rouse() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -146,8 +142,8 @@ func (s *spool) look() {
 // may be something.
 func (s *spool) keepOnce(ctx context.Context, positions func(context.Context) ([]Position, error)) error {
 	now := s.now()
-	s.measure()
-	pressed := s.used.Load() > s.room.Load()/2
+	s.look(s.dir)
+	pressed := s.pressed()
 	err := s.sealDue(now, pressed)
 	s.mu.Lock()
 	due := slices.ContainsFunc(s.sealed, func(f sealed) bool { return pressed || f.old(now) })
@@ -164,7 +160,7 @@ func (s *spool) keepOnce(ctx context.Context, positions func(context.Context) ([
 	s.mu.Lock()
 	for s.dismiss(now.Add(-forgetAfter)) {
 	}
-	if used, room := s.used.Load(), s.room.Load(); used < room {
+	if used, room := s.used.Load(), s.most.Load(); used < room {
 		if !s.full.IsZero() && s.failed == nil && used < room/10*9 && now.Sub(s.refused) >= fullOver {
 			s.recover()
 		}
@@ -173,15 +169,4 @@ func (s *spool) keepOnce(ctx context.Context, positions func(context.Context) ([
 	}
 	s.mu.Unlock()
 	return err
-}
-
-// measure looks how much room the disk has. As much of it as the database keeps for blocks is not used: 2 %, at least 1 GiB, at most a tenth.
-func (s *spool) measure() {
-	var st unix.Statfs_t
-	if unix.Statfs(s.dir, &st) != nil {
-		return // writing will say what is wrong
-	}
-	whole, free := int64(st.Blocks)*st.Bsize, int64(st.Bavail)*st.Bsize
-	reserve := min(max(whole/50, 1<<30), whole/10)
-	s.room.Store(min(s.max, s.used.Load()+max(free-reserve, 0)))
 }
