@@ -33,7 +33,22 @@ func openSpool(dir string, most int64, log zerolog.Logger, now func() time.Time)
 			return nil, fmt.Errorf("open a spool: %w", err)
 		}
 	}
+	for _, f := range s.sealed {
+		if err := base(f.stream); err != nil {
+			return nil, fmt.Errorf("open a spool: %w", err)
+		}
+	}
 	return s, nil
+}
+
+// base makes the empty file at the path under which a sealed one was written, where there is none: a run was killed between the two, and it is by that
+// path that who reads finds it.
+func base(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // adopt takes over one file. What is not called like one of ours is left alone.

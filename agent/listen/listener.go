@@ -61,6 +61,8 @@ func newListener(in *Input, o *Options) (*listener, error) {
 	if l.spool, err = openSpool(filepath.Join(o.Dir, folderOf(in)), in.SpoolSize, l.log, o.Now); err != nil {
 		return nil, err
 	}
+	l.spool.reading = in.Reading
+	_ = l.spool.describe() // the keeper tries again
 	return l, nil
 }
 

@@ -63,11 +63,7 @@ func (s *spool) seal(f *sender) error {
 	s.sealed = append(s.sealed, sealed{to, f.path, stat, s.now()})
 	s.mu.Unlock()
 	f.size = 0
-	h, err := os.OpenFile(f.path, os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return err
-	}
-	return h.Close()
+	return base(f.path)
 }
 
 // before tells whether a sealed file of the path is younger than the time given, which can only be for the clock.

@@ -142,6 +142,8 @@ func (s *spool) openFile(path string) (*os.File, error) {
 		if err := os.MkdirAll(s.dir, 0o700); err != nil {
 			return nil, fmt.Errorf("make the folder of a spool: %w", err)
 		}
+		s.described.Store(false)
+		s.rouse() // its keeper notes there how it is read
 		s.log.Warn().Str("spool", s.dir).Msg("the folder of the spool was deleted while it was used, and is made again; what was in it and not read yet is lost")
 	}
 }

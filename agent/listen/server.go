@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -25,15 +23,19 @@ type Input struct {
 	TLS       TLS            // for tls
 	Allow     []netip.Prefix // who may send; empty: everybody, who has a certificate of TLS.ClientCAFile
 	SpoolSize int64          // bytes
+	// Reading says how its lines are read. It is kept beside them, for when the input listens no more; empty: it is not known then.
+	Reading []byte
 }
 
-// Options are what a Server needs. Positions and Former may be nil.
+// Options are what a Server needs. Positions and Former may be nil; Readable may be where the folder is new.
 type Options struct {
 	Dir     string // of the spools
 	Inputs  []Input
 	Sockets *Sockets
 	// Positions gives how far the files were read, as it is stored.
 	Positions func(context.Context) ([]Position, error)
+	// Readable says why lines cannot be read by the Reading of an input that was; nil: they can.
+	Readable func(reading []byte) error
 	// Former is the server before in the same process, which has stopped: its counts go on.
 	Former *Server
 	Logger zerolog.Logger
@@ -50,6 +52,7 @@ const (
 type Server struct {
 	opts      Options
 	listeners []*listener
+	former    []*former
 }
 
 // Pattern gives the files of an input, as tail reads them: those that are written to.
@@ -88,22 +91,8 @@ func New(o Options) (*Server, error) {
 		}
 	}
 	o.Sockets.keep(o.Inputs)
-	s.leftOver()
+	s.former = formerOf(&s.opts)
 	return s, nil
-}
-
-// leftOver says which spools belong to no input: nobody reads them, and nobody but a person should delete what was not read.
-func (s *Server) leftOver() {
-	entries, err := os.ReadDir(s.opts.Dir)
-	if err != nil {
-		return // there is none yet
-	}
-	for _, e := range entries {
-		used := slices.ContainsFunc(s.listeners, func(l *listener) bool { return folderOf(l.Input) == e.Name() })
-		if left, _ := os.ReadDir(filepath.Join(s.opts.Dir, e.Name())); !used && len(left) > 0 {
-			s.opts.Logger.Warn().Str("folder", filepath.Join(s.opts.Dir, e.Name())).Msg("holds what an input received that listens there no more; it is read if that is configured again, else delete it")
-		}
-	}
 }
 
 func (s *Server) find(url string) *listener {
@@ -133,6 +122,9 @@ func (s *Server) Run(ctx context.Context) error {
 	for _, l := range s.listeners {
 		group.Go(func() error { return l.run(ctx) })
 		group.Go(func() error { s.keep(ctx, l); return nil })
+	}
+	for _, f := range s.former {
+		group.Go(func() error { f.run(ctx, s.opts.Positions); return nil })
 	}
 	return group.Wait()
 }

@@ -1,15 +1,22 @@
 package listen
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"activedefense/agent/durable"
 )
 
 const (
@@ -48,6 +55,9 @@ type spool struct {
 	log     zerolog.Logger
 	now     func() time.Time
 	room
+
+	reading   []byte      // of the input: how what is spooled is read
+	described atomic.Bool // that lies beside it
 
 	mu      sync.Mutex
 	senders map[string]*sender
@@ -144,7 +154,7 @@ func (s *spool) keepOnce(ctx context.Context, positions func(context.Context) ([
 	now := s.now()
 	s.look(s.dir)
 	pressed := s.pressed()
-	err := s.sealDue(now, pressed)
+	err := errors.Join(s.describe(), s.sealDue(now, pressed))
 	s.mu.Lock()
 	due := slices.ContainsFunc(s.sealed, func(f sealed) bool { return pressed || f.old(now) })
 	s.mu.Unlock()
@@ -169,4 +179,19 @@ func (s *spool) keepOnce(ctx context.Context, positions func(context.Context) ([
 	}
 	s.mu.Unlock()
 	return err
+}
+
+// describe writes beside the lines how they are read, if that does not lie there.
+func (s *spool) describe() error {
+	if s.described.Load() || len(s.reading) == 0 {
+		return nil
+	}
+	path := filepath.Join(s.dir, readingFile)
+	if there, err := durable.Read(path); err != nil || !bytes.Equal(there, s.reading) {
+		if err := durable.Write(path, s.reading, 0o600, (*os.File).Sync); err != nil {
+			return fmt.Errorf("note how the lines of a spool are read: %w", err)
+		}
+	}
+	s.described.Store(true)
+	return nil
 }

@@ -149,5 +149,10 @@ func (s *Server) Troubles(now time.Time) (troubles []Trouble) {
 				Remedy: "Have the firewalls send over TCP or TLS, which waits; or give UDP more room: sysctl net.core.rmem_max=16777216, and reload. What there was no room for in a full spool is told as such"})
 		}
 	}
+	for _, f := range s.former {
+		if t, is := f.trouble(); is {
+			troubles = append(troubles, t)
+		}
+	}
 	return troubles
 }
