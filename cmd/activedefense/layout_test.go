@@ -199,6 +199,46 @@ func TestThePureCoreDoesNoInputOrOutput(t *testing.T) {
 	}
 }
 
+// TestDetectionStartsNoGoroutine: .ci/run tests what stands below detect, which is so throughout, without the race detector.
+func TestDetectionStartsNoGoroutine(t *testing.T) {
+	imports := []string{"sync", "sync/atomic", "testing/synctest", "unsafe"} // the race detector checks pointers, too
+	calls := []string{"AfterFunc", "Go", "Parallel", "RunParallel"}
+	checked := 0
+	err := filepath.WalkDir(filepath.Join(root, "detect"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") {
+			return err
+		}
+		checked++
+		set := token.NewFileSet()
+		file, err := parser.ParseFile(set, path, nil, 0)
+		if err != nil {
+			return err
+		}
+		for _, spec := range file.Imports {
+			if name, _ := strconv.Unquote(spec.Path.Value); slices.Contains(imports, name) {
+				t.Errorf("%s imports %s: test it with the race detector in .ci/run", path, name)
+			}
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			starts := false
+			switch x := n.(type) {
+			case *ast.GoStmt:
+				starts = true
+			case *ast.SelectorExpr:
+				starts = slices.Contains(calls, x.Sel.Name)
+			}
+			if starts {
+				t.Errorf("%s starts a goroutine: test it with the race detector in .ci/run", set.Position(n.Pos()))
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil || checked == 0 {
+		t.Fatalf("%d files: %v", checked, err)
+	}
+}
+
 // What a room may hold before it is too full to find anything in. Tests are not counted.
 const (
 	mostFiles   = 25   // of a folder
