@@ -43,6 +43,9 @@ type Reader struct {
 	whole       []byte
 	wholeHeader header
 	joined      []byte
+	behind      class   // of the key ahead of the one that is read, unless that is not known
+	twice       bool    // a field has several keys, or the source may have
+	tokens      []token // of a record in which that is so
 }
 
 // keyMap holds the keys of a format, and which followed which.
@@ -51,6 +54,8 @@ type keyMap struct {
 	first   node // is none itself: it is followed by the first key of a record
 	other   node // is any that is not known, once there were too many
 	unknown int  // how many in byName are not known
+	// The templates of the format.
+	templates []template
 }
 
 // node is a key as a reader knows it.
@@ -63,9 +68,12 @@ type node struct {
 	field      Field
 	class      class
 	isRead     bool // its value is, or it says whom the keys behind it are to be believed
+	// See key.isNeverBehind.
+	neverBehind bool
+	times       int // how often it stands in the record that is being settled
 }
 
-func newKeyMap(t table) keyMap {
+func newKeyMap(t table, templates []string) keyMap {
 	m := keyMap{byName: make(map[string]*node, len(t))}
 	nodes := make([]node, len(t))
 	for i, k := range t {
@@ -73,6 +81,7 @@ func newKeyMap(t table) keyMap {
 		m.byName[k.name] = &nodes[i]
 	}
 	m.other.set(key{class: unknown})
+	m.templates = newTemplates(m.byName, templates)
 	return m
 }
 
@@ -84,6 +93,7 @@ func newNode(k key) *node {
 
 func (n *node) set(k key) {
 	*n = node{name: k.name, length: uint8(len(k.name)), field: k.field, class: k.class}
+	n.neverBehind = k.isNeverBehind()
 	n.isRead = k.field != None || k.class != own && k.class != anything && k.class != unknown
 	if len(k.name) < 8 {
 		n.shift = uint8(8 * (8 - len(k.name)))
@@ -171,13 +181,15 @@ const (
 	leef
 )
 
+var templatesOf = [...][]string{cef: cefTemplates, leef: leefTemplates}
+
 // scan finds the keys of the text, each behind a separator.
 func (r *Reader) scan(format int, t table, separator byte) {
 	clear(r.slots[:])
-	r.last, r.endAhead, r.at, r.sourceSeen = 0, false, ahead, false
+	r.last, r.endAhead, r.at, r.behind, r.sourceSeen, r.twice = 0, false, ahead, own, false, false
 	m := &r.maps[format]
 	if m.byName == nil {
-		*m = newKeyMap(t)
+		*m = newKeyMap(t, templatesOf[format])
 	}
 	b, before, open := r.text, &m.first, None
 	for base := 0; base < len(b); base += 64 {
@@ -211,9 +223,12 @@ func (r *Reader) scan(format int, t table, separator byte) {
 				r.slots[open].end = int32(start - 1)
 				open = None
 			}
-			if n.isRead {
+			switch {
+			case n.isRead:
 				open = r.take(n, start, at+1)
-			} else if n.class != own {
+			case n.class == own:
+				r.behind = own
+			default:
 				r.other()
 			}
 		}
@@ -228,10 +243,18 @@ func (r *Reader) scan(format int, t table, separator byte) {
 			s.end = int32(r.last - 1)
 		}
 	}
+	if r.twice {
+		r.settle(m, separator)
+	}
 }
 
 // take notes a key, and says of which field the value is that begins; None: it is not read, or another one counts.
 func (r *Reader) take(k *node, start, value int) Field {
+	behind := r.behind
+	r.behind = k.class
+	if behind.isStrangers() && k.neverBehind && !r.cloud {
+		return None
+	}
 	if s := &r.slots[k.field]; k.class == own && s.count == 0 && k.field > SrcIPv6 {
 		*s = slot{start: int32(value), zone: r.at, count: 1}
 		return k.field
@@ -264,6 +287,7 @@ func (r *Reader) take(k *node, start, value int) Field {
 		r.endAhead = r.endAhead || r.slots[Message].count == 0
 	}
 	if k.field == Src || k.field == SrcIPv6 {
+		r.twice = r.twice || r.sourceSeen && r.at != ahead
 		r.sourceSeen = true
 		if r.at == behindStranger {
 			r.at = behindUser
@@ -298,9 +322,10 @@ func (r *Reader) note(f Field, at zone, value int) Field {
 	case s.count == 0:
 		s.count = 1
 	case at < s.zone || f == Message:
-		s.count = 2
+		s.count, r.twice = 2, true
 		return None
 	default:
+		r.twice = true
 		s.count, s.doubled = 2, at == ahead && s.zone == ahead
 	}
 	s.start, s.end, s.zone = int32(value), int32(value), at
