@@ -65,8 +65,8 @@ func (p *Parser) parseExtension(h *header, at time.Time, ev *detect.Event) error
 func (r *keyed) session(at time.Time, ev *detect.Event) error {
 	x, n := r.x, &r.p.names
 	action := x.Value(extension.Action)
-	if r.h.kind == kindLEEF && ev.Type == detect.TypeTraffic && (x.Cloud() || len(action) == 0 || isAction(x.Signature())) {
-		action = x.Signature()
+	if r.h.kind == kindLEEF && ev.Type == detect.TypeTraffic && (x.Cloud() || isAction(x.Signature())) {
+		action = x.Signature() // where a site has another event, and no key, what was done is not known
 	}
 	if len(action) == 0 || !x.Has(extension.DstPort) {
 		return ErrTruncated
