@@ -43,7 +43,6 @@ type Reader struct {
 	whole       []byte
 	wholeHeader header
 	joined      []byte
-	behind      class   // of the key ahead of the one that is read, unless that is not known
 	twice       bool    // a field has several keys, or the source may have
 	tokens      []token // of a record in which that is so
 }
@@ -68,6 +67,7 @@ type node struct {
 	field      Field
 	class      class
 	isRead     bool // its value is, or it says whom the keys behind it are to be believed
+	strangers  bool // a stranger chose its value
 	// See key.isNeverBehind.
 	neverBehind bool
 	times       int // how often it stands in the record that is being settled
@@ -93,7 +93,7 @@ func newNode(k key) *node {
 
 func (n *node) set(k key) {
 	*n = node{name: k.name, length: uint8(len(k.name)), field: k.field, class: k.class}
-	n.neverBehind = k.isNeverBehind()
+	n.strangers, n.neverBehind = k.class.isStrangers(), k.isNeverBehind()
 	n.isRead = k.field != None || k.class != own && k.class != anything && k.class != unknown
 	if len(k.name) < 8 {
 		n.shift = uint8(8 * (8 - len(k.name)))
@@ -186,12 +186,13 @@ var templatesOf = [...][]string{cef: cefTemplates, leef: leefTemplates}
 // scan finds the keys of the text, each behind a separator.
 func (r *Reader) scan(format int, t table, separator byte) {
 	clear(r.slots[:])
-	r.last, r.endAhead, r.at, r.behind, r.sourceSeen, r.twice = 0, false, ahead, own, false, false
+	r.last, r.endAhead, r.at, r.sourceSeen, r.twice = 0, false, ahead, false, false
 	m := &r.maps[format]
 	if m.byName == nil {
 		*m = newKeyMap(t, templatesOf[format])
 	}
 	b, before, open := r.text, &m.first, None
+	behind := before // the last key that is known
 	for base := 0; base < len(b); base += 64 {
 		var found uint64
 		if base+64 <= len(b) {
@@ -216,7 +217,10 @@ func (r *Reader) scan(format int, t table, separator byte) {
 				}
 			}
 			before = n
-			if n.class == unknown && open.isStrangers() {
+			was := behind
+			if n.class != unknown {
+				behind = n
+			} else if open.isStrangers() {
 				continue // which may be a part of it
 			}
 			if open != None {
@@ -224,11 +228,10 @@ func (r *Reader) scan(format int, t table, separator byte) {
 				open = None
 			}
 			switch {
+			case was.strangers && n.neverBehind && !r.cloud: // it is a part of that value
 			case n.isRead:
 				open = r.take(n, start, at+1)
-			case n.class == own:
-				r.behind = own
-			default:
+			case n.class != own:
 				r.other()
 			}
 		}
@@ -250,11 +253,6 @@ func (r *Reader) scan(format int, t table, separator byte) {
 
 // take notes a key, and says of which field the value is that begins; None: it is not read, or another one counts.
 func (r *Reader) take(k *node, start, value int) Field {
-	behind := r.behind
-	r.behind = k.class
-	if behind.isStrangers() && k.neverBehind && !r.cloud {
-		return None
-	}
 	if s := &r.slots[k.field]; k.class == own && s.count == 0 && k.field > SrcIPv6 {
 		*s = slot{start: int32(value), zone: r.at, count: 1}
 		return k.field
