@@ -239,15 +239,21 @@ func (r *Reader) scan(format int, t table, separator byte) {
 	if open != None {
 		r.slots[open].end = int32(len(b))
 	}
-	// A description runs as far as it can: whoever chose a part of it may have put any key there.
-	if s := &r.slots[Message]; s.count > 0 {
-		s.end = int32(len(b))
-		if r.last > int(s.start) && !r.endAhead {
-			s.end = int32(r.last - 1)
-		}
-	}
+	r.endMessage()
 	if r.twice {
 		r.settle(m, separator)
+	}
+}
+
+// endMessage ends a description, which runs as far as it can: whoever chose a part of it may have put any key there.
+func (r *Reader) endMessage() {
+	s := &r.slots[Message]
+	if s.count == 0 {
+		return
+	}
+	s.end = int32(len(r.text))
+	if r.last > int(s.start) && !r.endAhead {
+		s.end = int32(r.last - 1)
 	}
 }
 
