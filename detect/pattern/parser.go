@@ -149,15 +149,22 @@ const (
 	times    = " times: ["
 )
 
+// merged is the header of RFC 5424, behind which rsyslog has a merged message.
+var merged = regexp.MustCompile(`^(?:<\d{1,3}>)?1 \S+ \S+ \S+ \S+ \S+ (?:-|(?:\[[^\]]*\])+) {1,2}(?:\x{FEFF} ?)?message repeated `)
+
 // undoRepeat puts a message together again that rsyslog merged with its like: "sshd[7]: message repeated 3 times: [ Failed ...]". It does
-// so only where that stands right behind the tag: what stands further on, a stranger may have written.
+// so only where that stands right behind the tag, or the header of RFC 5424: what stands further on, a stranger may have written.
 func (p *Parser) undoRepeat(line []byte, ev *detect.Event) []byte {
 	stamp, _, start := panos.SyslogHeader(line)
 	if stamp == nil {
 		return line
 	}
 	space := bytes.IndexByte(line[start:], ' ')
-	if space < 1 || line[start+space-1] != ':' || !bytes.HasPrefix(line[start+space:], []byte(repeated)) {
+	at := merged.FindIndex(line)
+	switch {
+	case at != nil:
+		start, space = at[1]-len(repeated), 0
+	case space < 1 || line[start+space-1] != ':' || !bytes.HasPrefix(line[start+space:], []byte(repeated)):
 		return line
 	}
 	tag, rest := line[:start+space], line[start+space+len(repeated):]

@@ -49,7 +49,7 @@ func syslog(program string) string { return `^` + header(program, program) }
 // header is the same for a program that RFC 5424 calls by another name. Where rsyslog makes that of an older message (RSYSLOG_SyslogProtocol23Format), the message
 // keeps the blank that stood behind its tag.
 func header(program, name string) string {
-	return `(?:(?:<\d{1,3}>)?(?:1 \S+ \S+ ` + name + ` \S+ \S+ (?:-|(?:\[[^\]]*\])+) (?:\x{FEFF})? ?|` + stamp + ` ` + host + `(?:` + facility + ` )?` + program + `(?:\[\d+\])?: ))`
+	return `(?:(?:<\d{1,3}>)?(?:1 \S+ \S+ ` + name + ` \S+ \S+ (?:-|(?:\[[^\]]*\])+) {1,2}(?:\x{FEFF} ?)?|` + stamp + ` ` + host + `(?:` + facility + ` )?` + program + `(?:\[\d+\])?: ))`
 }
 
 var sshdTag = syslog(`sshd(?:-session|-auth)?`)
