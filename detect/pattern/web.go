@@ -82,7 +82,7 @@ func haproxyLine(event, request, status string) Pattern {
 // nginxHead begins a line of nginx's error.log (ngx_log.c), behind a syslog header where it sends them: time, level, process, connection.
 var nginxHead = `^(?:` + header(nginxTag, nginxTag) + `)?(?P<time>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[[a-z]+\] \d+#\d+: \*\d+ `
 
-const nginxClient = `, client: (?P<src>[^ ,"]+)(?:,|$)`
+const nginxClient = `, client: (?P<src>[0-9A-Fa-f.:]+)(?:,|$)` // not that of a Unix socket
 
 // nginxBehind ends what a stranger wrote in a line ahead of the client.
 const nginxBehind = `(?:": password mismatch|" was not found in "[^"]*"|" (?:failed|is not found) \(2: No such file or directory\))`
@@ -91,7 +91,7 @@ const nginxBehind = `(?:": password mismatch|" was not found in "[^"]*"|" (?:fai
 // stands twice, who the source is cannot be told. Nothing is escaped, not even line breaks of a user or a path, so that whole lines may be a stranger's: all of them are forgeable.
 var nginxError = []Pattern{
 	{Event: "http-ambiguous",
-		Regexp: nginxHead + `.*?` + nginxBehind + `, client: (?P<src>[^ ,"]+),.*` + nginxBehind + `, client: `},
+		Regexp: nginxHead + `.*?` + nginxBehind + `, client: (?P<src>[0-9A-Fa-f.:]+),.*` + nginxBehind + `, client: `},
 	{Event: "http-auth-failed",
 		Regexp: nginxHead + `user "(?P<src_user>.*)"(?:: password mismatch| was not found in "[^"]*")` + nginxClient},
 	{Event: "http-forbidden",
