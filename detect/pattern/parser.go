@@ -2,6 +2,7 @@ package pattern
 
 import (
 	"bytes"
+	"errors"
 	"math/bits"
 	"regexp"
 	"time"
@@ -34,11 +35,11 @@ type passed string
 func (e passed) Error() string        { return string(e) }
 func (e passed) Is(target error) bool { return target == detect.ErrNoEvent }
 
-// The reasons for which a line is passed over. Each is [detect.ErrNoEvent].
-var (
-	ErrNoMatch   error = passed("no pattern takes the line")
-	ErrNoAddress error = passed("what the group src took is no address: the names of hosts are passed over, so have the program log addresses")
-)
+// ErrNoMatch is why a line is passed over: it is [detect.ErrNoEvent].
+var ErrNoMatch error = passed("no pattern takes the line")
+
+// ErrNoAddress is the fault of a line that a pattern takes and that tells of nobody.
+var ErrNoAddress = errors.New("what the group src took is no address, so that the line counts for nobody: have the program log addresses and not the names of hosts, or mend the pattern")
 
 // Options of a Parser. The zero value is usable.
 type Options struct {
@@ -68,7 +69,7 @@ func New(s *Set, o Options) *Parser {
 // group took that is no address of a destination, or no port, is left out. Repeat counts messages that rsyslog merged into one
 // ($RepeatedMsgReduction).
 //
-// The error is ErrNoMatch, ErrNoAddress, or a fault: a group time that cannot be read.
+// The error is ErrNoMatch, or a fault: ErrNoAddress, or a group time that cannot be read.
 func (p *Parser) Parse(line []byte, at time.Time, ev *detect.Event) error {
 	*ev = detect.Event{Ref: ev.Ref, Repeat: 1}
 	line = p.whole(line, ev)
