@@ -389,9 +389,6 @@ func (l *loader) fitCustom(c *Config) {
 					FormatDuration(r.Escalate.Max), FormatDuration(longest))
 			}
 		}
-		if r.Window > time.Hour {
-			l.warn(at+"window", "%s is long: a restart or reload reads the records of twice as long before detection goes on, and the spools of listeners have to hold what comes meanwhile; at more than some hundred lines a second, choose at most 1h", FormatDuration(r.Window))
-		}
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 )
 
 // remember rebuilds the engine from the records of an earlier run: eight ports before a crash and three
-// after it are eleven ports. Read are the records that can still count together with a line to come:
-// those around the last line of each file that is still being read.
+// after it are eleven ports. Read are the records that can still count together with a line to come for the rules of the table:
+// those around the last line of each file that is still being read. What the operator's own rules count is kept (see keeper).
 //
 // A verdict found here means that the rules have become stricter since, or that the guard refused it
 // before; it is judged like any other.
@@ -28,7 +28,7 @@ func (l *Live) remember(ctx context.Context) error {
 		n++
 		ev := EventOf(r)
 		if result := l.engine.Recall(&ev); result.Outcome == detect.Fired {
-			l.judge(result.Verdict, l.files.laneOf(r), begun)
+			l.judge(result.Verdict, l.files.laneOf(r.Device), begun)
 		}
 		return nil
 	})
@@ -97,10 +97,10 @@ func (l *Live) recallNeighbourhoods(ctx context.Context) error {
 // releaseSlack is how long before the last batch a release may not have been seen yet.
 const releaseSlack = 5 * time.Second
 
-// laneOf finds the lane that reads the record's file, or any: it decides only how evidence is parsed.
-func (f *files) laneOf(r *store.Record) *lane {
+// laneOf finds a lane that reads a file of the device, or any: it decides only how evidence is parsed.
+func (f *files) laneOf(device string) *lane {
 	for _, l := range f.order {
-		if l.device == r.Device {
+		if l.device == device {
 			return l
 		}
 	}
