@@ -13,12 +13,12 @@ const (
 )
 
 // loginOf is what is remembered of a failed login.
-func (e *Engine) loginOf(ev *Event, w *watched) memory.Login {
-	return memory.Login{Time: w.time, Ref: ev.Ref, Who: e.spreadWho(ev), Weight: w.weight, System: ev.Type == TypeSystem}
+func loginOf(e *Engine, ev *Event, w *watched) memory.Login {
+	return memory.Login{Time: w.time, Ref: ev.Ref, Who: spreadWho(e, ev), Weight: w.weight, System: ev.Type == TypeSystem}
 }
 
 // gatherLogins fills the window with what a source failed around a time.
-func (e *Engine) gatherLogins(w *watched) {
+func gatherLogins(e *Engine, w *watched) {
 	e.window.points = e.window.points[:0]
 	number := uint64(0)
 	for l := e.attempts.Newest(w.hash, &w.key); l != nil; l = e.attempts.Before(l) {
@@ -36,7 +36,7 @@ func (e *Engine) gatherLogins(w *watched) {
 }
 
 // loginsBetween counts the failures of a source from one time to another, both included, as often as the records say.
-func (e *Engine) loginsBetween(w *watched, from, to int64) (n int) {
+func loginsBetween(e *Engine, w *watched, from, to int64) (n int) {
 	for l := e.attempts.Newest(w.hash, &w.key); l != nil; l = e.attempts.Before(l) {
 		if from <= l.Time && l.Time <= to {
 			n += int(l.Weight)
@@ -58,7 +58,7 @@ func bareUser(user string) string {
 }
 
 // spreadWho makes a number of who tried to log in, and where.
-func (e *Engine) spreadWho(ev *Event) uint32 {
+func spreadWho(e *Engine, ev *Event) uint32 {
 	var room [128]byte
 	b := append(append(room[:0], bareUser(ev.SrcUser)...), 0)
 	// One log may name the firewall by its full name, and the other by its first.
@@ -81,11 +81,11 @@ func (e *Engine) watchLogin(ev *Event, w *watched, r *Result) {
 	if e.recalling && !e.unspent(w, 1<<login).has(login) {
 		return
 	}
-	if _, _, counts := e.attempts.Add(w.hash, &w.key, e.loginOf(ev, w)); !counts {
+	if _, _, counts := e.attempts.Add(w.hash, &w.key, loginOf(e, ev, w)); !counts {
 		return
 	}
 	r.Outcome, r.Grade = Counted, Proven
-	e.gatherLogins(w)
+	gatherLogins(e, w)
 	from, to, ok := e.window.find(e.rules[login].need, e.rules[login].window, w.time)
 	if !ok {
 		return

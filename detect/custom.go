@@ -321,10 +321,10 @@ func (e *Engine) watchCustom(ev *Event, w *watched, r *Result) {
 		return
 	}
 	if isLogin(ev) {
-		if e.recalling && !e.behind(EventLogin) {
+		if e.recalling && !behind(e, EventLogin) {
 			return
 		}
-		if !e.memory.Failed(w.hash, &w.key, e.loginOf(ev, w)) {
+		if !e.memory.Failed(w.hash, &w.key, loginOf(e, ev, w)) {
 			return
 		}
 	}
@@ -341,7 +341,7 @@ func (e *Engine) watchCustom(ev *Event, w *watched, r *Result) {
 			continue
 		}
 		r.Outcome, r.Grade = max(r.Outcome, Counted), max(r.Grade, w.grade)
-		v := e.countCustom(at, ev, w, r.Session)
+		v := countCustom(e, at, ev, w, r.Session)
 		if v == nil {
 			continue
 		}
@@ -355,13 +355,13 @@ func (e *Engine) watchCustom(ev *Event, w *watched, r *Result) {
 }
 
 // countCustom counts a record for one rule, and gives the verdict that it completes.
-func (e *Engine) countCustom(at int, ev *Event, w *watched, became Session) *Verdict {
+func countCustom(e *Engine, at int, ev *Event, w *watched, became Session) *Verdict {
 	rule := &e.custom.rules[at]
 	distinct := len(rule.set.Distinct) > 0
-	s := memory.Seen{Key: w.key, Hash: w.hash, Counter: at, Per: e.spread(rule.set.Per, ev, &w.party, became),
+	s := memory.Seen{Key: w.key, Hash: w.hash, Counter: at, Per: spreadFields(e, rule.set.Per, ev, &w.party, became),
 		Point: memory.Point{Time: w.time, Ref: ev.Ref, Weight: w.weight, Proven: w.grade == Proven}}
 	if distinct {
-		s.Value = e.spread(rule.set.Distinct, ev, &w.party, became)
+		s.Value = spreadFields(e, rule.set.Distinct, ev, &w.party, became)
 	}
 	g := e.memory.See(&s)
 	if !e.window.gather(&g, &rule.rule, distinct, w.time) {

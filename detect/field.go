@@ -157,9 +157,9 @@ func (f Field) value(ev *Event, p *party, became Session) string {
 	return f.text(ev, p, became)
 }
 
-// spread makes a number of the values of some fields, texts without regard to case; 0 of none. Two that differ have one number as
+// spreadFields makes a number of the values of some fields, texts without regard to case; 0 of none. Two that differ have one number as
 // rarely as two of 64 bits drawn by lot, and nobody can choose them so: the seed was drawn, and is kept with what is remembered.
-func (e *Engine) spread(fields []Field, ev *Event, p *party, became Session) uint64 {
+func spreadFields(e *Engine, fields []Field, ev *Event, p *party, became Session) uint64 {
 	if len(fields) == 0 {
 		return 0
 	}

@@ -23,15 +23,15 @@ type watched struct {
 // calls Block, or does not if the Guard refuses.
 func (e *Engine) Observe(ev *Event) Result {
 	var w watched
-	r, ok := e.observed(ev, &w)
-	if ok && e.watchTable(ev, &w, &r) && e.custom != nil && (r.Verdict == nil || !r.Verdict.stands()) {
+	r, ok := observed(e, ev, &w)
+	if ok && watchTable(e, ev, &w, &r) && e.custom != nil && (r.Verdict == nil || !r.Verdict.stands()) {
 		e.watchCustom(ev, &w, &r)
 	}
 	return r
 }
 
 // observed begins what is done with an event; ok: it is held against a source that may be blocked, and is not yet.
-func (e *Engine) observed(ev *Event, w *watched) (r Result, ok bool) {
+func observed(e *Engine, ev *Event, w *watched) (r Result, ok bool) {
 	e.who(ev, &w.party)
 	if !w.addr.IsValid() || w.proxied && e.isProxy(w.addr) {
 		r.Session = e.became(ev)
@@ -65,7 +65,7 @@ func (e *Engine) observed(ev *Event, w *watched) (r Result, ok bool) {
 }
 
 // watchTable counts a record for the rules of the table; false: it is held against nobody.
-func (e *Engine) watchTable(ev *Event, w *watched, r *Result) bool {
+func watchTable(e *Engine, ev *Event, w *watched, r *Result) bool {
 	if !isLogin(ev) {
 		return e.watch(ev, w, r)
 	}

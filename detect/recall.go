@@ -43,9 +43,9 @@ func (e *Engine) Recall(ev *Event) Result {
 	e.recalling = true
 	defer func() { e.recalling = false }()
 	var w watched
-	r, ok := e.observed(ev, &w)
+	r, ok := observed(e, ev, &w)
 	if ok {
-		e.watchTable(ev, &w, &r)
+		watchTable(e, ev, &w, &r)
 	}
 	return r
 }
@@ -60,7 +60,7 @@ func (e *Engine) CatchUp(ev *Event) Result {
 		e.memory.Again(false)
 	}()
 	var w watched
-	r, ok := e.observed(ev, &w)
+	r, ok := observed(e, ev, &w)
 	if !ok || !isLogin(ev) && ev.Type != TypeLog && e.elsewhere(w.dst) {
 		return r
 	}
@@ -89,7 +89,7 @@ func (e *Engine) Behind() (horizon time.Duration, counts func(*Event) bool) {
 }
 
 // behind tells whether a rule that counts an event is behind.
-func (e *Engine) behind(event string) bool {
+func behind(e *Engine, event string) bool {
 	for i := range e.custom.rules {
 		if e.memory.Behind(i) && slices.Contains(e.custom.rules[i].set.Events, event) {
 			return true

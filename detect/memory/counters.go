@@ -179,13 +179,13 @@ type kept struct {
 }
 
 // known finds the counter of an ID, if it was told of all that there was.
-func (m *Memory) known(id uint64) (counter int, ok bool) {
+func known(m *Memory, id uint64) (counter int, ok bool) {
 	counter, ok = m.counterOf[id]
 	return counter, ok && m.whole[counter]
 }
 
 // loginsKnown tells whether the failed logins that were kept are all that there were.
-func (m *Memory) loginsKnown() bool {
+func loginsKnown(m *Memory) bool {
 	i := slices.IndexFunc(m.counters, func(c Counter) bool { return c.Logins })
 	return i >= 0 && m.whole[i]
 }

@@ -154,7 +154,7 @@ func TestCountersThatAreNotKnownArePassedOver(t *testing.T) {
 				t.Errorf("%s: counter %d is behind %v with %d points", c.name, i, again.Behind(i), points[c.counters[i].ID])
 			}
 		}
-		if known := again.loginsKnown(); known != (logins > 0) {
+		if known := loginsKnown(again); known != (logins > 0) {
 			t.Errorf("%s: %d sources of logins, known %v", c.name, logins, known)
 		}
 		if again.Seed != m.Seed {

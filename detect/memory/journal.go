@@ -251,10 +251,10 @@ func (m *Memory) Apply(journal []byte, want func(part int) bool) error {
 				m.forgetWanted(p, want)
 			}
 		case opCounter:
-			counter, ok := m.known(r.uint64())
+			counter, ok := known(m, r.uint64())
 			counters = append(counters, kept{counter, ok})
 		case opSee, opUseUp, opFailed:
-			m.applyCount(&r, op, flags, last, counters, want)
+			applyCount(m, &r, op, flags, last, counters, want)
 		default:
 			r.fail(fmt.Sprintf("operation %d", op))
 		}
@@ -266,12 +266,12 @@ func (m *Memory) Apply(journal []byte, want func(part int) bool) error {
 }
 
 // applyCount is Apply for what counters count.
-func (m *Memory) applyCount(r *reader, op, flags byte, at int64, counters []kept, want func(part int) bool) {
+func applyCount(m *Memory, r *reader, op, flags byte, at int64, counters []kept, want func(part int) bool) {
 	key := r.addr()
 	hash, p, wanted := arena.Hash(&key), m.part(&key), want(PartOf(&key))
 	if op == opFailed {
 		l := Login{Time: at, Who: uint32(r.uvarint()), Weight: uint16(r.uvarint()), Ref: r.uint64(), System: flags&flagSystem != 0}
-		if wanted && r.err == nil && m.loginsKnown() {
+		if wanted && r.err == nil && loginsKnown(m) {
 			p.failed(hash, &key, l)
 		}
 		return

@@ -59,8 +59,8 @@ func (m *Memory) Load(number int, data []byte, at int64) error {
 	p.probes.read(&r)
 	p.spent.read(&r)
 	if v == partVersion {
-		p.groups.read(&r, m.known)
-		p.logins.read(&r, m.loginsKnown())
+		p.groups.read(&r, func(id uint64) (int, bool) { return known(m, id) })
+		p.logins.read(&r, loginsKnown(m))
 	}
 	if r.err == nil && len(r.rest) > 0 {
 		r.fail("it does not end")
