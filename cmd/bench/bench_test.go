@@ -2,17 +2,22 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"math"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"activedefense/detect"
 	"activedefense/detect/panos"
+	"activedefense/firewall/panosim/userid"
 )
 
 // Everything that can be measured gives a number, and what cannot says why. It takes some seconds, since the real program is built and run.
@@ -20,8 +25,8 @@ func TestEveryRowHasANumberOrAReason(t *testing.T) {
 	t.Parallel() // it waits for the program
 	o := options{lines: 5 * leastLines, runs: 1, scans: 2, load: 500, compare: true, postgres: os.Getenv("TEST_POSTGRES_URL")}
 	b := newBench(o, t.TempDir(), io.Discard)
-	if err := b.measure(t.Context()); err != nil {
-		t.Fatal(err)
+	if err := b.measure(t.Context()); err != nil || len(b.failed) > 0 {
+		t.Fatal(err, b.failed)
 	}
 	absent := []string{"count of a common value", "beside syslog-ng", "beside crowdsec", "beside DuckDB"}
 	for program, rows := range map[string][]string{
@@ -59,6 +64,42 @@ func TestEveryRowHasANumberOrAReason(t *testing.T) {
 	if _, err := write(&out, rows); err != nil || strings.Count(out.String(), "\n") != len(rows)+1 {
 		t.Errorf("%v\n%s", err, out.String())
 	}
+}
+
+// What goes wrong with one part is said at its rows, and the others are measured.
+func TestAPartThatFailsCostsItsRowsAlone(t *testing.T) {
+	b := newBench(options{lines: leastLines}, t.TempDir(), io.Discard)
+	b.part(t.Context(), "both", "memory", func(context.Context) error { return errors.New("the disk is full") })
+	b.part(t.Context(), "kept", "starts", func(context.Context) error { b.note("list", 0.1); return nil })
+	found := map[string]row{}
+	for _, r := range b.rows() {
+		found[r.what] = r
+	}
+	memory, list := found["memory, catching up and searching at once"], found["start: list served"]
+	if memory.verdict() != "not measured" || memory.note != "the disk is full" || list.verdict() != "kept" || len(b.failed) != 1 {
+		t.Errorf("memory is %q, because %q; the list %q; %v", memory.verdict(), memory.note, list.verdict(), b.failed)
+	}
+}
+
+// A daemon that cannot keep up has missed the limit: it is not left out.
+func TestALateTagMissesTheLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, err := os.Create(filepath.Join(t.TempDir(), "fw.log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer log.Close()
+		b := newBench(options{lines: leastLines, scans: 3, load: 100}, t.TempDir(), io.Discard)
+		b.note("idle", 5)
+		if err := b.loaded(t.Context(), &scanner{log: log, tagged: make(chan userid.Change)}); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range b.rows() {
+			if strings.HasPrefix(r.what, "line to tag, loaded") && (r.verdict() != "MISSED" || !strings.Contains(r.note, "falls behind")) {
+				t.Errorf("%s is %q: %s", r.what, r.verdict(), r.note)
+			}
+		}
+	})
 }
 
 func TestLimitsAreHeldAgainstTheFigures(t *testing.T) {

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -79,5 +80,6 @@ func run(ctx context.Context, out io.Writer, o options) (missed int, err error) 
 		return 0, err
 	}
 	fmt.Fprintf(out, "\n%s\n%s\n\n", machine(), b.log.describe())
-	return write(out, b.rows())
+	missed, err = write(out, b.rows())
+	return missed, errors.Join(append(b.failed, err)...)
 }

@@ -28,7 +28,8 @@ type bench struct {
 	file    string // with the lines
 	some    string // with a tenth as many
 	samples map[string][]float64
-	reasons map[string]string // why something was not measured
+	reasons map[string]string // why something was not measured, or not as often as it should
+	failed  []error           // what went wrong where it should not
 }
 
 func newBench(o options, dir string, out io.Writer) *bench {
@@ -59,7 +60,8 @@ func machine() string {
 	return fmt.Sprintf("%d cores, %s, %s; load average %s at %s", runtime.NumCPU(), model, runtime.Version(), load, time.Now().Format(time.DateTime))
 }
 
-// measure does everything that can be measured here. What one row needs and is not there is a reason; an error ends it all.
+// measure does everything that can be measured here. What some rows need and is not there is a reason, and what goes wrong with them is
+// kept; an error ends it all.
 func (b *bench) measure(ctx context.Context) error {
 	if b.program == "" {
 		b.say("building the program")
@@ -83,22 +85,24 @@ func (b *bench) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, part := range []struct {
-		name string
-		do   func(context.Context) error
-	}{
-		{"room on the disk, searches and starts", func(ctx context.Context) error { return b.kept(ctx, last) }},
-		{"memory, catching up and searching at once", b.both},
-		{"from a line to its tag", b.lineToTag},
-		{"PostgreSQL", b.postgresql},
-		{"others", b.peers},
-	} {
-		b.say("%s", part.name)
-		if err := part.do(ctx); err != nil {
-			return fmt.Errorf("%s: %w", part.name, err)
-		}
+	b.part(ctx, "kept", "room on the disk, searches and starts", func(ctx context.Context) error { return b.kept(ctx, last) })
+	b.part(ctx, "both", "memory, catching up and searching at once", b.both)
+	b.part(ctx, "tag", "from a line to its tag", b.lineToTag)
+	b.part(ctx, "postgres", "PostgreSQL", b.postgresql)
+	b.peers(ctx)
+	return ctx.Err()
+}
+
+// part measures something that the others can do without.
+func (b *bench) part(ctx context.Context, name, what string, do func(context.Context) error) {
+	if ctx.Err() != nil {
+		return
 	}
-	return nil
+	b.say("%s", what)
+	if err := do(ctx); err != nil {
+		b.reasons[name] = err.Error()
+		b.failed = append(b.failed, fmt.Errorf("%s: %w", what, err))
+	}
 }
 
 // speeds are measured in rounds, one after the other in each. It gives the home of the last daemon, with all records.

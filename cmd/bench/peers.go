@@ -19,7 +19,7 @@ import (
 )
 
 // peers has the same done by other programs that do a part of it, as far as they are installed.
-func (b *bench) peers(ctx context.Context) error {
+func (b *bench) peers(ctx context.Context) {
 	for _, p := range []struct {
 		program string
 		do      func(context.Context, string) error
@@ -31,13 +31,9 @@ func (b *bench) peers(ctx context.Context) error {
 		case err != nil:
 			b.reasons[p.program] = "not in PATH"
 		default:
-			b.say("%s", path)
-			if err := p.do(ctx, path); err != nil {
-				return fmt.Errorf("%s: %w", p.program, err)
-			}
+			b.part(ctx, p.program, "beside "+path, func(ctx context.Context) error { return p.do(ctx, path) })
 		}
 	}
-	return nil
 }
 
 // mawk counts the distinct ports by source and destination, and nothing else, beside a replay of the same lines.
