@@ -131,7 +131,7 @@ func insert(ctx context.Context, db *sql.DB, rows [][]any) error {
 	return tx.Commit()
 }
 
-// postgresql has the daemon keep a tenth of the lines in a database of its own, and in turn COPY write the same rows into its table.
+// postgresql has the daemon keep the lines in a database of its own, and in turn COPY write a tenth of such rows into its table.
 func (b *bench) postgresql(ctx context.Context) error {
 	if b.postgres == "" {
 		b.reasons["postgres"] = "no --postgres"
@@ -169,7 +169,7 @@ func (b *bench) copyRows(ctx context.Context, name string, rows [][]any) (err er
 		}
 	}()
 	u.Path = "/" + name
-	h, err := b.catchUp(ctx, u.String(), b.some, b.lines/10, "postgres")
+	h, err := b.catchUp(ctx, u.String(), b.file, b.lines, "postgres")
 	if err != nil {
 		return err
 	}

@@ -130,19 +130,20 @@ func lastOf(text string) string {
 	return text[max(0, len(text)-500):]
 }
 
-// until waits until something is so.
+// until waits until something is so, and looks the more seldom the longer that takes: to be asked costs the daemon time.
 func (d *daemon) until(ctx context.Context, what string, within time.Duration, is func() bool) error {
-	deadline := time.Now().Add(within)
+	began := time.Now()
 	for !is() {
+		waited := time.Since(began)
+		if waited > within {
+			return fmt.Errorf("not within %s: %s", within, what)
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-d.ended:
 			return fmt.Errorf("the daemon ended before %s: %s", what, lastOf(d.said.String()))
-		case <-time.After(2 * time.Millisecond):
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("not within %s: %s", within, what)
+		case <-time.After(min(max(time.Millisecond, waited/50), 50*time.Millisecond)):
 		}
 	}
 	return nil
