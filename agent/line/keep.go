@@ -98,7 +98,11 @@ func (k *keeper) seal(b *store.Batch) {
 	k.unsaved += len(b.Journal)
 	for len(b.MemoryParts) < mostParts && (k.renew > 0 || k.unsaved >= max(k.size, leastPart)) {
 		part := k.oldest()
-		data := k.memory.Part(nil, part)
+		var data []byte
+		if n := len(b.MemoryParts); n < cap(b.MemoryParts) {
+			data = b.MemoryParts[:n+1][n].Data[:0] // of an earlier batch, which is stored
+		}
+		data = k.memory.Part(data, part)
 		b.MemoryParts = append(b.MemoryParts, store.MemoryPart{Number: part, Data: data})
 		k.written[part] = b.Seq
 		k.unsaved, k.size, k.renew = max(k.unsaved-max(k.size, leastPart), 0), len(data), max(k.renew-1, 0)

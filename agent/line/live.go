@@ -100,6 +100,7 @@ func (l *Live) drain(ctx context.Context) error {
 	}
 	for n := 1; ; n++ {
 		if n%checkEvery == 0 {
+			l.show()
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -119,6 +120,7 @@ func (l *Live) drain(ctx context.Context) error {
 			return err
 		}
 		if !more {
+			l.show()
 			l.opts.Stats.ends.reached(now)
 			l.files.caught()
 			return l.flushIfDue(ctx)
@@ -189,10 +191,18 @@ func (l *Live) seal() {
 	}
 	l.batch.Seq, l.batch.After = l.next, l.seq
 	l.seq, l.next = l.next, l.next+1
+	l.show()
 	now := l.opts.Now()
 	l.batch.notLater(now)
 	l.batch.Positions = l.files.positions(l.batch.Positions, now)
 	l.keeper.seal(&l.batch.Batch)
+}
+
+// show tells everybody what was counted since it was last called.
+func (l *Live) show() {
+	l.files.show()
+	l.opts.Stats.unstored.Add(int64(l.batch.lines - l.batch.shown))
+	l.batch.shown = l.batch.lines
 }
 
 // wait blocks until a file grows, the blacklist or the clock asks for attention, there may be more to tell rules that are behind, or ctx ends.

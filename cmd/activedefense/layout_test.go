@@ -62,6 +62,7 @@ var allowed = map[string][]string{
 	"firewall/policy/panorama": {"firewall/policy/byhand", "firewall/xmlapi"},
 
 	// The simulated firewall, and what uses it.
+	"cmd/bench":                    append(halls("userid"), "detect", "detect/panos", "firewall/panosim"),
 	"cmd/demo":                     append(halls("jobs", "traffic", "userid"), "agent", "agent/enforce", "agent/explain", "config", "detect", "store", "firewall/panosim", "firewall/policy"),
 	"cmd/panosim":                  append(halls("dialect", "logs", "traffic", "userid"), "firewall/panosim"),
 	"firewall/panosim":             halls("answer", "archive", "candidate", "dataplane", "devicegroup", "dialect", "edl", "jobs", "logs", "network", "traffic", "userid", "xmltree"),
