@@ -296,7 +296,11 @@ func (s *Store) PruneRecords(ctx context.Context, before time.Time) (removed int
 	if err := s.expected(ctx, "remove old records"); err != nil {
 		return 0, err
 	}
-	removed, err = s.records.prune(ctx, clamp(before))
+	if removed, err = s.records.prune(ctx, clamp(before)); err == nil && s.archive != nil {
+		var files int64
+		files, err = s.archive.Prune(ctx, clamp(before))
+		removed += files
+	}
 	return removed, s.failed("remove old records", err)
 }
 
@@ -306,14 +310,20 @@ func (s *Store) PruneFuture(ctx context.Context, from time.Time) (removed int64,
 	if err := s.expected(ctx, "remove records of the future"); err != nil {
 		return 0, err
 	}
-	removed, err = s.records.pruneFuture(ctx, clamp(from))
+	if removed, err = s.records.pruneFuture(ctx, clamp(from)); err == nil && s.archive != nil {
+		var files int64
+		files, err = s.archive.PruneFuture(ctx, clamp(from))
+		removed += files
+	}
 	return removed, s.failed("remove records of the future", err)
 }
 
 // Size is what the database takes, in bytes.
 type Size struct {
-	// Used is taken: of SQLite the pages in use of the whole file, of PostgreSQL the tables of the records with their indexes.
+	// Used is taken: of SQLite the pages in use of the whole file and the files of records, of PostgreSQL the tables of the records with their indexes.
 	Used int64
+	// Files is what the files of records have of it.
+	Files int64
 	// Spare is free within SQLite's file, and used before the file grows.
 	Spare int64
 	// File is SQLite's file, on whose file system there must be room; empty for PostgreSQL.
@@ -323,7 +333,10 @@ type Size struct {
 // Size tells what the database takes.
 func (s *Store) Size(ctx context.Context) (size Size, err error) {
 	err = s.bound(ctx, func(ctx context.Context) error {
-		size, err = s.records.size(ctx)
+		if size, err = s.records.size(ctx); err == nil && s.archive != nil {
+			size.Files, err = filesSize(ctx, s.readers)
+			size.Used += size.Files
+		}
 		return err
 	})
 	return size, s.failed("read the size of the database", err)
@@ -335,6 +348,22 @@ func (s *Store) PruneTo(ctx context.Context, most int64, keep time.Time) (remove
 	if err := s.expected(ctx, "remove the oldest records"); err != nil {
 		return 0, err
 	}
-	removed, err = s.records.pruneTo(ctx, most, clamp(keep))
+	if s.archive == nil {
+		removed, err = s.records.pruneTo(ctx, most, clamp(keep))
+		return removed, s.failed("remove the oldest records", err)
+	}
+	// Files have what is oldest, as far as it is not much.
+	size, err := s.Size(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if removed, err = s.archive.Free(ctx, size.Used-most, clamp(keep)); err == nil {
+		size.Files, err = filesSize(ctx, s.readers)
+	}
+	if err == nil {
+		var others int64
+		others, err = s.records.pruneTo(ctx, most-size.Files, clamp(keep))
+		removed += others
+	}
 	return removed, s.failed("remove the oldest records", err)
 }

@@ -135,7 +135,8 @@ func writerSettings() url.Values {
 		"_txlock": {"immediate"},
 		"_pragma": {
 			fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
-			"journal_mode(wal)", // readers do not block the writer, nor it them
+			"auto_vacuum(incremental)", // of a new file; see giveBack for others
+			"journal_mode(wal)",        // readers do not block the writer, nor it them
 			// A power cut may lose the last commits, never half of one: records and read positions
 			// are lost together, and the lines are read again.
 			"synchronous(normal)",

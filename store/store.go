@@ -17,6 +17,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"activedefense/store/archive"
 )
 
 // CommandLine is the instance of commands beside a daemon, which keep no read positions and deliver no notices.
@@ -54,6 +56,7 @@ type Store struct {
 	listed
 	allowing
 	records recordTable
+	archive *archive.Archive // of SQLite; nil: records are rows alone
 }
 
 // recordTable is what the two databases do differently with the bulk of the data.
@@ -115,7 +118,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 }
 
 func newStore(db *database, inst instance, records recordTable) *Store {
-	return &Store{database: db, instance: inst, blacklist: blacklist{db}, enforced: enforced{db, inst.agent}, protected: protected{db, inst.agent}, listed: listed{db, inst.agent}, allowing: allowing{db}, records: records}
+	return &Store{database: db, instance: inst, blacklist: blacklist{db}, enforced: enforced{db, inst.agent}, protected: protected{db, inst.agent}, listed: listed{db, inst.agent}, allowing: allowing{db}, records: records,
+		archive: newArchive(db)}
 }
 
 // before asks Options.Before about a database as it is.
@@ -278,7 +282,12 @@ func (b *Bare) Ready(ctx context.Context, times []time.Time) error {
 }
 
 // Close ends all connections. Other calls must have returned before.
-func (s *Store) Close() error { return s.close() }
+func (s *Store) Close() error {
+	if s.archive != nil {
+		s.archive.Close()
+	}
+	return s.close()
+}
 
 // Kind names the database: "sqlite" or "postgresql".
 func (s *Store) Kind() string { return s.kind }

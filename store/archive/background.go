@@ -1,0 +1,43 @@
+package archive
+
+import (
+	"os"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// How far work stands behind that of others for the processor (nice of setpriority): reading comes first.
+const (
+	low    = 5
+	lowest = 15
+)
+
+// inBackground runs fn on a thread of its own that stands behind others by that much, and waits for it: one core at most. Nothing that others wait for, such
+// as a transaction, is to be done there. Where it may not stand behind, it runs as anything else.
+func inBackground(level int, fn func() error) error {
+	done := make(chan error, 1)
+	var begin func()
+	begin = func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine, for it can not be raised again
+		if unix.Gettid() == os.Getpid() {
+			// The first thread is the process to those who look at it, and never ends: another one takes over, while this one is taken.
+			inner := make(chan struct{})
+			go func() { begin(); close(inner) }()
+			<-inner
+			runtime.UnlockOSThread()
+			return
+		}
+		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, level) // Linux: of this thread
+		done <- fn()
+	}
+	go begin()
+	return <-done
+}
+
+// started is the origin of sinceStart.
+var started = time.Now()
+
+// sinceStart is a time that no clock sets back.
+func sinceStart() time.Duration { return time.Since(started) }
