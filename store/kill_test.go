@@ -25,6 +25,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, lockUntilTold(path))
 		os.Exit(1)
 	}
+	if path := os.Getenv(childArchives); path != "" {
+		fmt.Fprintln(os.Stderr, archiveForEver(path))
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 
