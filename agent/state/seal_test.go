@@ -1,0 +1,53 @@
+package state
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"activedefense/store"
+)
+
+// Where no files can be made that is told, once in the log and for as long as it lasts; when it is over nothing is told any more.
+func TestThatNoFilesCanBeMadeIsTold(t *testing.T) {
+	dir := t.TempDir()
+	st, err := store.Open(t.Context(), store.Options{Path: filepath.Join(dir, DatabaseFile)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(dir, store.RecordsFolder)
+	if err := os.WriteFile(folder, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := &Sealer{Store: st, Log: zerolog.New(&log), Now: time.Now}
+		began := time.Now()
+		ctx, stop := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer stop()
+		go func() {
+			time.Sleep(5 * time.Minute)
+			since, what, remedy := s.Trouble()
+			if !strings.Contains(what, folder) || !strings.Contains(remedy, "nothing is lost") || !since.Equal(began) || strings.Count(log.String(), "\n") != 1 {
+				t.Errorf("%v %s; %s; logged %s", since, what, remedy, log.String())
+			}
+			if err := os.Remove(folder); err != nil {
+				t.Error(err)
+			}
+		}()
+		if err := s.Run(ctx); err != nil {
+			t.Error(err)
+		}
+		if _, what, _ := s.Trouble(); what != "" || !strings.Contains(log.String(), "again") {
+			t.Errorf("%s; logged %s", what, log.String())
+		}
+	})
+}
