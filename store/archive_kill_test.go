@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -51,7 +52,7 @@ func archiveForEver(path string) error {
 			if more {
 				fmt.Println("done")
 			}
-			now = now.Add(time.Duration(rand.IntN(12)) * time.Second)
+			now = now.Add(time.Duration(rand.IntN(40)) * time.Second)
 			if rand.IntN(20) == 0 {
 				now = now.Add(15 * time.Minute) // days are settled
 			}
@@ -136,6 +137,12 @@ func archiveAndKill(t *testing.T, path string) (last int64) {
 	defer cancel()
 	child := exec.CommandContext(ctx, os.Args[0])
 	child.Env = append(os.Environ(), childArchives+"="+path)
+	child.Cancel = func() error {
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return child.Process.Kill()
+		}
+		return child.Process.Signal(syscall.SIGQUIT) // it says where it hangs
+	}
 	var failed strings.Builder
 	child.Stderr = &failed
 	out, err := child.StdoutPipe()
