@@ -102,7 +102,7 @@ func (s *Store) Records(ctx context.Context, f RecordFilter, fn func(*Record) er
 					return nil
 				}
 			}
-			r.Path, r.Agent = paths[fileKey{r.Agent, r.File}], 0
+			r.Path, r.Agent = paths[FileKey{Agent: r.Agent, ID: r.File}], 0
 			watch.pause()
 			if refused = fn(r); refused != nil {
 				return refused
@@ -121,19 +121,22 @@ func (s *Store) Records(ctx context.Context, f RecordFilter, fn func(*Record) er
 }
 
 // pathsFor gives what the files are called, if a filter asks for it, and looks up those that it names.
-func (s *Store) pathsFor(ctx context.Context, f *RecordFilter) (paths map[fileKey]string, err error) {
+func (s *Store) pathsFor(ctx context.Context, f *RecordFilter) (paths map[FileKey]string, err error) {
 	if !f.Paths && len(f.File) == 0 {
 		return nil, nil
 	}
 	if paths, err = s.paths(ctx); err != nil {
 		return nil, err
 	}
+	if len(f.File) > 0 {
+		f.Files = []FileKey{} // of none
+	}
 	for k, path := range paths {
 		if isOf(path, f.File) {
-			f.from = append(f.from, k)
+			f.Files = append(f.Files, k)
 		}
 	}
-	slices.SortFunc(f.from, func(a, b fileKey) int { return cmp.Compare(a.id, b.id) })
+	slices.SortFunc(f.Files, func(a, b FileKey) int { return cmp.Compare(a.ID, b.ID) })
 	if !f.Paths {
 		return nil, nil
 	}
@@ -141,12 +144,12 @@ func (s *Store) pathsFor(ctx context.Context, f *RecordFilter) (paths map[fileKe
 }
 
 // paths gives what the files of all agents are called now.
-func (s *Store) paths(ctx context.Context) (paths map[fileKey]string, err error) {
-	paths = make(map[fileKey]string)
+func (s *Store) paths(ctx context.Context) (paths map[FileKey]string, err error) {
+	paths = make(map[FileKey]string)
 	err = forEach(ctx, s.readers, func(rows *sql.Rows) error {
-		var k fileKey
+		var k FileKey
 		var path []byte
-		err := rows.Scan(&k.agent, &k.id, &path)
+		err := rows.Scan(&k.Agent, &k.ID, &path)
 		paths[k] = string(path)
 		return err
 	}, `SELECT agent, id, path FROM positions`)
@@ -207,7 +210,7 @@ func (s *Store) Unseen(ctx context.Context, f RecordFilter) (list []Unseen, err 
 		if t.stars { // there may be very many, and strangers choose them
 			for _, value := range t.want {
 				n := 0
-				err := s.Records(ctx, RecordFilter{Since: f.Since, Until: f.Until, User: []string{value}, Limit: 1}, func(*Record) error { n++; return nil })
+				err := s.Records(ctx, RecordFilter{Conditions: Conditions{Since: f.Since, Until: f.Until, User: []string{value}}, Limit: 1}, func(*Record) error { n++; return nil })
 				if err != nil {
 					return nil, err
 				}
