@@ -75,7 +75,7 @@ func bareSQLite(ctx context.Context, s *Store, id int64, records []Record) error
 		return err
 	}
 	defer tx.Rollback()
-	stmt, err := tx.PrepareContext(ctx, sqliteInsert())
+	stmt, err := tx.PrepareContext(ctx, "INSERT INTO records ("+sqliteColumns+") VALUES (?"+strings.Repeat(",?", strings.Count(sqliteColumns, ","))+")")
 	if err != nil {
 		return err
 	}

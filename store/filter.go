@@ -85,6 +85,11 @@ func (f *RecordFilter) inGo() (matchers []func(*Record) bool) {
 	return matchers
 }
 
+// meetsAll tells whether a record meets all that inGo gave.
+func meetsAll(matchers []func(*Record) bool, r *Record) bool {
+	return !slices.ContainsFunc(matchers, func(matches func(*Record) bool) bool { return !matches(r) })
+}
+
 func (t *textFilter) isASCII() bool { return !slices.ContainsFunc(t.want, block.IsNotASCII) }
 
 // matches tells whether a record meets the condition. A pattern of ASCII alone is compared as the databases do.
@@ -130,6 +135,16 @@ func (w *where) String() string {
 		return ""
 	}
 	return " WHERE " + strings.Join(w.terms, " AND ")
+}
+
+// addTimes appends the condition that a record's time is one that a filter asks for.
+func (w *where) addTimes(d *dialect, f *RecordFilter) {
+	if !f.Since.IsZero() {
+		w.add("time >= ?", d.stamp(f.Since))
+	}
+	if !f.Until.IsZero() {
+		w.add("time < ?", d.stamp(f.Until))
+	}
 }
 
 // canonicalAll gives networks in the one form in which they are stored.

@@ -82,11 +82,7 @@ var ErrStopped = errors.New("the search was stopped for the time that it took")
 // the call only. An error of fn ends the search and is returned. What is stored or pruned while fn works may
 // be among them or not.
 func (s *Store) Records(ctx context.Context, f RecordFilter, fn func(*Record) error) error {
-	limit, left := f.Limit, f.Limit
-	rest := f.inGo()
-	if len(rest) > 0 {
-		limit = 0
-	}
+	left := f.Limit
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	watch := newStopwatch(f.Within, func() { stop(ErrStopped) })
@@ -96,12 +92,7 @@ func (s *Store) Records(ctx context.Context, f RecordFilter, fn func(*Record) er
 	watch.pause()
 	watch.resume()
 	if err == nil {
-		err = s.records.search(ctx, &f, limit, func(r *Record) error {
-			for _, m := range rest {
-				if !m(r) {
-					return nil
-				}
-			}
+		err = s.records.search(ctx, &f, func(r *Record) error {
 			r.Path, r.Agent = paths[FileKey{Agent: r.Agent, ID: r.File}], 0
 			watch.pause()
 			if refused = fn(r); refused != nil {
@@ -222,14 +213,15 @@ func (s *Store) Unseen(ctx context.Context, f RecordFilter) (list []Unseen, err 
 		}
 		seen := make(map[string]string) // by lower case
 		for _, column := range t.columns {
-			if err := s.distinct(ctx, column, &f, seen, false); err != nil {
+			if err := s.different(ctx, column, &f, nil, seen); err != nil {
 				return nil, err
 			}
 		}
 		shown := seen
 		if column := t.columns[0]; column == "application" || column == "session_end_reason" {
 			shown = make(map[string]string)
-			if err := s.distinct(ctx, column, &f, shown, true); err != nil {
+			// Records of logins have something else there: the method, and why it failed.
+			if err := s.different(ctx, column, &f, []string{"GLOBALPROTECT", "SYSTEM"}, shown); err != nil {
 				return nil, err
 			}
 		}
@@ -261,33 +253,26 @@ func (s *Store) unseenFiles(ctx context.Context, f *RecordFilter) (list []Unseen
 	return list, nil
 }
 
-// distinct adds the values that a column of texts has in the records of a filter's time; of sessions alone, where records of logins have
-// something else there: the method, and why it failed.
-func (s *Store) distinct(ctx context.Context, column string, f *RecordFilter, seen map[string]string, sessions bool) error {
+// different adds the values that a column of texts has in the records of a filter's time, but in those of some types.
+func (s *Store) different(ctx context.Context, column string, f *RecordFilter, without []string, seen map[string]string) error {
+	err := s.records.different(ctx, column, f, without, func(value string) { seen[strings.ToLower(value)] = value })
+	return s.failed("look for what records have", err)
+}
+
+// differentRows calls fn for the values that a column of texts has in rows.
+func differentRows(ctx context.Context, q querier, d *dialect, column string, f *RecordFilter, without []string, fn func(string)) error {
 	var w where
 	w.add(column + " <> ''")
-	if sessions {
-		w.add("type NOT IN ('GLOBALPROTECT', 'SYSTEM')")
+	for _, typ := range without {
+		w.add("type <> ?", typ)
 	}
-	if !f.Since.IsZero() {
-		w.add("time >= ?", s.stamp(f.Since))
-	}
-	if !f.Until.IsZero() {
-		w.add("time < ?", s.stamp(f.Until))
-	}
-	rows, err := s.readers.QueryContext(ctx, `SELECT DISTINCT `+column+` FROM records`+w.String(), w.args...)
-	if err != nil {
-		return s.failed("look for what records have", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	w.addTimes(d, f)
+	return forEach(ctx, q, func(rows *sql.Rows) error {
 		var value string
-		if err := rows.Scan(&value); err != nil {
-			return s.failed("look for what records have", err)
-		}
-		seen[strings.ToLower(value)] = value
-	}
-	return s.failed("look for what records have", rows.Err())
+		err := rows.Scan(&value)
+		fn(value)
+		return err
+	}, `SELECT DISTINCT `+column+` FROM records`+w.String(), w.args...)
 }
 
 // PruneRecords removes the records older than before, in small steps between which others can write, so
