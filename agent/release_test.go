@@ -330,7 +330,7 @@ func TestPruningHoldsUpNoRelease(t *testing.T) {
 	r.block("203.0.113.1/32", store.ByOperator, r.clock.now())
 	done := make(chan error, 1)
 	go func() { done <- p.PruneOnce(t.Context()) }()
-	for standing(store.RecordFilter{Until: oldest.Add(time.Millisecond)}) > 0 { // until pruning has begun
+	for standing(store.RecordFilter{Conditions: store.Conditions{Until: oldest.Add(time.Millisecond)}}) > 0 { // until pruning has begun
 	}
 	r.release()
 	select {

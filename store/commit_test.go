@@ -133,7 +133,7 @@ func TestCancelledCommitLeavesAllOrNothing(t *testing.T) {
 		}
 		nothing, all := state{}, state{seq: 1, offset: 10, records: 2000, offsets: 1, blocks: 1, evidence: 1}
 		cut := 0
-		for limit := 100 * time.Microsecond; ; limit += limit / 6 {
+		for limit := 20 * time.Microsecond; ; limit += limit / 6 {
 			ctx, cancel := context.WithTimeout(context.Background(), limit)
 			_, err := s.Commit(ctx, batch)
 			cancel()

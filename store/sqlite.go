@@ -75,7 +75,7 @@ func connectSQLite(ctx context.Context, o Options) (*database, recordTable, erro
 		return nil, nil, errors.Join(err, d.close())
 	}
 	d.there = func() error { return sameFile(path, opened) }
-	return d, &sqliteRecords{d}, nil
+	return d, newSQLiteRecords(d), nil
 }
 
 // sameFile tells whether a path still leads to the file that was opened.
@@ -213,12 +213,6 @@ func lockedBy(path string) string {
 	}
 	return cmp.Or(strings.Join(names, ", "), "another program")
 }
-
-// sqliteRecords is the table of records in SQLite.
-type sqliteRecords struct{ *database }
-
-// ready implements recordTable: there is nothing to prepare.
-func (t *sqliteRecords) ready(context.Context, []Record) error { return nil }
 
 // ErrNoBackup: the database is PostgreSQL's, which has a program of its own for that.
 var ErrNoBackup = errors.New("a PostgreSQL database is backed up by pg_dump")

@@ -63,13 +63,14 @@ type Store struct {
 type recordTable interface {
 	// ready is called before the transaction that inserts the records.
 	ready(ctx context.Context, records []Record) error
-	// insert stores the records in the order given, within the transaction open on conn.
-	insert(ctx context.Context, conn *sql.Conn, tx *sql.Tx, agent int64, records []Record) error
-	// search calls fn for the records that match, newest first, until it returns an error or limit is
-	// reached (0: no limit).
-	search(ctx context.Context, f *RecordFilter, limit int, fn func(*Record) error) error
+	// encode makes of an agent's records what inserts them, in the order given. No transaction is open.
+	encode(agent int64, records []Record) (insertion, error)
+	// search calls fn for the records that match, newest first, until it returns an error. Those behind the filter's limit are of no use.
+	search(ctx context.Context, f *RecordFilter, fn func(*Record) error) error
 	// sightings calls fn for the agent's records of the intervals, by id.
 	sightings(ctx context.Context, agent int64, in []Interval, fn func(*Record) error) error
+	// different calls fn for the texts that a column has in the records of a filter's time, but in those of some types; each at least once, but for the empty one.
+	different(ctx context.Context, column string, f *RecordFilter, without []string, fn func(string)) error
 	// prune removes the records older than before.
 	prune(ctx context.Context, before time.Time) (int64, error)
 	pruneFuture(ctx context.Context, from time.Time) (int64, error)
@@ -77,6 +78,9 @@ type recordTable interface {
 	size(ctx context.Context) (Size, error)
 	pruneTo(ctx context.Context, most int64, keep time.Time) (int64, error)
 }
+
+// An insertion stores records within the transaction that is open on conn.
+type insertion func(ctx context.Context, conn *sql.Conn, tx *sql.Tx) error
 
 // Open connects and brings the schema up to date. It returns an error that wraps ErrSchemaNewer if the
 // database was made by a later version of the program, and one for which Transient is true if the

@@ -296,7 +296,7 @@ func TestACopyThereAndBackIsEqual(t *testing.T) {
 		must(t, err)
 		_, err = st.Commit(t.Context(), &store.Batch{Seq: seq + 1, After: seq, Records: []store.Record{{Time: today, Type: "TRAFFIC"}}})
 		must(t, err)
-		must(t, st.Records(t.Context(), store.RecordFilter{Since: today, Limit: 1, Type: []string{"TRAFFIC"}}, func(r *store.Record) error {
+		must(t, st.Records(t.Context(), store.RecordFilter{Conditions: store.Conditions{Since: today, Type: []string{"TRAFFIC"}}, Limit: 1}, func(r *store.Record) error {
 			if r.ID != 1_000_006 {
 				t.Errorf("%s: the next record has the id %d", st.Kind(), r.ID)
 			}
