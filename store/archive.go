@@ -20,11 +20,8 @@ const RecordsFolder = "records"
 // the database open, the one that reads logs.
 func (s *Store) Archive() *archive.Archive { return s.archive }
 
-// newArchive is that of a database.
+// newArchive is that of an SQLite database.
 func newArchive(db *database) *archive.Archive {
-	if db.kind != kindSQLite {
-		return nil
-	}
 	return archive.New(filepath.Join(filepath.Dir(db.place.Database), RecordsFolder), &registry{database: db})
 }
 
@@ -39,20 +36,20 @@ const fileColumns = "id, path, day, records, oldest, newest, first_id, last_id, 
 // Files implements archive.Registry.
 func (r *registry) Files(ctx context.Context) (files []archive.File, err error) {
 	err = r.view(ctx, "list the files of records", func(ctx context.Context, tx *sql.Tx) error {
-		files, err = filesOf(ctx, tx)
+		files, err = filesOf(ctx, tx, where{})
 		return err
 	})
 	return files, err
 }
 
-// filesOf lists the files that a transaction sees, without their sums.
-func filesOf(ctx context.Context, q querier) (files []archive.File, err error) {
+// filesOf lists the files that a transaction sees and w selects, without their sums.
+func filesOf(ctx context.Context, q querier, w where) (files []archive.File, err error) {
 	err = forEach(ctx, q, func(rows *sql.Rows) error {
 		var f archive.File
 		err := rows.Scan(&f.ID, &f.Name, intoTime{&f.Day}, &f.Records, intoTime{&f.Oldest}, intoTime{&f.Newest}, &f.FirstID, &f.LastID, &f.Bytes)
 		files = append(files, f)
 		return err
-	}, `SELECT `+fileColumns+` FROM record_files ORDER BY id`)
+	}, `SELECT `+fileColumns+` FROM record_files`+w.String()+` ORDER BY id`, w.args...)
 	return files, err
 }
 
@@ -141,8 +138,11 @@ func carryOut(ctx context.Context, tx *sql.Tx, c archive.Change) error {
 		if err != nil {
 			return err
 		}
-		if n, err := result.RowsAffected(); err != nil || n != want {
-			return errors.Join(err, archive.ErrChanged)
+		switch n, err := result.RowsAffected(); {
+		case err != nil:
+			return err
+		case n != want:
+			return fmt.Errorf("%w: %d of %d were there (%s, from %d on)", archive.ErrChanged, n, want, query, args[0])
 		}
 		return nil
 	}
@@ -175,8 +175,9 @@ func carryOut(ctx context.Context, tx *sql.Tx, c archive.Change) error {
 func (r *registry) EachRow(ctx context.Context, most int, fn func(*block.Record) error) error {
 	return r.view(ctx, "read the rows of an earlier version", func(ctx context.Context, tx *sql.Tx) error {
 		var record Record
+		var s rowScanner
 		return forEach(ctx, tx, func(rows *sql.Rows) error {
-			if err := scanRecord(rows, &record); err != nil {
+			if err := s.scan(rows, &record); err != nil {
 				return err
 			}
 			return fn(&record)

@@ -4,24 +4,27 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"io/fs"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"activedefense/store/archive"
 	"activedefense/store/block"
 )
 
-// sqliteRecords are the records in SQLite: blocks, one or a few a batch, and rows of earlier versions, of which there are no new ones.
+// sqliteRecords are the records in SQLite: blocks, one or a few a batch, the files that are made of them, and rows of earlier versions, of which there are no new ones.
 type sqliteRecords struct {
 	*database
+	archive  *archive.Archive
 	encoders sync.Pool     // of *block.Encoder
 	searches chan struct{} // as many as search now
 }
 
 func newSQLiteRecords(d *database) *sqliteRecords {
-	return &sqliteRecords{database: d, searches: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	return &sqliteRecords{database: d, archive: newArchive(d), searches: make(chan struct{}, runtime.GOMAXPROCS(0))}
 }
 
 // ready implements recordTable: there is nothing to prepare.
@@ -91,18 +94,22 @@ var errMoved = errors.New("the records stand elsewhere now")
 
 // placement is where records stood at one moment.
 type placement struct {
+	files  []archive.File
 	blocks []block.Block
 	lowest int64 // id of a row; 0: there are no rows
 }
 
-// placement looks where the records are; of blocks where those are that w selects.
-func (t *sqliteRecords) placement(ctx context.Context, w where) (s placement, err error) {
+// placement looks where the records are; of files and blocks where those are that each condition selects.
+func (t *sqliteRecords) placement(ctx context.Context, files, w where) (s placement, err error) {
 	err = t.view(ctx, "look where the records are", func(ctx context.Context, tx *sql.Tx) error {
 		var lowest sql.NullInt64
 		if err := tx.QueryRowContext(ctx, lowestRow).Scan(&lowest); err != nil {
 			return err
 		}
 		s.lowest = lowest.Int64
+		if s.files, err = filesOf(ctx, tx, files); err != nil {
+			return err
+		}
 		return forEach(ctx, tx, func(rows *sql.Rows) error {
 			var b block.Block
 			err := rows.Scan(&b.FirstID, &b.Records, &b.Agent, intoTime{&b.Oldest}, intoTime{&b.Newest})
@@ -138,8 +145,25 @@ func (t *sqliteRecords) sources(s *placement, moved func(error)) (from block.Sou
 	return from
 }
 
-// once gives blocks and rows in one order, until fn returns an error, which is returned; errMoved: it has to go on with where they stand then. read goes through the blocks. What
-// cannot be read of them is told when everything else was given.
+// open opens the files of a placement, and gives the blocks beside them, until release is called with the error of what was done with them; a context that moved ends when one of them
+// has gone. What cannot be opened is unread.
+func (t *sqliteRecords) open(ctx context.Context, s *placement, moved func(error)) (from block.Sources, release func(error), unread, err error) {
+	opened, release, err := t.archive.Open(ctx, s.files)
+	switch {
+	case errors.Is(err, archive.ErrChanged):
+		release(nil)
+		return from, nil, nil, errMoved
+	case ctx.Err() != nil:
+		release(nil)
+		return from, nil, nil, ctx.Err()
+	}
+	from = t.sources(s, moved)
+	from.Files = opened
+	return from, release, err, nil
+}
+
+// once gives files, blocks and rows in one order, until fn returns an error, which is returned; errMoved: it has to go on with where they stand then. read goes through files and
+// blocks. What cannot be read of them is told when everything else was given.
 func (t *sqliteRecords) once(ctx context.Context, s *placement, rows rowPages, read func(context.Context, block.Sources, func(*Record) error) error, fn func(*Record) error) error {
 	reading, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -150,7 +174,12 @@ func (t *sqliteRecords) once(ctx context.Context, s *placement, rows rowPages, r
 		}
 		return ended
 	}
-	err := read(reading, t.sources(s, stop), give)
+	from, release, unread, err := t.open(ctx, s, stop)
+	if err != nil {
+		return err
+	}
+	err = read(reading, from, give)
+	release(err)
 	switch {
 	case ended != nil:
 		return ended
@@ -159,7 +188,7 @@ func (t *sqliteRecords) once(ctx context.Context, s *placement, rows rowPages, r
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
-	return errors.Join(rows.upTo(reading, nil, fn), err)
+	return errors.Join(rows.upTo(reading, nil, fn), unread, err)
 }
 
 // A turn is one of as many searches as there are cores: more at once would only take each other's time and memory.
@@ -239,17 +268,39 @@ func (t *sqliteRecords) searchOnce(ctx context.Context, f *RecordFilter, given, 
 	}
 	var w where
 	w.addSpan(&t.dialect, f.Since, f.Until)
-	s, err := t.placement(ctx, w)
+	s, err := t.placement(ctx, w, w)
 	if err != nil {
 		return err
 	}
-	var rows rowPages
-	if s.lowest > 0 {
-		rows = rowPages{next: t.still(s.lowest, t.newest(f, limit)), before: newer}
+	// So that few files are open at once, however many there are.
+	var unread []error
+	for _, stretch := range archive.Stretches(s.files) {
+		part, within := s, *f
+		part.files = stretch.Files
+		if stretch.Since.After(f.Since) {
+			within.Since = stretch.Since
+		}
+		if !stretch.Until.IsZero() && (f.Until.IsZero() || stretch.Until.Before(f.Until)) {
+			within.Until = stretch.Until
+		}
+		var rows rowPages
+		if s.lowest > 0 {
+			rows = rowPages{next: t.still(s.lowest, t.newest(&within, limit)), before: newer}
+		}
+		err := t.once(ctx, &part, rows, func(ctx context.Context, from block.Sources, fn func(*Record) error) error {
+			return block.Search(ctx, from, within.Conditions, limit, fn)
+		}, give)
+		if err != nil && !unreadable(err) {
+			return err
+		}
+		unread = append(unread, err)
 	}
-	return t.once(ctx, &s, rows, func(ctx context.Context, from block.Sources, fn func(*Record) error) error {
-		return block.Search(ctx, from, f.Conditions, limit, fn)
-	}, give)
+	return errors.Join(unread...)
+}
+
+// unreadable tells whether an error means that a file or a block is missing or damaged, and that everything else was read.
+func unreadable(err error) bool {
+	return errors.Is(err, block.ErrDamaged) || errors.Is(err, fs.ErrNotExist)
 }
 
 // addSpan appends the condition that a block may have records from since on and before until; zero: open.
@@ -262,7 +313,7 @@ func (w *where) addSpan(d *dialect, since, until time.Time) {
 	}
 }
 
-// sightings implements recordTable.
+// sightings implements recordTable. What cannot be read is passed over: nobody would read again otherwise. It is told of by the archive.
 func (t *sqliteRecords) sightings(ctx context.Context, agent int64, in []Interval, fn func(*Record) error) error {
 	after := int64(0)
 	give := func(r *Record) error {
@@ -274,6 +325,9 @@ func (t *sqliteRecords) sightings(ctx context.Context, agent int64, in []Interva
 	}
 	for {
 		err := t.sightingsOnce(ctx, agent, after, in, give)
+		if err != nil && unreadable(err) {
+			return nil
+		}
 		if !errors.Is(err, errMoved) {
 			return err
 		}
@@ -282,19 +336,20 @@ func (t *sqliteRecords) sightings(ctx context.Context, agent int64, in []Interva
 
 // sightingsOnce gives what lies behind an id, as long as the records stand where they stood.
 func (t *sqliteRecords) sightingsOnce(ctx context.Context, agent, after int64, in []Interval, give func(*Record) error) error {
-	var w where
-	w.add("agent = ?", agent)
-	w.add("first_id + records > ?", after+1)
-	var spans []string
+	var spans where
+	var terms []string
 	for _, i := range in {
-		var span where
-		span.args = w.args
+		span := where{args: spans.args}
 		span.addSpan(&t.dialect, i.From, i.To)
-		w.args = span.args
-		spans = append(spans, strings.Join(append(span.terms, "true"), " AND "))
+		spans.args = span.args
+		terms = append(terms, strings.Join(append(span.terms, "true"), " AND "))
 	}
-	w.anyOf(spans)
-	s, err := t.placement(ctx, w)
+	spans.anyOf(terms)
+	files, blocks := spans.clone(), spans.clone()
+	files.add("last_id > ?", after)
+	blocks.add("agent = ?", agent)
+	blocks.add("first_id + records > ?", after+1)
+	s, err := t.placement(ctx, files, blocks)
 	if err != nil {
 		return err
 	}
@@ -311,29 +366,41 @@ func (t *sqliteRecords) sightingsOnce(ctx context.Context, agent, after int64, i
 
 // different implements recordTable. What stands elsewhere meanwhile is looked at again: values come once or several times.
 func (t *sqliteRecords) different(ctx context.Context, column string, f *RecordFilter, without []string, fn func(string)) error {
-	var w where
-	w.addSpan(&t.dialect, f.Since, f.Until)
 	for {
-		s, err := t.placement(ctx, w)
-		if err != nil {
-			return err
-		}
-		if s.lowest > 0 {
-			look := t.still(s.lowest, func(ctx context.Context) ([]Record, error) {
-				return nil, differentRows(ctx, t.readers, &t.dialect, column, f, without, fn)
-			})
-			if _, err = look(ctx); errors.Is(err, errMoved) {
-				continue
-			} else if err != nil {
-				return err
-			}
-		}
-		reading, stop := context.WithCancelCause(ctx)
-		err = block.Different(reading, t.sources(&s, stop), Conditions{Since: f.Since, Until: f.Until}, column, without, fn)
-		moved := errors.Is(context.Cause(reading), errMoved)
-		stop(nil)
-		if !moved {
+		err := t.differentOnce(ctx, column, f, without, fn)
+		if !errors.Is(err, errMoved) {
 			return err
 		}
 	}
+}
+
+// differentOnce is different as long as the records stand where they stood.
+func (t *sqliteRecords) differentOnce(ctx context.Context, column string, f *RecordFilter, without []string, fn func(string)) error {
+	var w where
+	w.addSpan(&t.dialect, f.Since, f.Until)
+	s, err := t.placement(ctx, w, w)
+	if err != nil {
+		return err
+	}
+	if s.lowest > 0 {
+		look := t.still(s.lowest, func(ctx context.Context) ([]Record, error) {
+			return nil, differentRows(ctx, t.readers, &t.dialect, column, f, without, fn)
+		})
+		if _, err := look(ctx); err != nil {
+			return err
+		}
+	}
+	for _, stretch := range archive.Stretches(s.files) {
+		part := placement{files: stretch.Files}
+		if stretch.Since.IsZero() {
+			part.blocks = s.blocks // once
+		}
+		read := func(ctx context.Context, from block.Sources, _ func(*Record) error) error {
+			return block.Different(ctx, from, Conditions{Since: f.Since, Until: f.Until}, column, without, fn)
+		}
+		if err := t.once(ctx, &part, rowPages{}, read, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }

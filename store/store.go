@@ -122,8 +122,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 }
 
 func newStore(db *database, inst instance, records recordTable) *Store {
-	return &Store{database: db, instance: inst, blacklist: blacklist{db}, enforced: enforced{db, inst.agent}, protected: protected{db, inst.agent}, listed: listed{db, inst.agent}, allowing: allowing{db}, records: records,
-		archive: newArchive(db)}
+	st := &Store{database: db, instance: inst, blacklist: blacklist{db}, enforced: enforced{db, inst.agent}, protected: protected{db, inst.agent}, listed: listed{db, inst.agent}, allowing: allowing{db}, records: records}
+	if t, is := records.(*sqliteRecords); is {
+		st.archive = t.archive
+	}
+	return st
 }
 
 // before asks Options.Before about a database as it is.

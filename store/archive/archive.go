@@ -125,7 +125,7 @@ func (a *Archive) Open(ctx context.Context, files []File) (opened []*block.File,
 		h, err := a.take(ctx, f)
 		if errors.Is(err, ErrChanged) || ctx.Err() != nil {
 			release(nil)
-			return nil, nil, errors.Join(err, ctx.Err())
+			return nil, func(error) {}, errors.Join(err, ctx.Err())
 		}
 		if err != nil {
 			unread = append(unread, err)

@@ -83,9 +83,7 @@ func (a *Archive) mend(id int64) {
 func (a *Archive) verify(ctx context.Context, f File) error {
 	opened, release, err := a.Open(ctx, []File{f})
 	if err != nil {
-		if release != nil {
-			release(nil)
-		}
+		release(nil)
 		return err
 	}
 	err = opened[0].Verify(ctx)

@@ -49,9 +49,7 @@ func (a *Archive) merge(ctx context.Context, now time.Time) (more bool, err erro
 	}
 	opened, release, err := a.Open(ctx, some)
 	if err != nil {
-		if release != nil {
-			release(nil)
-		}
+		release(nil)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, block.ErrDamaged) {
 			return true, nil // the next time without it
 		}

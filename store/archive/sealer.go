@@ -178,6 +178,9 @@ func (a *Archive) seal(ctx context.Context, blocks []Block, waiting int64) error
 	days := int64(1)
 	for _, b := range blocks {
 		data, err := a.registry.Block(ctx, b.FirstID)
+		if errors.Is(err, ErrChanged) {
+			return nil // as below
+		}
 		if err != nil {
 			return err
 		}
@@ -193,17 +196,22 @@ func (a *Archive) seal(ctx context.Context, blocks []Block, waiting int64) error
 	err := a.add(ctx, &change, min(days, 8), level, first, last, func(name func(time.Time) string) ([]block.Sealed, error) {
 		return block.Seal(ctx, from, name)
 	})
-	if errors.Is(err, block.ErrDamaged) {
+	switch {
+	case errors.Is(err, ErrChanged):
+		return nil // retention took some of them meanwhile
+	case errors.Is(err, block.ErrDamaged):
 		return a.passOver(ctx, from, err)
+	case err != nil:
+		return fmt.Errorf("seal records: %w", err)
 	}
-	return err
+	return nil
 }
 
 // passOver notes which blocks are damaged, so that the others can be sealed.
 func (a *Archive) passOver(ctx context.Context, blocks []block.Block, err error) error {
 	for _, b := range blocks {
 		from := block.Sources{Blocks: []block.Block{b}}
-		if _, e := block.Count(ctx, from, block.Filter{Src: nil}); errors.Is(e, block.ErrDamaged) {
+		if _, e := block.Count(ctx, from, block.Filter{}); errors.Is(e, block.ErrDamaged) {
 			if a.sealer.damaged == nil {
 				a.sealer.damaged = make(map[int64]error)
 			}
