@@ -17,6 +17,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"activedefense/store/block"
 )
 
 // CommandLine is the instance of commands beside a daemon, which keep no read positions and deliver no notices.
@@ -279,6 +281,23 @@ func (b *Bare) Ready(ctx context.Context, times []time.Time) error {
 		records[i].Time = t
 	}
 	return b.records.ready(ctx, records)
+}
+
+// InBlocks calls fn for the records that stand in blocks and whose ids are higher than after, by id, as a transaction sees them. The record is valid
+// during the call only. An error of fn ends it and is returned.
+func (b *Bare) InBlocks(ctx context.Context, tx *sql.Tx, after int64, fn func(*Record) error) error {
+	var w where
+	w.add("first_id + records > ?", after+1)
+	list, err := blocksIn(ctx, tx, w)
+	if err != nil {
+		return err
+	}
+	return block.ByID(ctx, sourcesOf(list, func(ctx context.Context, id int64) ([]byte, error) { return dataIn(ctx, tx, id) }), Conditions{}, func(r *Record) error {
+		if r.ID <= after {
+			return nil
+		}
+		return fn(r)
+	})
 }
 
 // Close ends all connections. Other calls must have returned before.
