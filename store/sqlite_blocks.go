@@ -107,42 +107,58 @@ func (t *sqliteRecords) placement(ctx context.Context, files, w where) (s placem
 			return err
 		}
 		s.lowest = lowest.Int64
+		var err error
 		if s.files, err = filesOf(ctx, tx, files); err != nil {
 			return err
 		}
-		return forEach(ctx, tx, func(rows *sql.Rows) error {
-			var b block.Block
-			err := rows.Scan(&b.FirstID, &b.Records, &b.Agent, intoTime{&b.Oldest}, intoTime{&b.Newest})
-			s.blocks = append(s.blocks, b)
-			return err
-		}, `SELECT first_id, records, agent, oldest, newest FROM blocks`+w.String(), w.args...)
+		s.blocks, err = blocksIn(ctx, tx, w)
+		return err
 	})
 	return s, err
 }
 
-// data reads a block.
-func (t *sqliteRecords) data(ctx context.Context, firstID int64) (data []byte, err error) {
-	err = t.readers.QueryRowContext(ctx, `SELECT data FROM blocks WHERE first_id = $1`, firstID).Scan(&data)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, errMoved
+// blocksIn lists the blocks that w selects.
+func blocksIn(ctx context.Context, q querier, w where) (list []block.Block, err error) {
+	err = forEach(ctx, q, func(rows *sql.Rows) error {
+		var b block.Block
+		err := rows.Scan(&b.FirstID, &b.Records, &b.Agent, intoTime{&b.Oldest}, intoTime{&b.Newest})
+		list = append(list, b)
+		return err
+	}, `SELECT first_id, records, agent, oldest, newest FROM blocks`+w.String(), w.args...)
+	return list, err
+}
+
+// dataIn reads a block.
+func dataIn(ctx context.Context, q querier, firstID int64) (data []byte, err error) {
+	err = errMoved
+	if e := forEach(ctx, q, func(rows *sql.Rows) error {
+		err = rows.Scan(&data)
+		return err
+	}, `SELECT data FROM blocks WHERE first_id = $1`, firstID); e != nil {
+		return nil, e
 	}
 	return data, err
 }
 
-// sources are the blocks of a placement, to be read with a context that moved ends when one of them has gone.
-func (t *sqliteRecords) sources(s *placement, moved func(error)) (from block.Sources) {
-	for _, b := range s.blocks {
+// sourcesOf are blocks, to be read by data.
+func sourcesOf(list []block.Block, data func(ctx context.Context, firstID int64) ([]byte, error)) (from block.Sources) {
+	for _, b := range list {
 		id := b.FirstID
-		b.Load = func(ctx context.Context) ([]byte, error) {
-			data, err := t.data(ctx, id)
-			if errors.Is(err, errMoved) {
-				moved(err)
-			}
-			return data, err
-		}
+		b.Load = func(ctx context.Context) ([]byte, error) { return data(ctx, id) }
 		from.Blocks = append(from.Blocks, b)
 	}
 	return from
+}
+
+// sources are the blocks of a placement, to be read with a context that moved ends when one of them has gone.
+func (t *sqliteRecords) sources(s *placement, moved func(error)) block.Sources {
+	return sourcesOf(s.blocks, func(ctx context.Context, firstID int64) ([]byte, error) {
+		data, err := dataIn(ctx, t.readers, firstID)
+		if errors.Is(err, errMoved) {
+			moved(err)
+		}
+		return data, err
+	})
 }
 
 // open opens the files of a placement, and gives the blocks beside them, until release is called with the error of what was done with them; a context that moved ends when one of them

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"activedefense/store/archive"
+	"activedefense/store/block"
 )
 
 // CommandLine is the instance of commands beside a daemon, which keep no read positions and deliver no notices.
@@ -250,7 +251,12 @@ func (b *Bare) Kind() string { return b.kind }
 func (b *Bare) Place() Place { return b.place }
 
 // Close ends all connections.
-func (b *Bare) Close() error { return b.close() }
+func (b *Bare) Close() error {
+	if t, is := b.records.(*sqliteRecords); is {
+		t.archive.Close()
+	}
+	return b.close()
+}
 
 // Begin begins a transaction that writes, or one that sees one state of the database. Rolling it back, also after a commit, is the caller's, and
 // closing the connection after that.
@@ -286,6 +292,39 @@ func (b *Bare) Ready(ctx context.Context, times []time.Time) error {
 		records[i].Time = t
 	}
 	return b.records.ready(ctx, records)
+}
+
+// InBlocks calls fn for the records that stand in blocks and files and whose ids are higher than after, by id, as a transaction sees them. The record is valid
+// during the call only. An error of fn ends it and is returned, and so does a file that is missing or damaged: nothing else has its records. Nobody else may change the
+// database meanwhile.
+func (b *Bare) InBlocks(ctx context.Context, tx *sql.Tx, after int64, fn func(*Record) error) error {
+	var w where
+	w.add("first_id + records > ?", after+1)
+	list, err := blocksIn(ctx, tx, w)
+	if err != nil {
+		return err
+	}
+	from := sourcesOf(list, func(ctx context.Context, id int64) ([]byte, error) { return dataIn(ctx, tx, id) })
+	if t, is := b.records.(*sqliteRecords); is {
+		var in where
+		in.add("last_id > ?", after)
+		files, err := filesOf(ctx, tx, in)
+		if err != nil {
+			return err
+		}
+		opened, release, err := t.archive.Open(ctx, files)
+		defer release(nil)
+		if err != nil {
+			return err
+		}
+		from.Files = opened
+	}
+	return block.ByID(ctx, from, Conditions{}, func(r *Record) error {
+		if r.ID <= after {
+			return nil
+		}
+		return fn(r)
+	})
 }
 
 // Close ends all connections. Other calls must have returned before.
