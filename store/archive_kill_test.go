@@ -133,7 +133,7 @@ func TestKilledWhileSealing(t *testing.T) {
 // archiveAndKill kills a child at a random instant after it has done something, and gives the last record that it told of.
 func archiveAndKill(t *testing.T, path string) (last int64) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	child := exec.CommandContext(ctx, os.Args[0])
 	child.Env = append(os.Environ(), childArchives+"="+path)

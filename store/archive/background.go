@@ -8,15 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How far work stands behind that of others for the processor (nice of setpriority): reading comes first.
-const (
-	low    = 5
-	lowest = 15
-)
+// behind is how far files are written behind others for the processor (nice of setpriority): reading comes first, and gets three times as much where both want a core. It is
+// little, because everybody waits for that thread where the garbage collector stops all: one that other programs keep from running would stop this one.
+const behind = 5
 
-// inBackground runs fn on a thread of its own that stands behind others by that much, and waits for it: one core at most. Nothing that others wait for, such
+// inBackground runs fn on a thread of its own that stands behind others, and waits for it: one core at most. Nothing that others wait for, such
 // as a transaction, is to be done there. Where it may not stand behind, it runs as anything else.
-func inBackground(level int, fn func() error) error {
+func inBackground(fn func() error) error {
 	done := make(chan error, 1)
 	var begin func()
 	begin = func() {
@@ -30,8 +28,8 @@ func inBackground(level int, fn func() error) error {
 			return
 		}
 		// Of this thread, on Linux, where the call gives 20 less the value. Nobody is put before what it was.
-		if now, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err == nil && level > 20-now {
-			_ = unix.Setpriority(unix.PRIO_PROCESS, 0, level)
+		if now, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err == nil && behind > 20-now {
+			_ = unix.Setpriority(unix.PRIO_PROCESS, 0, behind)
 		}
 		done <- fn()
 	}

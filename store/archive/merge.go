@@ -61,7 +61,7 @@ func (a *Archive) merge(ctx context.Context, now time.Time) (more bool, err erro
 		change.Files = append(change.Files, f.ID)
 		first, last = min(first, f.FirstID), max(last, f.LastID)
 	}
-	err = a.add(ctx, &change, 1, lowest, first, last, func(name func(time.Time) string) ([]block.Sealed, error) {
+	err = a.add(ctx, &change, 1, first, last, func(name func(time.Time) string) ([]block.Sealed, error) {
 		path := name(some[0].Day)
 		info, err := block.Merge(ctx, path, opened)
 		return []block.Sealed{{Path: path, Day: some[0].Day, FileInfo: info}}, err

@@ -49,7 +49,7 @@ func (a *Archive) sealRows(ctx context.Context, _ time.Time) (more bool, err err
 	}
 	change := Change{Rows: rows}
 	var written time.Duration // when the files were
-	err = a.add(ctx, &change, 2, lowest, rows.First, rows.Last, func(name func(time.Time) string) ([]block.Sealed, error) {
+	err = a.add(ctx, &change, 2, rows.First, rows.Last, func(name func(time.Time) string) ([]block.Sealed, error) {
 		files, err := block.SealColumns(&c, name)
 		written = sinceStart()
 		return files, err

@@ -61,7 +61,7 @@ func (a *Archive) Step(ctx context.Context, now time.Time) (more bool, err error
 	blocks = slices.DeleteFunc(blocks, func(b Block) bool { return s.damaged[b.FirstID] != nil })
 	s.arrived(blocks, now)
 	if some := s.due(blocks, now); len(some) > 0 {
-		return true, a.seal(ctx, some, backlog(blocks))
+		return true, a.seal(ctx, some)
 	}
 	for _, step := range []func(context.Context, time.Time) (bool, error){a.merge, a.sealRows} {
 		if more, err := step(ctx, now); more || err != nil {
@@ -163,16 +163,8 @@ func (s *sealer) due(blocks []Block, now time.Time) []Block {
 	return nil
 }
 
-// backlog is how many records wait.
-func backlog(blocks []Block) (n int64) {
-	for _, b := range blocks {
-		n += b.Records
-	}
-	return n
-}
-
 // seal makes files of blocks.
-func (a *Archive) seal(ctx context.Context, blocks []Block, waiting int64) error {
+func (a *Archive) seal(ctx context.Context, blocks []Block) error {
 	var from []block.Block
 	change := Change{}
 	days := int64(1)
@@ -189,11 +181,7 @@ func (a *Archive) seal(ctx context.Context, blocks []Block, waiting int64) error
 		days = max(days, int64(b.Newest.Sub(b.Oldest)/(24*time.Hour))+2)
 	}
 	first, last := blocks[0].FirstID, blocks[len(blocks)-1].FirstID+blocks[len(blocks)-1].Records-1
-	level := lowest
-	if waiting > 4*enoughRecords {
-		level = low
-	}
-	err := a.add(ctx, &change, min(days, 8), level, first, last, func(name func(time.Time) string) ([]block.Sealed, error) {
+	err := a.add(ctx, &change, min(days, 8), first, last, func(name func(time.Time) string) ([]block.Sealed, error) {
 		return block.Seal(ctx, from, name)
 	})
 	switch {
@@ -222,7 +210,7 @@ func (a *Archive) passOver(ctx context.Context, blocks []block.Block, err error)
 }
 
 // add writes files with ids of their own, and has the change done with them. They are removed where it is not.
-func (a *Archive) add(ctx context.Context, c *Change, ids int64, level int, first, last int64, write func(name func(time.Time) string) ([]block.Sealed, error)) error {
+func (a *Archive) add(ctx context.Context, c *Change, ids int64, first, last int64, write func(name func(time.Time) string) ([]block.Sealed, error)) error {
 	next, err := a.registry.NewIDs(ctx, int(ids), a.sealer.least)
 	if err != nil {
 		return err
@@ -242,7 +230,7 @@ func (a *Archive) add(ctx context.Context, c *Change, ids int64, level int, firs
 		return a.Path(f)
 	}
 	var files []block.Sealed
-	err = inBackground(level, func() (err error) { files, err = write(name); return err })
+	err = inBackground(func() (err error) { files, err = write(name); return err })
 	if failed != nil || err != nil {
 		return errors.Join(failed, err)
 	}
