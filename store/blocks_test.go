@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"slices"
 	"strings"
 	"testing"
@@ -89,6 +91,21 @@ func TestADamagedBlockIsNamed(t *testing.T) {
 	}
 }
 
+// What a newer version has written is passed over as what is damaged is, and nothing else: a restart goes on with what there is.
+func TestABlockOfANewerVersionIsPassedOver(t *testing.T) {
+	s, _ := moving(t)
+	body := []byte("ADB\xffwhatever a newer version writes")
+	body = binary.LittleEndian.AppendUint32(body, crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)))
+	_, err := s.writer.ExecContext(t.Context(), `UPDATE blocks SET data = $1 WHERE first_id = 1401`, body)
+	must(t, err)
+	n := 0
+	err = s.Records(t.Context(), RecordFilter{}, func(*Record) error { n++; return nil })
+	if n != 1450 || errors.Is(err, block.ErrDamaged) || !strings.Contains(fmt.Sprint(err), "a newer version") {
+		t.Errorf("%d records: %v", n, err)
+	}
+	equal(t, "sightings", len(sightings(t, s, Interval{})), 1450)
+}
+
 // A batch that is too large for one block is kept in several.
 func TestABatchMayHaveMoreThanABlockTakes(t *testing.T) {
 	s := newSQLite(t).open("one")
@@ -123,6 +140,10 @@ func TestSearchesTakeTurns(t *testing.T) {
 		defer cancel()
 		if err := s.Records(ctx, RecordFilter{}, func(*Record) error { return nil }); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("one too many: %v", err)
+		}
+		n := 0
+		if err := s.Records(t.Context(), RecordFilter{AtOnce: true}, func(*Record) error { n++; return nil }); err != nil || n != 10 {
+			t.Errorf("one that waits for nobody: %d records, %v", n, err)
 		}
 		for range cap(turns) {
 			<-turns

@@ -23,6 +23,7 @@ type RecordFilter struct {
 	Limit int  // 0: no limit
 	// Within bounds the search, what its caller does with the records not counted; 0: no bound.
 	Within time.Duration
+	AtOnce bool // it waits for no other search: what detection asks for
 }
 
 // What records can be asked for stands with the columns in which they are kept.

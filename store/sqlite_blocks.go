@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"io/fs"
 	"runtime"
 	"slices"
 	"strings"
@@ -179,8 +178,8 @@ func (t *sqliteRecords) open(ctx context.Context, s *placement, moved func(error
 }
 
 // once gives files, blocks and rows in one order, until fn returns an error, which is returned; errMoved: it has to go on with where they stand then. read goes through files and
-// blocks. What cannot be read of them is told when everything else was given.
-func (t *sqliteRecords) once(ctx context.Context, s *placement, rows rowPages, read func(context.Context, block.Sources, func(*Record) error) error, fn func(*Record) error) error {
+// blocks; unread is what could not be read of them, when everything else was given.
+func (t *sqliteRecords) once(ctx context.Context, s *placement, rows rowPages, read func(context.Context, block.Sources, func(*Record) error) error, fn func(*Record) error) (unread, err error) {
 	reading, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var ended error
@@ -190,30 +189,33 @@ func (t *sqliteRecords) once(ctx context.Context, s *placement, rows rowPages, r
 		}
 		return ended
 	}
-	from, release, unread, err := t.open(ctx, s, stop)
+	from, release, missing, err := t.open(ctx, s, stop)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	err = read(reading, from, give)
-	release(err)
+	damaged := read(reading, from, give)
+	release(damaged)
 	switch {
 	case ended != nil:
-		return ended
+		return nil, ended
 	case errors.Is(context.Cause(reading), errMoved):
-		return errMoved
+		return nil, errMoved
 	case ctx.Err() != nil:
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
-	return errors.Join(rows.upTo(reading, nil, fn), unread, err)
+	return errors.Join(missing, damaged), rows.upTo(reading, nil, fn)
 }
 
-// A turn is one of as many searches as there are cores: more at once would only take each other's time and memory.
+// A turn is one of as many searches as there are cores: more at once would only take each other's time and memory. Without searches nobody waits.
 type turn struct {
 	searches chan struct{}
 	has      bool
 }
 
 func (u *turn) take(ctx context.Context) error {
+	if u.searches == nil {
+		return nil
+	}
 	select {
 	case u.searches <- struct{}{}:
 		u.has = true
@@ -244,7 +246,10 @@ func (t *sqliteRecords) search(ctx context.Context, f *RecordFilter, fn func(*Re
 	if own.Dst, err = canonicalAll(f.Dst); err != nil {
 		return err
 	}
-	turn := turn{searches: t.searches}
+	var turn turn
+	if !f.AtOnce {
+		turn.searches = t.searches
+	}
 	defer turn.leave()
 	if err := turn.take(ctx); err != nil {
 		return err
@@ -289,7 +294,7 @@ func (t *sqliteRecords) searchOnce(ctx context.Context, f *RecordFilter, given, 
 		return err
 	}
 	// So that few files are open at once, however many there are.
-	var unread []error
+	var failed []error
 	for _, stretch := range archive.Stretches(s.files) {
 		part, within := s, *f
 		part.files = stretch.Files
@@ -303,20 +308,15 @@ func (t *sqliteRecords) searchOnce(ctx context.Context, f *RecordFilter, given, 
 		if s.lowest > 0 {
 			rows = rowPages{next: t.still(s.lowest, t.newest(&within, limit)), before: newer}
 		}
-		err := t.once(ctx, &part, rows, func(ctx context.Context, from block.Sources, fn func(*Record) error) error {
+		unread, err := t.once(ctx, &part, rows, func(ctx context.Context, from block.Sources, fn func(*Record) error) error {
 			return block.Search(ctx, from, within.Conditions, limit, fn)
 		}, give)
-		if err != nil && !unreadable(err) {
+		if err != nil {
 			return err
 		}
-		unread = append(unread, err)
+		failed = append(failed, unread)
 	}
-	return errors.Join(unread...)
-}
-
-// unreadable tells whether an error means that a file or a block is missing or damaged, and that everything else was read.
-func unreadable(err error) bool {
-	return errors.Is(err, block.ErrDamaged) || errors.Is(err, fs.ErrNotExist)
+	return errors.Join(failed...)
 }
 
 // addSpan appends the condition that a block may have records from since on and before until; zero: open.
@@ -341,9 +341,6 @@ func (t *sqliteRecords) sightings(ctx context.Context, agent int64, in []Interva
 	}
 	for {
 		err := t.sightingsOnce(ctx, agent, after, in, give)
-		if err != nil && unreadable(err) {
-			return nil
-		}
 		if !errors.Is(err, errMoved) {
 			return err
 		}
@@ -375,9 +372,10 @@ func (t *sqliteRecords) sightingsOnce(ctx context.Context, agent, after int64, i
 		rows = rowPages{next: t.still(s.lowest, t.inOrder(agent, after, in)), before: byID}
 	}
 	within := Conditions{Since: in[0].From, Until: in[len(in)-1].To}
-	return t.once(ctx, &s, rows, func(ctx context.Context, from block.Sources, fn func(*Record) error) error {
+	_, err = t.once(ctx, &s, rows, func(ctx context.Context, from block.Sources, fn func(*Record) error) error {
 		return block.ByID(ctx, from, within, fn)
 	}, give)
+	return err
 }
 
 // different implements recordTable. What stands elsewhere meanwhile is looked at again: values come once or several times.
@@ -406,6 +404,7 @@ func (t *sqliteRecords) differentOnce(ctx context.Context, column string, f *Rec
 			return err
 		}
 	}
+	var failed []error
 	for _, stretch := range archive.Stretches(s.files) {
 		part := placement{files: stretch.Files}
 		if stretch.Since.IsZero() {
@@ -414,9 +413,11 @@ func (t *sqliteRecords) differentOnce(ctx context.Context, column string, f *Rec
 		read := func(ctx context.Context, from block.Sources, _ func(*Record) error) error {
 			return block.Different(ctx, from, Conditions{Since: f.Since, Until: f.Until}, column, without, fn)
 		}
-		if err := t.once(ctx, &part, rowPages{}, read, nil); err != nil {
+		unread, err := t.once(ctx, &part, rowPages{}, read, nil)
+		if err != nil {
 			return err
 		}
+		failed = append(failed, unread)
 	}
-	return nil
+	return errors.Join(failed...)
 }

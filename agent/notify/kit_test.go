@@ -36,6 +36,8 @@ type world struct {
 	base string // of AbuseIPDB's API
 	log  logged
 
+	gather time.Duration // how long a mail waits for what comes in the same moment
+
 	mu  sync.Mutex
 	now func() time.Time
 }
@@ -59,7 +61,7 @@ func (l *logged) String() string {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, path: filepath.Join(t.TempDir(), "store.db"), now: time.Now}
+	w := &world{t: t, path: filepath.Join(t.TempDir(), "store.db"), gather: gatherFor / 20, now: time.Now}
 	w.st = w.open()
 	return w
 }
@@ -93,6 +95,13 @@ func (w *world) setClock(ahead time.Duration) {
 	w.now = func() time.Time { return time.Now().Add(ahead) }
 }
 
+// stopClock has it stand at a time.
+func (w *world) stopClock(at time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = func() time.Time { return at }
+}
+
 func (w *world) options() Options {
 	return Options{Config: &w.cfg, Name: "sensor-1", Version: "test", Logger: zerolog.New(&w.log), Now: w.clock}
 }
@@ -113,7 +122,7 @@ func (w *world) start() (n *Notifier, stop func()) {
 	}
 	for _, r := range n.receivers {
 		if r.pace != nil {
-			r.pace.hold /= 20
+			r.pace.hold = w.gather
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())

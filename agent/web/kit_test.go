@@ -1,10 +1,11 @@
 package web
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/netip"
@@ -79,10 +80,31 @@ func newStage(t *testing.T, tokens bool) *stage {
 	return s
 }
 
+// quietAddress is one whose port stays free while the page is not served: it is below those that the system gives to connections.
+func quietAddress(t *testing.T) string {
+	t.Helper()
+	first := os.Getpid() * 31
+	for i := range 1_000 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 7_000+(first+i)%1_000))
+		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return l.Addr().String()
+	}
+	t.Fatal("no port is free")
+	return ""
+}
+
 // serve serves the page, where it was served before if it was.
 func (s *stage) serve() {
 	s.t.Helper()
-	at := cmp.Or(strings.TrimPrefix(s.url, "http://"), "127.0.0.1:0")
+	at := strings.TrimPrefix(s.url, "http://")
+	if at == "" {
+		at = quietAddress(s.t)
+	}
 	server, err := s.api.Listen(api.ServerOptions{Listen: at, NotReady: func() []string { return nil }, Metrics: http.NotFoundHandler(),
 		Page: New(Options{API: s.api, Name: "lab", Tokens: s.cfg.Admin.TokensFile != ""})})
 	if err != nil {

@@ -200,6 +200,53 @@ func TestThePureCoreDoesNoInputOrOutput(t *testing.T) {
 	}
 }
 
+// TestDetectionAndPlansStartNoGoroutine: .ci/run tests what stands below detect, which is so throughout, without the race detector, and of
+// firewall/policy, whose tests have a firewall and a clock that go on by themselves, little with it.
+func TestDetectionAndPlansStartNoGoroutine(t *testing.T) {
+	imports := []string{"sync", "sync/atomic", "testing/synctest", "unsafe"} // the race detector checks pointers, too
+	calls := []string{"AfterFunc", "Go", "Parallel", "RunParallel"}
+	policies, err := filepath.Glob(filepath.Join(root, "firewall", "policy", "*.go"))
+	files := slices.DeleteFunc(policies, func(path string) bool { return strings.HasSuffix(path, "_test.go") })
+	if err != nil || len(files) == 0 {
+		t.Fatalf("firewall/policy: %v", err)
+	}
+	known := len(files)
+	err = filepath.WalkDir(filepath.Join(root, "detect"), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && strings.HasSuffix(path, ".go") {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil || len(files) == known {
+		t.Fatalf("detect: %v", err)
+	}
+	for _, path := range files {
+		set := token.NewFileSet()
+		file, err := parser.ParseFile(set, path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spec := range file.Imports {
+			if name, _ := strconv.Unquote(spec.Path.Value); slices.Contains(imports, name) {
+				t.Errorf("%s imports %s: test it with the race detector in .ci/run", path, name)
+			}
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			starts := false
+			switch x := n.(type) {
+			case *ast.GoStmt:
+				starts = true
+			case *ast.SelectorExpr:
+				starts = slices.Contains(calls, x.Sel.Name)
+			}
+			if starts {
+				t.Errorf("%s starts a goroutine: test it with the race detector in .ci/run", set.Position(n.Pos()))
+			}
+			return true
+		})
+	}
+}
+
 // What a room may hold before it is too full to find anything in. Tests are not counted.
 const (
 	mostFiles   = 25   // of a folder

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -123,6 +124,19 @@ func tcpListener(t *testing.T) net.Listener {
 	return listener
 }
 
+// quietListener is one whose port stays free when it is closed: it is below those that the system gives to connections.
+func quietListener(t *testing.T) net.Listener {
+	t.Helper()
+	first := os.Getpid() * 31
+	for i := range 2_000 {
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 8_000+(first+i)%2_000)); err == nil {
+			return l
+		}
+	}
+	t.Fatal("no port is free")
+	return nil
+}
+
 func TestTransports(t *testing.T) {
 	const format = "$action of $src by $rule"
 	rules := ruleXML("block", "drop", forwarded)
@@ -179,7 +193,7 @@ func TestAnSSLServerOfAnUnknownAuthorityGetsNothing(t *testing.T) {
 }
 
 func TestAServerThatIsAwayHoldsUpNothing(t *testing.T) {
-	l := tcpListener(t)
+	l := quietListener(t)
 	address := l.Addr()
 	l.Close()
 	s := start(t, Options{Config: deviceConfig(serverXML(address, "TCP", "", ""), "", ruleXML("block", "drop", forwarded))})
