@@ -276,6 +276,38 @@ func TestWhatACrashLeavesIsRemoved(t *testing.T) {
 	}
 }
 
+// A database that takes the place of another one, which was damaged and moved away, does not remove what that one has recorded.
+func TestFilesOfAFormerDatabaseStay(t *testing.T) {
+	db := newSQLite(t)
+	s, err := Open(t.Context(), db.Options)
+	must(t, err)
+	newStepper(t, s).steps(0)
+	must(t, putBlock(t.Context(), s, 5000))
+	newStepper(t, s).seal()
+	names := inFolder(t, s)
+	must(t, s.Close())
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Rename(db.Path+suffix, db.Path+".former"+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // starts
+		s = db.open("daemon")
+		p := newStepper(t, s)
+		p.steps(0)
+		must(t, putBlock(t.Context(), s, 10))
+		p.seal()
+	}
+	wantKept(t, s, "of the new one", 1, 20)
+	entries, err := os.ReadDir(filepath.Join(filepath.Dir(db.Path), RecordsFolder, "former"))
+	must(t, err)
+	var kept []string
+	for _, e := range entries {
+		kept = append(kept, e.Name())
+	}
+	equal(t, "kept", kept, names)
+}
+
 // A file that is missing, cut short or has a bit flipped is named; everything else is found, sealed and merged; and it is no fault any more when it is back.
 func TestDamagedFilesAreNamed(t *testing.T) {
 	s := newSQLite(t).open("daemon")

@@ -31,23 +31,26 @@ func TestThatNoFilesCanBeMadeIsTold(t *testing.T) {
 		var log bytes.Buffer
 		s := &Sealer{Store: st, Log: zerolog.New(&log), Now: time.Now}
 		began := time.Now()
-		ctx, stop := context.WithTimeout(t.Context(), 10*time.Minute)
-		defer stop()
-		go func() {
-			time.Sleep(5 * time.Minute)
-			since, what, remedy := s.Trouble()
-			if !strings.Contains(what, folder) || !strings.Contains(remedy, "nothing is lost") || !since.Equal(began) || strings.Count(log.String(), "\n") != 1 {
-				t.Errorf("%v %s; %s; logged %s", since, what, remedy, log.String())
-			}
-			if err := os.Remove(folder); err != nil {
-				t.Error(err)
-			}
-		}()
-		if err := s.Run(ctx); err != nil {
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- s.Run(ctx) }()
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		since, what, remedy := s.Trouble()
+		if !strings.Contains(what, folder) || !strings.Contains(remedy, "nothing is lost") || !since.Equal(began) || strings.Count(log.String(), "\n") != 1 {
+			t.Errorf("%v %s; %s; logged %s", since, what, remedy, log.String())
+		}
+		if err := os.Remove(folder); err != nil {
 			t.Error(err)
 		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
 		if _, what, _ := s.Trouble(); what != "" || !strings.Contains(log.String(), "again") {
 			t.Errorf("%s; logged %s", what, log.String())
+		}
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
 		}
 	})
 }
