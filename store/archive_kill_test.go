@@ -36,7 +36,7 @@ func archiveForEver(path string) error {
 	group, ctx := errgroup.WithContext(context.Background())
 	group.Go(func() error {
 		for {
-			if err := putBlock(ctx, s, 1+rand.IntN(500)); err != nil {
+			if err := putBlock(ctx, s, 1+rand.IntN(100)); err != nil {
 				return err
 			}
 			time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
@@ -52,7 +52,7 @@ func archiveForEver(path string) error {
 			if more {
 				fmt.Println("done")
 			}
-			now = now.Add(time.Duration(rand.IntN(40)) * time.Second)
+			now = now.Add(time.Duration(rand.IntN(90)) * time.Second)
 			if rand.IntN(20) == 0 {
 				now = now.Add(15 * time.Minute) // days are settled
 			}
@@ -65,7 +65,7 @@ func archiveForEver(path string) error {
 			if err := s.readers.QueryRowContext(ctx, `SELECT value FROM counters WHERE name = 'records'`).Scan(&last); err != nil {
 				return err
 			}
-			first := nth(max(1, last-20_000))
+			first := nth(max(1, last-10_000))
 			fmt.Println(first.ID)
 			if _, err := s.PruneRecords(ctx, first.Time); err != nil {
 				return err
@@ -148,7 +148,7 @@ func archiveAndKill(t *testing.T, path string) (last int64) {
 	out, err := child.StdoutPipe()
 	must(t, err)
 	must(t, child.Start())
-	steps := 1 + rand.IntN(12)
+	steps := 1 + rand.IntN(20)
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		if lines.Text() == "done" {
