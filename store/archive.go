@@ -131,6 +131,54 @@ func (r *registry) Change(ctx context.Context, c archive.Change) error {
 	}))
 }
 
+// ErrNoRecordFile: no file of records is called so: it was merged or removed, if there ever was one.
+var ErrNoRecordFile = errors.New("there is no such file of records")
+
+// OpenRecordFile opens a file of records by its name, to be copied. Its error wraps ErrNoRecordFile if the database does not name it.
+func (s *Store) OpenRecordFile(ctx context.Context, name string) (f *os.File, err error) {
+	err = s.view(ctx, "open a file of records", func(ctx context.Context, tx *sql.Tx) error {
+		var w where
+		w.add("path = ?", name)
+		files, err := filesOf(ctx, tx, w)
+		if err != nil {
+			return err
+		}
+		if s.archive == nil || len(files) == 0 {
+			return ErrNoRecordFile
+		}
+		f, err = os.Open(s.archive.Path(files[0])) // while it is named, which it is in this transaction at least
+		return err
+	})
+	return f, err
+}
+
+// RecordFiles gives what files of records belong to a backup, an SQLite database that nobody has open.
+func RecordFiles(ctx context.Context, path string) (files []archive.File, err error) {
+	db, err := openBackup(path)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close() // only read
+	if files, err = filesOf(ctx, db, where{}); err != nil {
+		return nil, fmt.Errorf("read which files belong to %s: %w", path, err)
+	}
+	for i := range files {
+		if err := db.QueryRowContext(ctx, `SELECT sums FROM record_files WHERE id = $1`, files[i].ID).Scan(&files[i].Sums); err != nil {
+			return nil, fmt.Errorf("read which files belong to %s: %w", path, err)
+		}
+	}
+	return files, nil
+}
+
+// CheckRecordFile reads a file, which has its Sums, in a folder, and tells why it is not as it was written.
+func CheckRecordFile(ctx context.Context, folder string, f archive.File) error {
+	file, err := block.Open(filepath.Join(folder, f.Name), f.FileInfo)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Verify(ctx), file.Close())
+}
+
 // carryOut does it within a transaction.
 func carryOut(ctx context.Context, tx *sql.Tx, c archive.Change) error {
 	gone := func(want int64, query string, args ...any) error {

@@ -262,12 +262,7 @@ type Checked struct {
 
 // CheckBackup reads an SQLite database that nobody has open, all of it, and tells why it is not whole. Nothing is written beside it.
 func CheckBackup(ctx context.Context, path string) (c Checked, err error) {
-	path, err = filepath.Abs(path)
-	if err != nil {
-		return c, err
-	}
-	source := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: "mode=ro&immutable=1&_pragma=query_only(on)"}
-	db, err := sql.Open("sqlite", source.String())
+	db, err := openBackup(path)
 	if err != nil {
 		return c, err
 	}
@@ -290,4 +285,14 @@ func CheckBackup(ctx context.Context, path string) (c Checked, err error) {
 		return c, fmt.Errorf("%s is not a whole database: %w", path, err)
 	}
 	return c, nil
+}
+
+// openBackup opens a database that nobody has open, to be read.
+func openBackup(path string) (*sql.DB, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	source := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: "mode=ro&immutable=1&_pragma=query_only(on)"}
+	return sql.Open("sqlite", source.String())
 }
