@@ -173,10 +173,10 @@ func (a *Agent) prepare(ctx context.Context, opts *Options) error {
 	if a.notices, err = notify.New(notify.Options{Config: &cfg.Notify, Name: cfg.Name, Version: a.version, Logger: a.log, Now: a.now}); err != nil {
 		return err
 	}
-	if err := listenOn(a, opts); err != nil {
+	if err := openAPI(a, opts); err != nil {
 		return err
 	}
-	return openAPI(a, opts)
+	return listenOn(a, opts) // the last: until nothing can fail any more, the sockets and connections of the agent before stay as they are
 }
 
 // mayBlock tells what may be blocked as far as a guard knows when it is asked.

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"activedefense/agent/line"
 	"activedefense/agent/listen"
 	"activedefense/agent/trouble"
 	"activedefense/config"
@@ -16,13 +17,14 @@ const spoolFolder = "spool"
 // listener is an input that listens, as agent/listen has it.
 func listener(in *config.Input) *listen.Input {
 	l := &in.Listen
-	return &listen.Input{URL: l.URL, Network: l.Network, Address: l.Address, Allow: l.Allow, SpoolSize: l.SpoolSize,
+	return &listen.Input{URL: l.URL, Network: l.Network, Address: l.Address, Allow: l.Allow, SpoolSize: l.SpoolSize, Reading: in.Spooled(),
 		TLS: listen.TLS{CertFile: l.TLS.CertFile, KeyFile: l.TLS.KeyFile, ClientCAFile: l.ClientCAFile}}
 }
 
 // listenOn opens the sockets of the inputs that listen. Nothing is taken from them before the server runs.
 func listenOn(a *Agent, opts *Options) error {
 	o := listen.Options{Dir: filepath.Join(a.cfg.StateDir, spoolFolder), Sockets: opts.Sockets, Positions: func(ctx context.Context) ([]listen.Position, error) { return positions(ctx, a) }, Logger: a.log.With().Str("part", "listen").Logger(), Now: a.now}
+	o.Readable = func(reading []byte) error { _, err := config.ReadSpooled(reading); return err }
 	if o.Sockets == nil {
 		o.Sockets = listen.NewSockets(nil)
 		a.teardown.Push("the sockets", func(context.Context) error { return o.Sockets.Close() })
@@ -41,6 +43,19 @@ func listenOn(a *Agent, opts *Options) error {
 	}
 	a.teardown.Push("the listeners", func(context.Context) error { return a.listeners.Close() })
 	return nil
+}
+
+// allInputs are those of the configuration, and the folders of listeners that are not in it any more: what they received is read to its end.
+func allInputs(a *Agent) []line.Input {
+	all := Inputs(a.cfg)
+	for _, f := range a.listeners.Former() {
+		if in, err := config.ReadSpooled(f.Reading); err == nil { // else it is a trouble
+			former := inputOf(a.cfg, in)
+			former.Name, former.Pattern, former.Sealed, former.Ending = f.URL, f.Pattern, true, true
+			all = append(all, former)
+		}
+	}
+	return all
 }
 
 // positions says how far the database has it that the spools were read.

@@ -2,6 +2,8 @@ package config
 
 import (
 	"crypto/tls"
+	"encoding/json"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -9,6 +11,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"activedefense/detect/pattern"
 )
 
 // Listener is an address at which syslog messages are taken. The zero value is none.
@@ -143,4 +147,61 @@ func (l *loader) fitListeners(c *Config) {
 // part of the name of the spool's folder.
 func isInterface(zone string) bool {
 	return len(zone) < 16 && !strings.ContainsFunc(zone, func(r rune) bool { return r == '/' || r == ':' || !unicode.IsGraphic(r) || unicode.IsSpace(r) })
+}
+
+// spooled says how the lines of a listener's spool are read. It lies beside them, for when the input is configured no more.
+type spooled struct {
+	Listen   string           `json:"listen"`
+	Format   string           `json:"format"`
+	Timezone string           `json:"timezone"`
+	Device   string           `json:"device"`
+	Patterns []spooledPattern `json:"patterns,omitempty"` // of ready-made sets, those that they had
+}
+
+type spooledPattern struct {
+	Event      string `json:"event"`
+	Regexp     string `json:"regexp"`
+	Proven     bool   `json:"proven"`
+	TimeFormat string `json:"time_format,omitempty"`
+}
+
+// Spooled gives what ReadSpooled reads: all of the input that says how its lines are read.
+func (in *Input) Spooled() []byte {
+	s := spooled{Listen: in.Listen.URL, Format: in.Format, Timezone: in.Timezone, Device: in.Device}
+	if in.Patterns != nil {
+		for _, p := range in.Patterns.Patterns() {
+			s.Patterns = append(s.Patterns, spooledPattern(p))
+		}
+	}
+	text, _ := json.MarshalIndent(s, "", "  ") // texts and booleans alone
+	return append(text, '\n')
+}
+
+// ReadSpooled gives an input without a path and without a listener, which reads lines as the one did that gave Spooled. An error says what this version cannot
+// make of it.
+func ReadSpooled(text []byte) (in Input, err error) {
+	var s spooled
+	if err := json.Unmarshal(text, &s); err != nil {
+		return in, fmt.Errorf("is damaged: %w", err)
+	}
+	in = Input{Format: s.Format, Timezone: s.Timezone, Device: s.Device}
+	if !slices.ContainsFunc(formats, func(c choice) bool { return c.name == s.Format }) || (s.Format == "pattern") != (len(s.Patterns) > 0) {
+		return in, fmt.Errorf("has the format %q with %d patterns, which this version cannot read", clip(s.Format), len(s.Patterns))
+	}
+	if in.Location, err = time.LoadLocation(s.Timezone); err != nil || s.Timezone == "" { // which LoadLocation takes for UTC
+		return in, fmt.Errorf("has the time zone %q, which is not known here", clip(s.Timezone))
+	}
+	if s.Format != "pattern" {
+		return in, nil
+	}
+	var all []pattern.Pattern
+	for _, p := range s.Patterns {
+		all = append(all, pattern.Pattern(p))
+	}
+	set, faults := pattern.Compile(all)
+	if len(faults) > 0 {
+		return in, fmt.Errorf("has patterns that this version cannot read: %s: %s", faults[0].Key, faults[0].Text)
+	}
+	in.Patterns = set
+	return in, nil
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -66,5 +67,34 @@ func TestFaultsOfListeners(t *testing.T) {
 	}
 	if _, warnings, err := loadBytes([]byte(`inputs: [{listen: "udp://:5514", allow: [0.0.0.0/0]}]`)); err != nil || !strings.Contains(keysOf(warnings), "inputs[0].allow") {
 		t.Errorf("%v, %v", warnings, err)
+	}
+}
+
+// How a listener's lines are read can be told from what lies beside them, whatever the configuration says by then.
+func TestHowSpooledLinesAreRead(t *testing.T) {
+	yaml := `inputs: [{listen: "udp://:5514", allow: [192.0.2.7], format: csv, timezone: Europe/Amsterdam, device: fw1}, {listen: "tcp://:5514", allow: [192.0.2.7], format: pattern, timezone: UTC,
+  patterns: [sshd, {event: seen, regexp: 'seen <(?P<src>\S+)> at (?P<time>\S+)$', proven: true, time_format: "2006-01-02T15:04:05"}]}]`
+	c, _, err := loadBytes([]byte(yaml))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range c.Inputs {
+		in := &c.Inputs[i]
+		got, err := ReadSpooled(in.Spooled())
+		if err != nil || got.Format != in.Format || got.Timezone != in.Timezone || got.Location.String() != in.Timezone || got.Device != in.Device || got.Listen.On() {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if (got.Patterns == nil) != (in.Patterns == nil) || in.Patterns != nil && !slices.Equal(got.Patterns.Patterns(), in.Patterns.Patterns()) {
+			t.Errorf("%+v", got.Patterns)
+		}
+	}
+	for text, want := range map[string]string{
+		"": "is damaged", `{"format": "xml", "timezone": "UTC"}`: `has the format "xml"`, `{"format": "pattern", "timezone": "UTC"}`: "with 0 patterns",
+		`{"format": "csv", "timezone": "Moon/East"}`: `has the time zone "Moon/East"`, `{"format": "csv"}`: `has the time zone ""`,
+		`{"format": "pattern", "timezone": "UTC", "patterns": [{"event": "e", "regexp": "none"}]}`: "has patterns that this version cannot read: regexp",
+	} {
+		if _, err := ReadSpooled([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }

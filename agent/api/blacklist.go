@@ -196,7 +196,7 @@ func (a *API) unlisted(ctx context.Context, st *store.Store, prefix netip.Prefix
 	}
 	settings := a.opts.Settings
 	whyNot := settings.WhyNot(known.Guard, known.Ours)
-	return explain.OfUnlisted(ctx, st, &explain.Judge{Settings: settings, Guard: known.Guard,
+	return explain.OfUnlisted(ctx, st, &explain.Judge{Settings: settings, Guard: known.Guard, Input: func(file string) string { return inputOfFile(a.opts.Config, file) },
 		WhyNot: func(r *store.Record) string {
 			ev := line.EventOf(r)
 			return whyNot(&ev)
@@ -206,6 +206,25 @@ func (a *API) unlisted(ctx context.Context, st *store.Store, prefix netip.Prefix
 			return settings.Explain(&ev, known.Guard, known.Ours)
 		},
 	}, prefix)
+}
+
+// inputOfFile is how explain's input names the input of a log file that patterns read: the file, or where it is a listener's spool, the URL of that; "URL"
+// where there are several.
+func inputOfFile(cfg *config.Config, file string) string {
+	if _, ok := cfg.InputOf(file); ok {
+		return file
+	}
+	url := ""
+	for i := range cfg.Inputs {
+		switch in := &cfg.Inputs[i]; {
+		case in.Patterns == nil || !in.Listen.On():
+		case url != "":
+			return "URL"
+		default:
+			url = in.Listen.URL
+		}
+	}
+	return cmp.Or(url, file)
 }
 
 // coveringHint names the networks that an address is in whose entries are in force, and says what to do about them.

@@ -149,7 +149,10 @@ func explainLine(a *API, c *call) error {
 		if near := far(r); near != "" {
 			r.Text += "; the records of the source have at most " + near
 		}
-		if cut {
+		switch {
+		case err == panos.ErrUncertainLogin: // nobody cut it off
+			r.Text = err.Error()
+		case cut:
 			r.Text = fmt.Sprintf("%v: %v", detect.ErrCut, err)
 		}
 		out.Rules = append(out.Rules, LineCounting{r.Rule, r.Counts, r.Text})

@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"activedefense/agent/display"
 	"activedefense/detect"
 	"activedefense/store"
 )
@@ -20,7 +21,7 @@ func TestMostWithinAWindow(t *testing.T) {
 		var all []sighting
 		for range rapid.IntRange(0, 12).Draw(t, "sightings") {
 			all = append(all, sighting{start.Add(time.Duration(rapid.IntRange(0, 9).Draw(t, "second")) * time.Second),
-				rapid.SampledFrom([]string{"a", "b"}).Draw(t, "key"), rapid.SampledFrom([]string{"1", "2", "3", "4"}).Draw(t, "value"), rapid.IntRange(0, 3).Draw(t, "again")})
+				rapid.SampledFrom([]string{"a", "b"}).Draw(t, "key"), rapid.SampledFrom([]string{"1", "2", "3", "4"}).Draw(t, "value"), "", rapid.IntRange(0, 3).Draw(t, "again")})
 		}
 		want := 0
 		for _, first := range all {
@@ -32,7 +33,7 @@ func TestMostWithinAWindow(t *testing.T) {
 			}
 			want = max(want, len(values)+again)
 		}
-		if got := most(all, window); got != want {
+		if got, _ := most(all, window); got != want {
 			t.Fatalf("%d instead of %d", got, want)
 		}
 	})
@@ -42,11 +43,12 @@ func TestMostWithinAWindow(t *testing.T) {
 func TestHowNearASourceCame(t *testing.T) {
 	start := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 	settings := &detect.Settings{PortScan: detect.PortScan{Ports: 10, Window: 10 * time.Minute}, HostSweep: detect.HostSweep{Hosts: 10, Window: 90 * time.Second}, Probe: detect.Probe{Targets: 30, Window: 24 * time.Hour},
-		Login: detect.Login{Failures: 5, Window: time.Minute}}
+		Login: detect.Login{Failures: 5, Window: time.Minute}, Custom: []detect.CustomRule{{Name: "mine", Events: []string{"ssh-failed", "login"}, MoreThan: 8, Window: 3 * time.Second}}}
 	n := newNearness(settings, func(r *store.Record) (all []detect.Counting) {
 		for _, rule := range []string{"vulnerability", "port-scan", "host-sweep", "probe", "login"} {
 			all = append(all, detect.Counting{Rule: rule, Counts: (rule == "login") == (r.Type == "SYSTEM")})
 		}
+		all = append(all, detect.Counting{Rule: "mine", Counts: r.Type == "SYSTEM"})
 		return all
 	})
 	for i, r := range []store.Record{
@@ -62,7 +64,8 @@ func TestHowNearASourceCame(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s: %s (%d of %d in %s)", near.Rule, near.Text, near.Found, near.Needed, near.Window))
 	}
 	if want := "[port-scan: 2 ports of one address within 10m, of 11 needed (2 of 11 in 10m) host-sweep: 2 addresses on one port within 1m30s, of 10 needed (2 of 10 in 1m30s)" +
-		" probe: 3 pairs of address and port within 24h, of 30 needed (3 of 30 in 24h) login: 4 failed logins within 1m, of 6 needed (4 of 6 in 1m)]"; fmt.Sprint(got) != want {
+		" probe: 3 pairs of address and port within 24h, of 30 needed (3 of 30 in 24h) login: 4 failed logins within 1m, of 6 needed (4 of 6 in 1m)" +
+		" mine: 4 events within 3s, of 9 needed (no ssh-failed, 4 login, from " + display.LocalTime(start.Add(4*time.Second)) + " to " + display.LocalTime(start.Add(5*time.Second)) + ") (4 of 9 in 3s)]"; fmt.Sprint(got) != want {
 		t.Errorf("%s\ninstead of\n%s", got, want)
 	}
 }

@@ -8,7 +8,9 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"activedefense/agent/display"
 	"activedefense/detect"
@@ -30,6 +32,7 @@ type Unlisted struct {
 	Answered     int              `json:"answered"`
 	LateAnswers  int              `json:"late_answers"`     // refused, as late answers to sessions that ours opened; not among Refused
 	Logged       int              `json:"logged,omitempty"` // of Records, those of other logs than the firewalls', which have no outcome
+	Input        string           `json:"input,omitempty"`  // as which the newest of those is read: the file, or the URL of a listener
 	Destinations int              `json:"destinations"`     // distinct addresses among Records, of those that have one
 	Ports        int              `json:"ports"`            // distinct destination ports
 	FirstSeen    time.Time        `json:"first_seen,omitzero"`
@@ -51,6 +54,7 @@ type Judge struct {
 	Settings detect.Settings
 	Guard    *detect.Guard
 	WhyNot   func(*store.Record) string            // why no rule counts it, "" if one does; see [detect.Settings.WhyNot]
+	Input    func(file string) string              // how --input names the input of a log file
 	Counts   func(*store.Record) []detect.Counting // see [detect.Settings.Explain]; it is asked of those that one counts
 }
 
@@ -59,7 +63,7 @@ func OfUnlisted(ctx context.Context, st *store.Store, judge *Judge, prefix netip
 	near := newNearness(&judge.Settings, judge.Counts)
 	u := &Unlisted{Address: detect.AddressText(prefix), Entries: []BlacklistEntry{}}
 	destinations, ports, reasons := map[netip.Addr]bool{}, map[uint16]bool{}, map[string]int{}
-	err := st.Records(ctx, store.RecordFilter{Conditions: store.Conditions{Src: []netip.Prefix{prefix}}, Limit: mostSeen + 1}, func(r *store.Record) error {
+	err := st.Records(ctx, store.RecordFilter{Conditions: store.Conditions{Src: []netip.Prefix{prefix}}, Limit: mostSeen + 1, Paths: true}, func(r *store.Record) error {
 		if u.Records == mostSeen {
 			u.More = true
 			return nil
@@ -81,7 +85,9 @@ func OfUnlisted(ctx context.Context, st *store.Store, judge *Judge, prefix netip
 			u.LateAnswers++
 		default:
 			if r.Type == detect.TypeLog.String() {
-				u.Logged++
+				if u.Logged++; u.Logged == 1 {
+					u.Input = judge.Input(r.Path)
+				}
 				if why := judge.WhyNot(r); why != "" {
 					reasons[why]++
 				} else {
@@ -154,11 +160,21 @@ func (u *Unlisted) write(t *display.Table) {
 	}
 	program, input := cmp.Or(u.Program, "activedefense"), ""
 	if u.Logged == u.Records {
-		input = "--input PATH " // the line is of no input of the firewalls' logs
+		input = "--input " + shellWord(u.Input) + " " // the line is of no input of the firewalls' logs
 	} else if u.Logged > 0 {
-		input = "[--input PATH] "
+		input = "[--input " + shellWord(u.Input) + "] "
 	}
 	t.Line("\nThe records: %s records --since 30d --src %s. How one counts: %s explain %sLINE", program, u.Address, program, input)
+}
+
+// shellWord writes a text as one word of a shell.
+func shellWord(text string) string {
+	if text != "" && !strings.ContainsFunc(text, func(r rune) bool {
+		return r > '~' || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("/._-+:@%=,", r)
+	}) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
 // whyNot says why the address is not blocked; refusal is the guard's.

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"activedefense/detect"
 	"activedefense/store"
 )
@@ -98,6 +100,35 @@ func TestARuleTellsOfSoManyInAnHour(t *testing.T) {
 	}
 	if all := entries(t, st); all != "" {
 		t.Errorf("on the blacklist are %s", all)
+	}
+}
+
+// What a rule finds again and again is logged once a source and hour, and of a flood of sources the first thousand are.
+func TestWhatARuleTellsIsLoggedOnce(t *testing.T) {
+	o := testOptions(t, newTestStore(t), filepath.Join(t.TempDir(), "fw1.log"))
+	var log strings.Builder
+	o.Logger = zerolog.New(&log)
+	l := openTestLive(t, o)
+	tell := func(i int, rule string, at time.Time) {
+		source := netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), 32)
+		l.judge(&detect.Verdict{Source: source, Rule: rule, Mode: detect.Notice, Time: at}, nil, at)
+	}
+	for range 3 {
+		tell(0, "mine", noon)
+		tell(0, "other", noon)
+	}
+	if n := strings.Count(log.String(), "found: "); n != 2 {
+		t.Errorf("%d lines of two rules", n)
+	}
+	for i := range mostLogged + 10 {
+		tell(i, "mine", noon)
+	}
+	if n := strings.Count(log.String(), "found: "); n != mostLogged+1 {
+		t.Errorf("%d lines of a flood", n)
+	}
+	tell(0, "mine", noon.Add(toldWithin))
+	if n := strings.Count(log.String(), "found: "); n != mostLogged+2 {
+		t.Errorf("%d lines an hour later", n)
 	}
 }
 

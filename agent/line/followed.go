@@ -49,7 +49,7 @@ func openFiles(ctx context.Context, o Options, stored []store.Position) (*files,
 	var shared []*parsers
 	for i, in := range o.Inputs {
 		shared = append(shared, parsersOf(&in))
-		opts.Inputs = append(opts.Inputs, tail.Input{Pattern: in.Pattern, MaxFiles: in.MaxFiles, FromEnd: in.FromEnd, Sealed: in.Sealed, Tag: i})
+		opts.Inputs = append(opts.Inputs, tail.Input{Pattern: in.Pattern, MaxFiles: in.MaxFiles, FromEnd: in.FromEnd, Sealed: in.Sealed, Ending: in.Ending, Tag: i})
 	}
 	set, err := tail.Open(ctx, opts, tailPositions(stored))
 	if err != nil {

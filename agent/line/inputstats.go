@@ -20,6 +20,20 @@ const (
 	keptBadLineLen = 1024
 )
 
+// Logins without a certain client are a trouble when there are so many of a file, none longer than that after the one before: who guesses passwords may have
+// written what makes them so.
+const (
+	HiddenOften = 10
+	hiddenQuiet = time.Hour
+)
+
+// hidden are the logins without a certain client that came since a time, the last one at another. Of inputStats.mu.
+type hidden struct {
+	since, last time.Time
+	count       uint64
+	reason      string // of the last one
+}
+
 // BadLine is a line that could not be parsed.
 type BadLine struct {
 	Path  string    `json:"path"`
@@ -37,8 +51,9 @@ type inputStats struct {
 	gone                              time.Time    // since when nothing is read for the path; zero: something is. Of stats.mu
 	mu                                sync.Mutex
 	tail                              tail.Status
-	troubled                          time.Time    // since when tail has an error
-	clock                             string       // what the clock warning says, empty if none
+	troubled                          time.Time // since when tail has an error
+	clock                             string    // what the clock warning says, empty if none
+	hidden                            hidden
 	input                             int          // index of its input among Stats.expected; -1: of none
 	lastLine                          atomic.Int64 // unix nanoseconds of heard
 }
@@ -76,6 +91,22 @@ func (in *inputStats) count(former *inputStats) {
 	}
 	in.lastEvent.Store(former.lastEvent.Load())
 	in.lastRead.Store(former.lastRead.Load())
+	in.hidden = former.hide(0, "", time.Time{})
+}
+
+// hide counts n more logins without a certain client, and gives those until now.
+func (in *inputStats) hide(n uint64, reason string, now time.Time) hidden {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	h := &in.hidden
+	if n > 0 {
+		if now.Sub(h.last) > hiddenQuiet {
+			*h = hidden{since: now}
+		}
+		h.last, h.reason = now, reason
+		h.count += n
+	}
+	return *h
 }
 
 // left notes that nothing is read for a path any more: its file is gone, and was read to its end.
@@ -116,6 +147,9 @@ func (s *Stats) expect(inputs []Input, since time.Time, stored []store.Position,
 	var expected []silence.Input
 	lately := make(map[string]time.Time)
 	for _, in := range inputs {
+		if in.Ending {
+			continue // nobody writes there
+		}
 		e := silence.Input{Name: in.Name, Pattern: in.Pattern, After: in.SilentAfter, Since: since}
 		for _, p := range stored {
 			if !matches(in.Pattern, p.Path) || p.Updated.After(now) {
@@ -185,7 +219,7 @@ func (in *inputStats) recorded(ev *detect.Event, now time.Time) {
 }
 
 // failed counts a line that gave no record: another log type, one that the firewall itself cut off, or a fault that is kept
-// as a sample.
+// as a sample, as is the one of the second kind with which they are a trouble.
 func (in *inputStats) failed(err error, line []byte, now time.Time, all *Stats) {
 	in.lines.Add(1)
 	in.lastRead.Store(now.UnixNano())
@@ -195,9 +229,12 @@ func (in *inputStats) failed(err error, line []byte, now time.Time, all *Stats) 
 	}
 	if errors.Is(err, detect.ErrCut) {
 		in.cut.Add(1)
-		return
+		if in.hide(1, err.Error(), now).count != HiddenOften {
+			return
+		}
+	} else {
+		in.bad.Add(1)
 	}
-	in.bad.Add(1)
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	if len(all.bad) >= keptBadLines {

@@ -64,19 +64,22 @@ func (l *Live) spare(v *detect.Verdict, why error, now time.Time) {
 const (
 	mostTold   = 100
 	toldWithin = time.Hour
+	// mostLogged is how many sources of one rule are logged within toldWithin, each once; the counter of verdicts has all.
+	mostLogged = 1000
 )
 
 // told is how many were, and since when.
 type told struct {
-	from time.Time
-	n    int
+	from   time.Time
+	n      int
+	logged map[netip.Prefix]bool // at most mostLogged
 }
 
 // tell notes what a rule found that blocks nobody.
 func (l *Live) tell(v *detect.Verdict, by *lane, now time.Time) {
 	t := l.told[v.Rule]
 	if passed := now.Sub(t.from); passed < 0 || passed >= toldWithin {
-		t = told{from: now}
+		t = told{from: now, logged: make(map[netip.Prefix]bool)}
 	}
 	t.n++
 	l.told[v.Rule] = t
@@ -89,8 +92,12 @@ func (l *Live) tell(v *detect.Verdict, by *lane, now time.Time) {
 	} else if l.opts.Stats.verdict(v.Rule, "untold"); t.n == mostTold+1 {
 		l.batch.Notices = append(l.batch.Notices, store.Notice{Event: store.EventNotice, Time: now, Rule: v.Rule,
 			Subject: fmt.Sprintf("the rule %s has found %d sources within an hour; more are not told one by one before %s", v.Rule, mostTold, t.from.Add(toldWithin).UTC().Format(time.RFC3339)),
-			Remedy:  "the log names each; if so many are usual, have the rule count more before it tells"})
+			Remedy:  fmt.Sprintf("the log names the first %d of an hour; if so many are usual, have the rule count more before it tells", mostLogged)})
 	}
+	if t.logged[v.Source] || len(t.logged) >= mostLogged {
+		return
+	}
+	t.logged[v.Source] = true
 	l.opts.Logger.Info().Str("address", detect.AddressText(v.Source)).Str("rule", v.Rule).Str("grade", v.Grade.String()).Str("device", v.Device).
 		Time("seen", v.Time).Msg("found: " + v.Reason)
 }

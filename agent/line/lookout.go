@@ -36,7 +36,7 @@ type Lookout struct {
 	said  bool
 }
 
-// NewLookout makes one for the inputs.
+// NewLookout makes one for the inputs, which are not to be those that end.
 func NewLookout(inputs []Input, stats *Stats, log zerolog.Logger) *Lookout {
 	return &Lookout{inputs: inputs, stats: stats, log: log, had: make(map[string]bool), file: make(map[string]string), bare: make(map[string]time.Time)}
 }

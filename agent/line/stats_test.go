@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"activedefense/detect"
+	"activedefense/detect/panos"
 )
 
 func TestAPathThatIsNoLongerReadIsForgotten(t *testing.T) {
@@ -104,6 +105,32 @@ func TestLagIsOfWhatIsBehind(t *testing.T) {
 	in.recorded(&detect.Event{Time: now.Add(time.Hour)}, now)
 	if lag := in.lag(100, now); lag != 0 {
 		t.Errorf("with a clock ahead it is late by %s", lag)
+	}
+}
+
+// Logins without a certain client are told when they come often, with one of the lines, and no longer than an hour after the last.
+func TestHiddenLoginsAreTold(t *testing.T) {
+	s, start := NewStats(), time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	in := s.input("/logs/a.log")
+	for n, at := 0, start; n < HiddenOften+2; n, at = n+1, at.Add(10*time.Minute) {
+		status := s.Status(at)
+		if got, want := status.Inputs[0].Hidden, uint64(n); n >= HiddenOften && (got != want || !status.Inputs[0].HiddenSince.Equal(start) || len(status.BadLines) != 1) || n < HiddenOften && got != 0 {
+			t.Errorf("after %d: %d, %d lines", n, got, len(status.BadLines))
+		}
+		in.failed(panos.ErrUncertainLogin, []byte("the line"), at, s)
+	}
+	last := start.Add((HiddenOften + 1) * 10 * time.Minute)
+	for _, c := range []struct {
+		at   time.Duration
+		want uint64
+	}{{hiddenQuiet, HiddenOften + 2}, {hiddenQuiet + time.Second, 0}} {
+		if got := s.Status(last.Add(c.at)).Inputs[0].Hidden; got != c.want {
+			t.Errorf("%s behind the last: %d", c.at, got)
+		}
+	}
+	in.failed(panos.ErrUncertainLogin, nil, last.Add(2*time.Hour), s)
+	if status := s.Status(last.Add(2 * time.Hour)); status.Inputs[0].Hidden != 0 || status.Inputs[0].Cut != HiddenOften+3 || status.Inputs[0].Bad != 0 {
+		t.Errorf("%+v", status.Inputs[0])
 	}
 }
 

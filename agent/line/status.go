@@ -44,13 +44,17 @@ type InputStatus struct {
 	Silent     *time.Time `json:"silent_since,omitempty"` // the same, when there has been no line for inputs[].silent_after; nil: there has, or it is not known
 	ErrorSince *time.Time `json:"error_since,omitempty"`
 	Error      string     `json:"error,omitempty"`
-	Clock      string     `json:"clock,omitempty"` // what is wrong with the times of the file
+	// Of those cut, logins without a certain client since a time: at least HiddenOften of them, none an hour behind the one before, and the last less than an hour ago; else 0.
+	Hidden       uint64     `json:"hidden_logins,omitempty"`
+	HiddenSince  *time.Time `json:"hidden_since,omitempty"`
+	HiddenReason string     `json:"hidden_reason,omitempty"` // of the last one
+	Clock        string     `json:"clock,omitempty"`         // what is wrong with the times of the file
 }
 
 // Rank orders files, the first first: those in trouble, those that are silent, those that are behind, and the others.
 func (in *InputStatus) Rank() int {
 	switch {
-	case in.Error != "" || in.Clock != "":
+	case in.Error != "" || in.Clock != "" || in.Hidden > 0:
 		return 0
 	case in.Silent != nil:
 		return 1
@@ -233,6 +237,9 @@ func (r *row) status(now time.Time) InputStatus {
 		Bad: in.bad.Load(), Cut: in.cut.Load(), Behind: r.behind, Clock: r.clock,
 		LagSeconds: in.lag(r.behind, now).Seconds(), Silent: timeOrNil(r.silent),
 		LastEvent: unixNano(in.lastEvent.Load()), LastRead: unixNano(r.read), LastLine: unixNano(in.lastLine.Load()),
+	}
+	if h := in.hide(0, "", now); h.count >= HiddenOften && now.Sub(h.last) <= hiddenQuiet {
+		s.Hidden, s.HiddenSince, s.HiddenReason = h.count, &h.since, h.reason
 	}
 	if r.err != nil {
 		s.Error, s.ErrorSince = r.err.Error(), timeOrNil(r.troubled)

@@ -163,6 +163,13 @@ func TestAFullSpool(t *testing.T) {
 	if got := strings.Join(told, ", "); got != "spool tcp://127.0.0.1:0, spool udp://127.0.0.1:0, losses udp://127.0.0.1:0" {
 		t.Error(got)
 	}
+	troubles := k.server.Troubles(k.now())
+	for i, want := range []string{"tcp://127.0.0.1:0 is full: it holds ", "udp://127.0.0.1:0 is full: it holds "} {
+		end := []string{" stay for the database. Nothing is read from senders meanwhile, and they wait", " messages since the start"}[i]
+		if what := troubles[i].What; !strings.HasPrefix(what, "input: the spool of "+want) || !strings.Contains(what, []string{" of at most 1.0 MiB", " of at most 64 KiB"}[i]) || !strings.HasSuffix(what, end) || strings.Contains(what, "has 0 B free") {
+			t.Error(what)
+		}
+	}
 	k.stop() // what a connection had in hand is handed on
 	k.start()
 	// What was read and stored goes, and the sender goes on.
@@ -312,7 +319,7 @@ func (k *kit) dialTo(address string) net.Conn {
 	return conn
 }
 
-// A socket that was opened for us is used, and one that was not configured is closed.
+// A socket that was opened for us is used.
 func TestSocketsOfTheServiceManager(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -348,7 +355,7 @@ func TestSocketsOfTheServiceManager(t *testing.T) {
 			got.Close()
 		}
 	}
-	if sockets.given[0] != nil || sockets.given[1] != nil {
+	if len(sockets.given) != 0 {
 		t.Error("others were opened")
 	}
 }

@@ -7,12 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -27,15 +23,19 @@ type Input struct {
 	TLS       TLS            // for tls
 	Allow     []netip.Prefix // who may send; empty: everybody, who has a certificate of TLS.ClientCAFile
 	SpoolSize int64          // bytes
+	// Reading says how its lines are read. It is kept beside them, for when the input listens no more; empty: it is not known then.
+	Reading []byte
 }
 
-// Options are what a Server needs. Positions and Former may be nil.
+// Options are what a Server needs. Positions and Former may be nil; Readable may be where the folder is new.
 type Options struct {
 	Dir     string // of the spools
 	Inputs  []Input
 	Sockets *Sockets
 	// Positions gives how far the files were read, as it is stored.
 	Positions func(context.Context) ([]Position, error)
+	// Readable says why lines cannot be read by the Reading of an input that was; nil: they can.
+	Readable func(reading []byte) error
 	// Former is the server before in the same process, which has stopped: its counts go on.
 	Former *Server
 	Logger zerolog.Logger
@@ -52,6 +52,7 @@ const (
 type Server struct {
 	opts      Options
 	listeners []*listener
+	former    []*former
 }
 
 // Pattern gives the files of an input, as tail reads them: those that are written to.
@@ -70,33 +71,28 @@ func quoteMeta(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
-// New opens the spools and the sockets. Nothing is taken from them before Run. The caller must Close the server. An error names the input's URL.
+// New opens the spools and the sockets. Nothing is taken from them before Run. The caller must Close the server. An error names the input's URL, and has left
+// all sockets and connections as they were; without one, those of inputs that are no more are closed: it is to be the last of what may fail.
 func New(o Options) (*Server, error) {
 	s := &Server{opts: o}
-	o.Sockets.keep(o.Inputs)
 	for i := range o.Inputs {
 		l, err := newListener(&o.Inputs[i], &s.opts)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("listen on %s: %w", o.Inputs[i].URL, err), s.Close())
+			return nil, fmt.Errorf("listen on %s: %w", o.Inputs[i].URL, err)
 		}
 		s.listeners = append(s.listeners, l)
 	}
-	s.leftOver()
-	return s, nil
-}
-
-// leftOver says which spools belong to no input: nobody reads them, and nobody but a person should delete what was not read.
-func (s *Server) leftOver() {
-	entries, err := os.ReadDir(s.opts.Dir)
-	if err != nil {
-		return // there is none yet
+	if err := o.Sockets.take(s.listeners); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
-	for _, e := range entries {
-		used := slices.ContainsFunc(s.listeners, func(l *listener) bool { return folderOf(l.Input) == e.Name() })
-		if left, _ := os.ReadDir(filepath.Join(s.opts.Dir, e.Name())); !used && len(left) > 0 {
-			s.opts.Logger.Warn().Str("folder", filepath.Join(s.opts.Dir, e.Name())).Msg("holds what an input received that listens there no more; it is read if that is configured again, else delete it")
+	for _, l := range s.listeners {
+		if former := o.Former.find(l.URL); former != nil {
+			l.goOn(former)
 		}
 	}
+	o.Sockets.keep(o.Inputs)
+	s.former = formerOf(&s.opts)
+	return s, nil
 }
 
 func (s *Server) find(url string) *listener {
@@ -127,6 +123,9 @@ func (s *Server) Run(ctx context.Context) error {
 		group.Go(func() error { return l.run(ctx) })
 		group.Go(func() error { s.keep(ctx, l); return nil })
 	}
+	for _, f := range s.former {
+		group.Go(func() error { f.run(ctx, s.opts.Positions); return nil })
+	}
 	return group.Wait()
 }
 
@@ -141,7 +140,7 @@ func (s *Server) keep(ctx context.Context, l *listener) {
 		failing = err != nil
 		l.noteLosses()
 		wait := keepEvery
-		if l.spool.used.Load() > l.spool.room.Load()/2 || l.udp != nil {
+		if l.spool.pressed() || l.udp != nil {
 			wait = soonEvery
 		}
 		timer := time.NewTimer(wait)
@@ -158,132 +157,5 @@ func (s *Server) keep(ctx context.Context, l *listener) {
 		if ctx.Err() != nil {
 			return
 		}
-	}
-}
-
-// counts are of one input, since the program started.
-type counts struct {
-	messages, cut, refused, broken, dropped atomic.Uint64
-	connections                             atomic.Int64
-	kernel                                  atomic.Uint64
-}
-
-func (c *counts) take(former *counts) {
-	for _, n := range [][2]*atomic.Uint64{{&c.messages, &former.messages}, {&c.cut, &former.cut}, {&c.refused, &former.refused},
-		{&c.broken, &former.broken}, {&c.dropped, &former.dropped}, {&c.kernel, &former.kernel}} {
-		n[0].Store(n[1].Load())
-	}
-}
-
-// listener is one input.
-type listener struct {
-	*Input
-	log     zerolog.Logger
-	now     func() time.Time
-	sockets *Sockets
-	spool   *spool
-	tcp     net.Listener // nil for udp
-	udp     *net.UDPConn // nil for the others
-	socket  *os.File     // of udp, in sockets: what the kernel counts, it counts of this one
-	tls     *certificates
-	counts  counts
-	lent    atomic.Int64 // bytes of buffers beyond bufferLeast
-
-	mu         sync.Mutex
-	seen       uint32             // what the kernel last told of drops
-	sessions   map[netip.Addr]int // connections by sender
-	handshakes []handshake        // that are not connections yet, the oldest first
-	warned     time.Time          // when a refusal was last logged
-	losses     losses
-}
-
-func newListener(in *Input, o *Options) (*listener, error) {
-	l := &listener{Input: in, log: o.Logger.With().Str("input", in.URL).Logger(), now: o.Now, sockets: o.Sockets, sessions: map[netip.Addr]int{}}
-	var err error
-	if in.Network == "tls" {
-		if l.tls, err = newCertificates(in.TLS, l.log); err != nil {
-			return nil, err
-		}
-	}
-	if l.spool, err = openSpool(filepath.Join(o.Dir, folderOf(in)), in.SpoolSize, l.log, o.Now); err != nil {
-		return nil, err
-	}
-	if in.Network == "udp" {
-		l.udp, l.socket, err = o.Sockets.packets(in)
-	} else {
-		l.tcp, err = o.Sockets.listener(in)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if l.udp != nil {
-		l.seen, _ = kernelDrops(l.udp) // the service manager may have opened it long ago
-	}
-	if former := o.Former.find(in.URL); former != nil {
-		l.goOn(former)
-	}
-	return l, nil
-}
-
-// goOn takes over what was counted before.
-func (l *listener) goOn(former *listener) {
-	former.mu.Lock()
-	defer former.mu.Unlock()
-	l.counts.take(&former.counts)
-	l.losses = former.losses
-	if former.socket == l.socket {
-		l.seen = former.seen
-	}
-}
-
-func (l *listener) close() error {
-	if l.udp != nil {
-		l.countDrops()
-		return l.udp.Close()
-	}
-	if err := l.tcp.Close(); !errors.Is(err, net.ErrClosed) {
-		return err
-	}
-	return nil
-}
-
-// address is what is listened on.
-func (l *listener) address() net.Addr {
-	if l.udp != nil {
-		return l.udp.LocalAddr()
-	}
-	return l.tcp.Addr()
-}
-
-func (l *listener) run(ctx context.Context) error {
-	l.log.Info().Stringer("address", l.address()).Msg("listening for syslog")
-	if l.udp != nil {
-		return l.receive(ctx)
-	}
-	return l.accept(ctx)
-}
-
-// allows tells whether an address may send.
-func (l *listener) allows(from netip.Addr) bool {
-	if len(l.Allow) == 0 {
-		return true
-	}
-	from = from.Unmap().WithZone("")
-	for _, p := range l.Allow {
-		if p.Contains(from) {
-			return true
-		}
-	}
-	return false
-}
-
-// refuse counts a connection or a message that is not taken, and says so once a minute.
-func (l *listener) refuse(from netip.Addr, why string) {
-	l.counts.refused.Add(1)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if now := l.now(); now.Sub(l.warned) >= time.Minute {
-		l.warned = now
-		l.log.Warn().Stringer("sender", from).Uint64("refused", l.counts.refused.Load()).Msg("a sender is refused: " + why)
 	}
 }

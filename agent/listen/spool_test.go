@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -285,12 +287,12 @@ func TestAFullDisk(t *testing.T) {
 	var limit unix.Rlimit
 	k.must(unix.Getrlimit(unix.RLIMIT_FSIZE, &limit))
 	bounded := limit
-	bounded.Cur = 1000
+	bounded.Cur = 4 << 20 // of any file, that of what the test reads among them, which go test writes meanwhile
 	k.must(unix.Setrlimit(unix.RLIMIT_FSIZE, &bounded))
 	t.Cleanup(func() { k.must(unix.Setrlimit(unix.RLIMIT_FSIZE, &limit)) })
 	var want, lines []byte
 	for i := range 100 {
-		lines = fmt.Appendf(lines, "line %02d %s\n", i, strings.Repeat("x", 90))
+		lines = fmt.Appendf(lines, "line %02d %s\n", i, strings.Repeat("x", 60_000))
 	}
 	want = slices.Clone(lines)
 	rest, err := k.offer(sender1, lines)
@@ -302,6 +304,46 @@ func TestAFullDisk(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(k.dir, "192.0.2.1.log"))
 	k.must(err)
 	if !bytes.Equal(text[signatureLen:], want) || k.failed != nil || !k.full.IsZero() {
-		t.Errorf("%q", text)
+		t.Errorf("%d bytes, %.200q", len(text), text)
+	}
+}
+
+// A disk that another program fills is left its reserve, however fast it does: it is looked at before each write, and what several write at once counts.
+func TestADiskThatShrinks(t *testing.T) {
+	k := newSpoolKit(t, 100<<20)
+	var left, lost atomic.Int64
+	left.Store(1 << 20)
+	const reserve = 100 << 10
+	k.disk = func(string) (disk, error) { return disk{left.Load() - k.used.Load(), reserve}, nil }
+	line := []byte(strings.Repeat("x", 999) + "\n")
+	var all sync.WaitGroup
+	at := sender1
+	for range 16 {
+		from := at
+		at = at.Next()
+		all.Go(func() {
+			for range 200 {
+				if _, err := k.offer(from, line); err != nil {
+					lost.Add(1)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if free := left.Load() - k.used.Load(); free < reserve || free > reserve+16*2000 || lost.Load() == 0 {
+		t.Errorf("%d bytes are free, %d messages did not fit", free, lost.Load())
+	}
+	left.Add(100 << 10) // of which another program takes most
+	k.write(sender1, string(line))
+	left.Add(-98 << 10)
+	rest, err := k.offer(sender1, append(line, line...))
+	if err != errFull || len(rest) != 2*len(line) || k.most.Load() >= k.max || k.free.Load() != left.Load()-k.used.Load() {
+		t.Errorf("%d bytes did not fit (%v); %d may be used, the disk has %d", len(rest), err, k.most.Load(), k.free.Load())
+	}
+	// Once what is there is half of what may be there, all of it is sealed that is not tiny, so that it goes as it is read.
+	k.setRead(true)
+	k.keep()
+	if k.used.Load() != 0 {
+		t.Errorf("%q are left of what was read", k.names())
 	}
 }

@@ -239,7 +239,7 @@ func precedes(s *Set, e entry) bool {
 
 // stampOf gives the time after which generations of a path that was just found are not known: when the path was last
 // read; else Options.Since, if it counts; else when its folder was last seen without it. Zero, and nothing is looked for,
-// if the folder is new to us.
+// if the folder is new to us; but of what is sealed all: it is deleted when it was read.
 func (s *Set) stampOf(path string, before map[string]*folder) time.Time {
 	stamp := s.known.lastSeen(path)
 	if stamp.IsZero() && !s.inputs.startsAtEnd(path) {
@@ -247,6 +247,9 @@ func (s *Set) stampOf(path string, before map[string]*folder) time.Time {
 	}
 	if d := before[filepath.Dir(path)]; stamp.IsZero() && d != nil && d.err == nil {
 		stamp = d.mtime
+	}
+	if in := s.inputs.of(path); stamp.IsZero() && in != nil && in.Sealed {
+		return time.Unix(0, 0)
 	}
 	return stamp
 }
@@ -351,7 +354,7 @@ func (s *Set) unreadable() {
 	for i := range s.inputs.list {
 		in := &s.inputs.list[i]
 		d := s.folders.byPath[in.dir]
-		if in.literal || in.dirMeta {
+		if in.literal || in.dirMeta || in.Ending && d.missing() {
 			continue
 		}
 		st := s.streams[in.Pattern]

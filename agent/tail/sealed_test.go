@@ -51,3 +51,21 @@ func TestASealedFileIsDoneWhenItWasRead(t *testing.T) {
 		t.Errorf("%d files are lost", lost)
 	}
 }
+
+// What was sealed before it was first looked at is read ahead of what lies at its path, also where other positions are known: it was not deleted, so nobody
+// has read it.
+func TestWhatWasSealedBeforeAnybodyLookedIsRead(t *testing.T) {
+	k := newKit(t, t.TempDir(), "*.log")
+	k.o.Inputs[0].Sealed = true
+	k.write("x.log", "one\n")
+	k.open()
+	t.Cleanup(func() { k.crash() })
+	k.expect("one")
+	k.commit()
+	k.crash()
+	k.write("y.log.00000000000000000001", "two\n")
+	k.write("y.log.00000000000000000002", "three\n")
+	k.write("y.log", "four\n")
+	k.open()
+	k.expect("two", "three", "four")
+}

@@ -46,6 +46,7 @@ type Input struct {
 	MaxFiles int    // that are followed at once, those with news first; the others are read in their turn. 0: 10,000
 	FromEnd  bool   // a file that is there when the input is first opened starts after its last complete line
 	Sealed   bool   // what was renamed is not written to any more: it is done when it was read to its end
+	Ending   bool   // nothing is written there any more, and what was read is deleted, in the end with its folder: that it is missing is no trouble
 	Tag      int    // the caller's number of this input; see [Stream.Tag]
 }
 

@@ -30,7 +30,7 @@ func Crowds(crowds []line.Crowd) (troubles []Trouble) {
 	return troubles
 }
 
-// Inputs is what a person should see to about the inputs: what cannot be read, what has fallen silent, whose times are wrong.
+// Inputs is what a person should see to about the inputs: what cannot be read, what has fallen silent, whose times are wrong, where logins hide.
 func Inputs(s *line.Status) (troubles []Trouble) {
 	unreadable := Trouble{Remedy: "See that the daemon's user may read them and enter their folder, and that the disk is well"}
 	timed := Trouble{Remedy: "Set the input's timezone, or the clock of the firewall"}
@@ -44,6 +44,12 @@ func Inputs(s *line.Status) (troubles []Trouble) {
 		}
 		if lag := time.Duration(in.LagSeconds * float64(time.Second)); lag >= lagTold && in.Behind > longestLine && in.Clock == "" {
 			behind = append(behind, fmt.Sprintf("%s (%s)", in.Path, lag.Round(time.Second)))
+		}
+		if in.Hidden > 0 {
+			troubles = append(troubles, Trouble{Since: *in.HiddenSince, Of: in.Path,
+				What: fmt.Sprintf("logins: %s of %s count for nobody since %s: the last was %s", english.Plural(int(in.Hidden), "failed login", ""), in.Path, in.HiddenSince.Format(time.RFC3339), in.HiddenReason),
+				Remedy: "Somebody may guess passwords and hide it: the firewall's Monitor > Logs has the addresses. activedefense status --all has one of the lines, and activedefense explain LINE says what is wrong with it. " +
+					"In CEF and LEEF have the server profile escape the equals sign, or put address and status ahead of the user; a description of 500 bytes or more is a user's name"})
 		}
 		if in.Clock != "" {
 			times = append(times, in.Path+": "+in.Clock)

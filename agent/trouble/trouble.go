@@ -20,7 +20,7 @@ type Trouble struct {
 }
 
 // kinds are what What may begin with, the worst first: what stops detection, what stops blocking, what makes either worse, what only may.
-var kinds = []string{"store", "state_dir", "input", "paused", "list", "certificate", "key-expiry", "firewall-down", "input-silent", "lag", "clock", "releases", "members", "capacity", "refused", "strays", "brake",
+var kinds = []string{"store", "state_dir", "input", "paused", "list", "certificate", "key-expiry", "firewall-down", "input-silent", "lag", "logins", "clock", "releases", "members", "capacity", "refused", "strays", "brake",
 	"verify-failed", "tokens", "notices", "networks", "list-unfetched", "times", "reload-refused"}
 
 // Kind is what the sentence begins with; "" where it has none.

@@ -184,6 +184,8 @@ func TestAnInputThatIsSilentIsATrouble(t *testing.T) {
 		{"some", line.Status{Heard: []silence.Status{{Pattern: "/l/*.log", Last: noon, Files: 40, Silent: many[:1]}}}, []string{"2h0m0s input-silent: no line comes any more from 1 of 40 files of /l/*.log: /l/0.log (last 2026-11-29T10:00:00Z)"}},
 		{"unreadable", line.Status{Inputs: []line.InputStatus{{Path: "/l/a", Error: "no", ErrorSince: &first}, {Path: "/l/*.txt", Error: "no file matches it"}, {Path: "/l/c", Error: "no such file", ErrorSince: &first, Silent: &first}, {Path: "/l/b", Clock: "an hour behind"}}},
 			[]string{"2h0m0s input: 1 file cannot be read, or only in part: /l/a: no", "unknown times: those of 1 file are wrong: /l/b: an hour behind"}},
+		{"hidden logins", line.Status{Inputs: []line.InputStatus{{Path: "/l/a"}, {Path: "/l/b", Hidden: 12, HiddenSince: &first, HiddenReason: "a login with several addresses"}}},
+			[]string{"2h0m0s logins: 12 failed logins of /l/b count for nobody since 2026-11-29T10:00:00Z: the last was a login with several addresses"}},
 	} {
 		expect(t, c.name, Inputs(&c.s), c.want...)
 	}

@@ -31,6 +31,7 @@ var allowed = map[string][]string{
 	"agent/exchange":    {"agent/explain", "detect", "store"},
 	"agent/line":        {"agent/silence", "agent/tail", "detect", "detect/memory", "store"},
 	"agent/labels":      {"agent/durable"},
+	"agent/listen":      {"agent/durable"},
 	"agent/listing":     {"agent/labels", "store"},
 	"agent/members":     {"agent/loop", "agent/own", "store"},
 	"agent/notify":      {"agent/display", "agent/loop", "config", "store"},

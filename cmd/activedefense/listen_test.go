@@ -7,9 +7,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"activedefense/agent/trouble"
 )
 
 // received is the line of a served session that only its source port tells from others; each is one record.
@@ -106,4 +109,58 @@ func TestWhatAListenerReceivesIsRecordedOnce(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What an input had received when it was taken out of the configuration is recorded as that had it read, over a restart; then nothing of it is left.
+func TestWhatAListenerHadReceivedIsRecordedWithoutIt(t *testing.T) {
+	t.Parallel() // it waits for processes
+	w := newWorld(t, "sqlite", "")
+	text, err := os.ReadFile(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := freePort(t)
+	before := fmt.Appendf(nil, "inputs: [{path: %s/logs/*.log, timezone: UTC}]", w.dir)
+	listening := fmt.Appendf(nil, "inputs: [{listen: \"tcp://%s\", allow: [127.0.0.0/8], format: pattern, patterns: sshd, device: gate, timezone: UTC}]", address)
+	w.write(w.config, bytes.Replace(text, before, listening, 1))
+	failed := func(port int) string {
+		return fmt.Sprintf("<38>%s host sshd[1]: Failed password for root from 203.0.113.10 port %d ssh2\n", time.Now().UTC().Format(time.Stamp), port)
+	}
+	d := w.start()
+	w.until("it listens", func() bool { s := w.status(); return s != nil && s.Ready && len(s.Listeners) == 1 })
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte(failed(1000))); err != nil {
+		t.Fatal(err)
+	}
+	w.until("one is stored", func() bool { s := w.status(); return s != nil && s.Stored == 1 })
+	d.stop()
+	// This it had not read when it ended.
+	folder := filepath.Join(w.dir, "state", "spool", "tcp-127.0.0.1-"+address[strings.LastIndex(address, ":")+1:])
+	spool, err := os.OpenFile(filepath.Join(folder, "127.0.0.1.log"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for port := 1001; port < 1100; port++ {
+		if _, err := spool.WriteString(failed(port)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := spool.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.write(w.config, text)
+	w.start()
+	w.until("the folder is removed", func() bool { _, err := os.Stat(folder); return os.IsNotExist(err) })
+	stdout, stderr, code := w.run("records", "--src", "203.0.113.10", "--device", "gate", "--type", "LOG", "--limit", "1000", "--format", "csv")
+	if rows := strings.Split(strings.TrimSpace(stdout), "\n"); code != 0 || len(rows) != 101 {
+		t.Errorf("%d rows, want 100 behind the head: %s%.500s", len(rows), stderr, stdout)
+	}
+	w.until("nothing of it is told", func() bool {
+		s := w.status()
+		return s != nil && s.Ready && len(s.Heard) == 1 && !slices.ContainsFunc(s.Troubles, func(t trouble.Trouble) bool { return strings.Contains(t.What, "spool") })
+	})
 }

@@ -67,6 +67,11 @@ func TestLoginsAreExplained(t *testing.T) {
 			t.Errorf("%q is not in (exit status %d) %s%s", text, code, stdout, stderr)
 		}
 	}
+	stdout, stderr, code = w.run("explain", "CEF:0|Palo Alto Networks|PAN-OS|11.1|GLOBALPROTECT|0|rt=2026/11/29 12:00:00 PanOSEventID=gateway-auth PanOSAuthMethod=LDAP PanOSSourceUserName=alice "+
+		"PanOSEndpointDeviceName=x PanOSPublicIPv4=192.0.2.1 PanOSHostID=y PanOSPublicIPv4=203.0.113.7 PanOSPublicIPv6=0.0.0.0 PanOSHostID=z PanOSEventStatus=failure")
+	if code != 0 || !strings.Contains(stdout, "a login with several addresses of the client, or results") || strings.Contains(stdout, "cut the record off") {
+		t.Errorf("explain: exit status %d: %s%s", code, stdout, stderr)
+	}
 	for line, want := range map[string]string{"1,2026/11/21 12:00:00,007,SYSTEM,general,2562,2026/11/21 12:00:00,,general,,0,0,general,informational,text,1,0x0": "is ignored"} {
 		if _, stderr, code := w.run("explain", line); code == 0 || !strings.Contains(stderr, want) {
 			t.Errorf("exit status %d, %q is not in %s", code, want, stderr)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"activedefense/agent/api"
 	"activedefense/agent/display"
 	"activedefense/agent/line"
 	"activedefense/config"
@@ -38,7 +39,7 @@ func newPatternsCommand(a *app) *cobra.Command {
 	test := &cobra.Command{
 		Use:   "test FILE",
 		Short: "Say which pattern takes how many lines of a log, with samples, and which lines none takes",
-		Long: `Reads a log file as an input with patterns does, and says which pattern takes how many of its lines, with samples, how long it takes to try each on a line,
+		Long: `Reads a log file as an input with patterns does, and says which pattern takes how many of its lines, with samples and the fields that each gave, how long it takes to try each on a line,
 and which lines no pattern takes. Gzip is read too; - is standard input. Nothing is written. An event over several lines cannot be read: patterns see one line at a time.`,
 		Args: exactlyOne("the FILE, or - for standard input"),
 		RunE: func(c *cobra.Command, args []string) error { return p.test(c.Context(), args[0]) },
@@ -142,28 +143,63 @@ type tried struct {
 	Event       string   `json:"event"`
 	Regexp      string   `json:"regexp"`
 	Lines       int      `json:"lines"`       // that it took
-	NoAddress   int      `json:"no_address"`  // of them, those whose src is no address: passed over
+	NoAddress   int      `json:"no_address"`  // of them, those whose src is no address: counted as bad
 	Faulty      int      `json:"faulty"`      // and those whose time cannot be read: counted as bad
 	Fault       string   `json:"fault"`       // of the first of these
 	Nanoseconds int64    `json:"nanoseconds"` // that it takes to try it on a line
 	Always      bool     `json:"always"`      // it is tried on every line, for no fixed text must be in those that it takes
 	Samples     []string `json:"samples"`     // the first lines
+	// Fields are what became of each of Samples: the fields that it gave, in the order of pattern.Groups, or why it gave none.
+	Fields []string `json:"fields"`
 }
 
-func (t *tried) take(line []byte, err error, most int) {
+// take counts a line, of which Parse gave the event or the error.
+func (t *tried) take(line []byte, ev *detect.Event, err error, most int) {
 	t.Lines++
 	switch {
 	case err == nil || errors.Is(err, pattern.ErrNoMatch):
-	case errors.Is(err, detect.ErrNoEvent):
+	case errors.Is(err, pattern.ErrNoAddress):
 		t.NoAddress++
 	default:
 		if t.Faulty++; t.Fault == "" {
 			t.Fault = err.Error()
 		}
 	}
-	if len(t.Samples) < most {
-		t.Samples = append(t.Samples, string(line[:min(len(line), shownOfLine)]))
+	if len(t.Samples) == most {
+		return
 	}
+	t.Samples = append(t.Samples, string(line[:min(len(line), shownOfLine)]))
+	switch {
+	case errors.Is(err, pattern.ErrNoMatch):
+	case err != nil:
+		t.Fields = append(t.Fields, "bad: "+err.Error())
+	default:
+		t.Fields = append(t.Fields, fieldsOf(ev))
+	}
+}
+
+// fieldsOf writes what of a line a pattern made fields of, and its time, which every event has.
+func fieldsOf(ev *detect.Event) string {
+	var fields []string
+	add := func(name, value string) {
+		if value != "" && value != "0" {
+			fields = append(fields, name+" "+value)
+		}
+	}
+	add("src", ev.Src.String())
+	add("dst", api.AddrText(ev.Dst))
+	add("src_port", strconv.Itoa(int(ev.SrcPort)))
+	add("dst_port", strconv.Itoa(int(ev.DstPort)))
+	add("src_user", ev.SrcUser)
+	add("action", ev.Action)
+	add("severity", ev.Severity)
+	add("threat_name", ev.ThreatName)
+	add("time", ev.Time.Format(time.RFC3339Nano))
+	add("device", ev.Device)
+	if ev.Repeat > 1 {
+		add("repeat", strconv.FormatUint(uint64(ev.Repeat), 10))
+	}
+	return strings.Join(fields, ", ")
 }
 
 func (p *patternsCommand) test(ctx context.Context, file string) error {
@@ -200,10 +236,10 @@ func (p *patternsCommand) test(ctx context.Context, file string) error {
 func (p *patternsCommand) try(ctx context.Context, in *config.Input, parser *pattern.Parser, from io.Reader) (all []tried, lines int, err error) {
 	all = make([]tried, in.Patterns.Len()+1)
 	none := &all[in.Patterns.Len()]
-	none.Samples = []string{}
+	none.Samples, none.Fields = []string{}, []string{}
 	for i := range in.Patterns.Len() {
 		one := in.Patterns.At(i)
-		all[i] = tried{Pattern: i + 1, Event: one.Event, Regexp: one.Regexp, Always: in.Patterns.Slow(i), Samples: []string{}}
+		all[i] = tried{Pattern: i + 1, Event: one.Event, Regexp: one.Regexp, Always: in.Patterns.Slow(i), Samples: []string{}, Fields: []string{}}
 	}
 	var timed [][]byte
 	size := 0
@@ -211,9 +247,9 @@ func (p *patternsCommand) try(ctx context.Context, in *config.Input, parser *pat
 		var ev detect.Event
 		err := parser.Parse(text, time.Now(), &ev)
 		if n := parser.Took(); n >= 0 {
-			all[n].take(text, err, shownOfPattern)
+			all[n].take(text, &ev, err, shownOfPattern)
 		} else {
-			none.take(text, err, shownOfNone)
+			none.take(text, &ev, err, shownOfNone)
 		}
 		if lines++; size < timedBytes/(1+in.Patterns.Len()/100) {
 			timed, size = append(timed, slices.Clone(text)), size+len(text)
@@ -268,8 +304,11 @@ func writeTried(to io.Writer, all []tried, lines int, by string) error {
 		default:
 			fmt.Fprintf(to, "\n%d, %s:\n", one.Pattern, one.Event)
 		}
-		for _, text := range one.Samples {
+		for i, text := range one.Samples {
 			fmt.Fprintln(to, "  "+display.Harmless(text))
+			if i < len(one.Fields) {
+				fmt.Fprintln(to, "      "+display.Harmless(one.Fields[i]))
+			}
 		}
 		if one.Fault != "" {
 			fmt.Fprintln(to, "  bad: "+display.Harmless(one.Fault))

@@ -55,6 +55,9 @@ func TestLinesTakenByPatternsAreRecords(t *testing.T) {
 				}
 			}
 			w.until("the lines are kept", stored(2))
+			if s := w.status(); len(s.BadLines) != 1 || s.BadLines[0].Path != auth || !strings.Contains(s.BadLines[0].Error, "src took is no address") {
+				t.Errorf("%+v", s.BadLines)
+			}
 			d.kill()
 			w.write(auth, []byte(first+authLine(at, "sshd[7]: Failed password for root from 203.0.113.5 port 51235 ssh2")))
 			w.start()
@@ -86,7 +89,7 @@ func TestALineOfAPatternIsExplained(t *testing.T) {
 	for line, want := range map[string][]string{
 		"sshd[7]: Failed password for root from 203.0.113.5 port 51234 ssh2": {"LOG ssh-failed", "203.0.113.5:51234", "root", "bastion", "Failed (?:password", "proven", "only TRAFFIC and THREAT records count"},
 		"app[7]: refused 203.0.113.6 for a reason":                           {"LOG app-refused", "a reason", "refused (?P<src>", "forgeable"},
-		"sshd[7]: Failed password for root from a.example port 51234 ssh2":   {"is ignored: pattern 1 of " + auth + ", for ssh-failed, took it", "no address"},
+		"sshd[7]: Failed password for root from a.example port 51234 ssh2":   {"cannot be parsed: pattern 1 of " + auth + ", for ssh-failed, took it", "no address"},
 		"CRON[7]: session opened":                                            {"is ignored: no pattern takes the line (the ", " patterns of " + auth + ")"},
 	} {
 		stdout, stderr, _ := w.run("explain", "--input", auth, authLine(time.Now(), line))
@@ -113,6 +116,7 @@ func TestPatternsAreTried(t *testing.T) {
 	w := newWorld(t, "sqlite", "")
 	auth := withPatterns(w)
 	at := time.Now()
+	stamp := at.UTC().Truncate(time.Second).Format(time.RFC3339)
 	text := authLine(at, "sshd[7]: Failed password for root from 203.0.113.5 port 51234 ssh2") +
 		authLine(at, "sshd[7]: Failed password for \x1b[2J from scan.example.com port 51234 ssh2") +
 		authLine(at, "CRON[7]: session opened") + authLine(at, "app[7]: refused 203.0.113.6 for a reason")
@@ -127,7 +131,8 @@ func TestPatternsAreTried(t *testing.T) {
 	for _, args := range [][]string{{auth}, {elsewhere}, {elsewhere, "--input", auth}} {
 		stdout, stderr, code := w.run(append([]string{"patterns", "test"}, args...)...)
 		for _, says := range []string{"4 lines, of which the patterns of " + auth + " take 3\n", " ssh-failed 2 1 0 ", " app-refused 1 0 0 ",
-			"no pattern takes 1 line, the first of them:\n", "CRON[7]: session opened\n", "1, ssh-failed:\n", "µs", `(?P<src>\S+) port (?P<src_port>\d+)(?: ssh2)?$`} {
+			"\n src 203.0.113.5, src_port 51234, src_user root, time " + stamp + ", device bastion\n",
+			"\n bad: what the group src took is no address", "\n src 203.0.113.6, threat_name a reason, time " + stamp + ", device bastion\n", "no pattern takes 1 line, the first of them:\n", "CRON[7]: session opened\n", "1, ssh-failed:\n", "µs", `(?P<src>\S+) port (?P<src_port>\d+)(?: ssh2)?$`} {
 			if code != 0 || !strings.Contains(spaces.ReplaceAllString(stdout, " "), says) || strings.Contains(stdout, "\x1b") {
 				t.Errorf("%v: %q is not in (exit status %d) %s%s", args, says, code, stdout, stderr)
 			}

@@ -16,7 +16,7 @@ var ErrCut error = cutOff("a login without the client's address: expected a desc
 
 // ErrUncertainLogin says that a record in CEF or LEEF is of a login, and that who tried may have written the client's address or the
 // status: there are several.
-var ErrUncertainLogin error = cutOff("a login with several addresses of the client, any of which who tried may have written")
+var ErrUncertainLogin error = cutOff("a login with several addresses of the client, or results, any of which who tried may have written: it counts for nobody")
 
 type ignored string
 

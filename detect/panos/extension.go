@@ -65,8 +65,8 @@ func (p *Parser) parseExtension(h *header, at time.Time, ev *detect.Event) error
 func (r *keyed) session(at time.Time, ev *detect.Event) error {
 	x, n := r.x, &r.p.names
 	action := x.Value(extension.Action)
-	if r.h.kind == kindLEEF && ev.Type == detect.TypeTraffic && (x.Cloud() || len(action) == 0 || isAction(x.Signature())) {
-		action = x.Signature()
+	if r.h.kind == kindLEEF && ev.Type == detect.TypeTraffic && (x.Cloud() || isAction(x.Signature())) {
+		action = x.Signature() // where a site has another event, and no key, what was done is not known
 	}
 	if len(action) == 0 || !x.Has(extension.DstPort) {
 		return ErrTruncated
@@ -312,6 +312,9 @@ func (r *keyed) globalProtect(at time.Time, ev *detect.Event) error {
 	if len(event) == 0 || !x.Has(extension.Status) || !x.Has(extension.PublicIP) && !x.Has(extension.PublicIPv6) {
 		return ErrTruncated
 	}
+	if r.h.kind == kindCEF && !x.Cloud() && !x.Ahead(extension.Device) { // PAN-OS's template has none
+		ev.Device = n.device.get(r.h.host)
+	}
 	var uncertain error
 	status := x.Value(extension.Status)
 	ev.Src = netip.Addr{}
@@ -324,11 +327,11 @@ func (r *keyed) globalProtect(at time.Time, ev *detect.Event) error {
 	}
 	ev.Subtype = n.subtype.get(event)
 	ev.Action = n.action.get(status)
-	if x.Certain(extension.Method) {
+	if x.Ahead(extension.Method) { // else he may have written it, for a login by cookie does not count
 		ev.Application = n.application.get(x.Value(extension.Method))
 	}
 	ev.SrcUser = n.user.get(r.unescaped(x.Value(extension.User)))
-	ev.SrcCountry = n.region.get(x.Value(extension.SrcRegion))
+	ev.SrcCountry = n.region.get(x.Value(extension.ClientRegion))
 	for _, f := range [...]extension.Field{extension.Error, extension.Description, extension.Reason} {
 		if ev.EndReason == "" {
 			ev.EndReason = n.endReason.get(r.unescaped(x.Value(f)))

@@ -1,6 +1,7 @@
 package panos
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -557,6 +558,26 @@ func TestNoStrangerHidesAThreat(t *testing.T) {
 		v[name] = "x cat=flood"
 		if got := mustParse(t, written(cefThreat, v)); got.Subtype != "vulnerability" || got.Src != ev.Src {
 			t.Errorf("%s: subtype %s of %s", name, got.Subtype, got.Src)
+		}
+	}
+}
+
+// TestSeparatorsAndActionsOfLEEF: the header names the separator in several ways, and in TRAFFIC the action, unless a site has something else there.
+func TestSeparatorsAndActionsOfLEEF(t *testing.T) {
+	const keys = "cat=TRAFFIC|src=203.0.113.5|dst=198.51.100.7|srcPort=1|dstPort=2"
+	for name, separator := range map[string]string{"|": "|", "x7C": "|", "0x7C": "|", `\x7C`: "|", `\x7c`: "|", "^": "^", `\x5E`: "^", "x09": "\t", `\x09`: "\t", "": "\t"} {
+		line := "LEEF:2.0|Palo Alto Networks|PAN-OS Syslog Integration|11.1|deny|" + name + "|" + strings.ReplaceAll(keys, "|", separator)
+		if ev := mustParse(t, line); ev.Src.String() != "203.0.113.5" || ev.DstPort != 2 || ev.Action != "deny" {
+			t.Errorf("%s\n%+v", line, ev)
+		}
+	}
+	for event, want := range map[string]string{"deny": "deny", "reset both": "reset both", "end": "", "TRAFFIC": "", "": ""} {
+		line := "LEEF:1.0|Palo Alto Networks|PAN-OS Syslog Integration|11.1|" + event + "|" + keys
+		if ev, err := parse(line); want == "" && err != ErrTruncated || want != "" && (err != nil || ev.Action != want) {
+			t.Errorf("%s\n%q, %v", line, ev.Action, err)
+		}
+		if ev := mustParse(t, line+"|action=allow"); ev.Action != cmp.Or(want, "allow") {
+			t.Errorf("%s with an action: %q", line, ev.Action)
 		}
 	}
 }

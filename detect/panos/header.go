@@ -22,6 +22,7 @@ type header struct {
 	host  []byte
 	kind  kind
 	body  []byte
+	tag   []byte // the name of the program in RFC 5424, which may be the beginning of the record; nil without one
 }
 
 const byteOrderMark = "\xef\xbb\xbf"
@@ -37,7 +38,8 @@ const byteOrderMark = "\xef\xbb\xbf"
 // two file templates write it; a host; the tags "-" (rsyslog's for a message of
 // RFC 5424 without an application name), ":" and "logforwarder", which is Strata
 // Logging Service's; and a whole message of RFC 5424 with its octet count, which
-// relays wrap Strata's in.
+// relays wrap Strata's in. A relay that makes a message of RFC 5424 of one of RFC 3164 takes the first word of the
+// record for the name of its program: see joinTag.
 func splitHeader(line []byte) (header, bool) {
 	var h header
 	b := trimLeft(trimMark(line))
@@ -47,7 +49,12 @@ func splitHeader(line []byte) (header, bool) {
 	}
 	if len(b) > 2 && b[0] == '1' && b[1] == ' ' {
 		if rest, ok := h.ietf(b[2:]); ok {
-			return h, h.begin(trimLeft(trimMark(trimLeft(rest))))
+			rest = trimLeft(trimMark(trimLeft(rest)))
+			if merged := recordKind(rest) == kindRepeat && h.isFormat(); !merged && recordKind(h.tag) == kindNone && h.begin(rest) {
+				return h, true
+			}
+			h.body = rest
+			return h, false
 		}
 	}
 	if n := stampLength(b); n > 0 {
@@ -177,13 +184,38 @@ func (h *header) ietf(b []byte) ([]byte, bool) {
 		h.host = host
 	}
 	b = trimLeft(b[len(host):])
-	if recordKind(b) != kindNone {
+	tag := token(b)
+	if rest := b[len(tag):]; recordKind(b) != kindNone && !hasPrefix(rest, " - - - ") && !hasPrefix(rest, " - - [") {
 		return b, true // a sender that leaves the rest out
 	}
+	h.tag = tag
 	for range 3 {
 		b = trimLeft(b[len(token(b)):])
 	}
 	return skipStructuredData(b)
+}
+
+// isFormat says whether the name of the program is that of a format, which begins its records.
+func (h *header) isFormat() bool { return string(h.tag) == "CEF" || string(h.tag) == "LEEF" }
+
+// joinTag puts a record together again whose first word became the name of the program. Of "CEF:0|..." rsyslog makes the program
+// "CEF" and the text "0|...", of "SrcLocation=United States; ..." the program "SrcLocation=United", and of "1,2026/11/30 12:00:00,..." the
+// program "1,2026", with which the day of the receive time is lost (measured with rsyslogd 8.2302, RSYSLOG_SyslogProtocol23Format).
+func (p *Parser) joinTag(h *header) bool {
+	if len(h.tag) == 0 || len(h.body) == 0 {
+		return false
+	}
+	separator := " "
+	if h.isFormat() {
+		separator = ": "
+	}
+	p.joined = append(append(append(p.joined[:0], h.tag...), separator...), h.body...)
+	switch k := recordKind(p.joined); k {
+	case kindKV, kindCSV, kindCEF, kindLEEF:
+		h.kind, h.body = k, p.joined
+		return true
+	}
+	return false
 }
 
 // stampLength gives the length of the time that b begins with, up to a space; 0 if

@@ -93,6 +93,31 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
+// TestRecordsBehindRelays: a relay made a message of RFC 5424 of the firewall's; what rsyslog makes of a tag was measured.
+func TestRecordsBehindRelays(t *testing.T) {
+	const cef, leef, kv = "0|Palo Alto Networks|PAN-OS|11.1|drop|TRAFFIC|1|src=203.0.113.5 dst=198.51.100.7 spt=1 dpt=2 act=deny", "1.0|Palo Alto Networks|PAN-OS Syslog Integration|11|deny|cat=TRAFFIC|src=203.0.113.5|dst=198.51.100.7|srcPort=1|dstPort=2|action=deny",
+		"SrcIP=203.0.113.5; SrcPort=1; DstIP=198.51.100.7; DstPort=2; Action=deny; Type=TRAFFIC;"
+	csv := trafficLine(map[int]string{1: "2025/11/21 02:00:00", 52: ""})
+	for _, data := range []string{"- ", "-  ", `[meta sequenceId="1"] `, `[a@1 b="]\""][d] `, "- \xef\xbb\xbf", "-  \xef\xbb\xbf ", `[d] ` + "\xef\xbb\xbf"} {
+		for _, c := range []struct{ tag, text string }{
+			{"CEF", cef}, {"LEEF", leef}, {"SrcLocation=Germany;", kv}, {"SrcLocation=;", kv}, {"SrcLocation=United", "States; " + kv}, {"-", "CEF:" + cef}, {"-", "LEEF:" + leef}, {"-", "SrcLocation=Germany; " + kv},
+			{"CEF", "message repeated 3 times: [ " + cef + "]"}, {"1,2025", csv[strings.IndexByte(csv, ' '):]},
+		} {
+			line := "<14>1 2025-11-21T02:00:00+00:00 LAB-FW-01 " + c.tag + " - - " + data + c.text
+			ev := mustParse(t, line)
+			if ev.Src.String() != "203.0.113.5" || ev.Device != "LAB-FW-01" || ev.Type != detect.TypeTraffic || ev.Time.Format(time.RFC3339) != "2025-11-21T02:00:00Z" && c.tag != "1,2025" || strings.Contains(c.text, "repeated") && ev.Repeat != 3 ||
+				strings.HasPrefix(c.text, "States") && ev.SrcCountry != "United States" {
+				t.Errorf("%s\n%+v", line, ev)
+			}
+		}
+	}
+	for _, text := range []string{"sshd 7 - - CEF:" + cef[:9], "sshd 7 - - Invalid user CEF:" + cef, "CEF - - - ", "SrcLocation - - - =x", "x - - - " + cef} {
+		if ev, err := parse("<14>1 2025-11-21T02:00:00+00:00 h " + text); err == nil || ev.Src.IsValid() {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 // TestNoRecord holds lines of other programs, some with a record in what a stranger
 // chose: only the places that a firewall's message begins at are looked at.
 func TestNoRecord(t *testing.T) {

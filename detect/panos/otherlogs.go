@@ -2,6 +2,7 @@ package panos
 
 import (
 	"bytes"
+	"cmp"
 	"net/netip"
 	"time"
 )
@@ -9,14 +10,14 @@ import (
 // What readers of other logs share with this package: the header that syslog puts before a message, times, addresses and texts.
 
 // SyslogHeader takes apart what syslog put before a message, as in the lines of a firewall's log: the time as text and the host, either nil
-// where there is none, and where the message begins, with its tag (of RFC 5424: with the name of its program).
+// where there is none, and where the message begins, with its tag (of RFC 5424: with the name of its program). The times that journalctl writes (short to short-full) are among them.
 func SyslogHeader(line []byte) (stamp, host []byte, message int) {
 	b := trimLeft(trimMark(line))
 	b = skipPriority(skipOctetCount(b))
 	if len(b) > 2 && b[0] == '1' && b[1] == ' ' {
 		b = b[2:]
 	}
-	n := stampLength(b)
+	n := cmp.Or(stampLength(b), fullLength(b))
 	if n == 0 {
 		return nil, nil, len(line) - len(b)
 	}
@@ -67,15 +68,56 @@ func NewClock(loc *time.Location) *Clock {
 	return &Clock{clock{loc: loc}}
 }
 
+// fullLength gives the length of what looks like the time of journalctl's short-full, Sun 2026-11-29 12:00:00 CET; 0 if b begins otherwise.
+func fullLength(b []byte) int {
+	if len(b) < 26 || !isLetter(b[0]) || b[3] != ' ' || b[8] != '-' || b[11] != '-' || b[14] != ' ' || b[17] != ':' || b[20] != ':' || b[23] != ' ' {
+		return 0
+	}
+	if n := len(token(b[24:])); n > 0 && 24+n < len(b) {
+		return 24 + n
+	}
+	return 0
+}
+
+// full reads such a time. Letters that are neither UTC nor those of the clock's zone at that time are of another zone: not ok.
+func (c *Clock) full(b []byte) (m moment, ok bool) {
+	s, n := yearFirst(b[4:])
+	if n != 19 {
+		return m, false
+	}
+	name := string(b[24:])
+	if zone(b[23:], &s)+23 == len(b) || zone(b[24:], &s)+24 == len(b) || name[0] != '+' && name[0] != '-' {
+		if m, ok = c.clock.instant(s); s.zoned || !ok {
+			return m, ok
+		}
+		for _, t := range []time.Time{m.t, m.t.Add(m.later)} {
+			if of, _ := t.In(c.clock.loc).Zone(); of == name {
+				return moment{t: t}, true
+			}
+		}
+		return m, false
+	}
+	hours, end := number(b, 25, 2) // some zones have no letters: -03
+	if s.zoned, s.offset = true, hours*3600; name[0] == '-' {
+		s.offset = -s.offset
+	}
+	m, ok = c.clock.instant(s)
+	return m, ok && end == len(b)
+}
+
 // Header gives the time of a syslog header; later as [detect.Event] has it. One without a year gets the latest that puts it at most a
 // day after at.
 func (c *Clock) Header(stamp []byte, at time.Time) (t time.Time, later time.Duration, ok bool) {
+	if len(stamp) > 24 && stamp[3] == ' ' && stamp[8] == '-' {
+		m, ok := c.full(stamp)
+		return m.t, m.later, ok
+	}
 	m, ok := c.clock.header(stamp, at)
 	return m.t, m.later, ok
 }
 
 // Any reads a time in any of the forms that logs have: those of a record of a firewall, RFC 3339 among them; that of the common log format
-// (29/Nov/2026:12:00:00 +0100, also with a fraction or without a zone); that of asctime (Sun Nov 29 12:00:00 2026, also with a
+// (29/Nov/2026:12:00:00 +0100, also with a fraction or without a zone); a date and time with its zone behind a blank; that of asctime (Sun Nov 29 12:00:00 2026, also with a
 // fraction); seconds or milliseconds since 1970, also with a fraction; and that of a syslog header, as Header reads it. A fraction may stand behind a comma.
 func (c *Clock) Any(b []byte, at time.Time) (t time.Time, later time.Duration, ok bool) {
 	if m, ok := c.clock.parse(b); ok {
@@ -109,6 +151,10 @@ func otherTime(b []byte) (c civil, ok bool) {
 		return commonTime(b)
 	case len(b) > 19 && b[3] == ' ' && isLetter(b[0]):
 		return asctime(b)
+	case len(b) > 20 && (b[len(b)-5] == ' ' || b[len(b)-6] == ' '):
+		at := bytes.LastIndexByte(b, ' ')
+		c, n := yearFirst(b[:at])
+		return c, n == at && zone(b[at+1:], &c) == len(b)-at-1
 	}
 	return c, false
 }

@@ -117,10 +117,12 @@ func (p *Parser) Parse(line []byte, at time.Time, ev *detect.Event) error {
 	}
 	h, ok := p.front.again(line)
 	if !ok {
-		if h, ok = splitHeader(line); !ok {
+		switch h, ok = splitHeader(line); {
+		case ok:
+			p.front.keep(line, &h)
+		case !p.joinTag(&h):
 			return ErrNoFormat
 		}
-		p.front.keep(line, &h)
 	}
 	if h.kind == kindRepeat || hasPrefix(fromSpace(h.body), repeatMark) {
 		h = p.undoRepeat(h, ev)

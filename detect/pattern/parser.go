@@ -2,6 +2,7 @@ package pattern
 
 import (
 	"bytes"
+	"errors"
 	"math/bits"
 	"regexp"
 	"time"
@@ -34,11 +35,11 @@ type passed string
 func (e passed) Error() string        { return string(e) }
 func (e passed) Is(target error) bool { return target == detect.ErrNoEvent }
 
-// The reasons for which a line is passed over. Each is [detect.ErrNoEvent].
-var (
-	ErrNoMatch   error = passed("no pattern takes the line")
-	ErrNoAddress error = passed("what the group src took is no address: the names of hosts are passed over, so have the program log addresses")
-)
+// ErrNoMatch is why a line is passed over: it is [detect.ErrNoEvent].
+var ErrNoMatch error = passed("no pattern takes the line")
+
+// ErrNoAddress is the fault of a line that a pattern takes and that tells of nobody.
+var ErrNoAddress = errors.New("what the group src took is no address, so that the line counts for nobody: have the program log addresses and not the names of hosts, or mend the pattern")
 
 // Options of a Parser. The zero value is usable.
 type Options struct {
@@ -68,7 +69,7 @@ func New(s *Set, o Options) *Parser {
 // group took that is no address of a destination, or no port, is left out. Repeat counts messages that rsyslog merged into one
 // ($RepeatedMsgReduction).
 //
-// The error is ErrNoMatch, ErrNoAddress, or a fault: a group time that cannot be read.
+// The error is ErrNoMatch, or a fault: ErrNoAddress, or a group time that cannot be read.
 func (p *Parser) Parse(line []byte, at time.Time, ev *detect.Event) error {
 	*ev = detect.Event{Ref: ev.Ref, Repeat: 1}
 	line = p.whole(line, ev)
@@ -149,15 +150,22 @@ const (
 	times    = " times: ["
 )
 
+// merged is the header of RFC 5424, behind which rsyslog has a merged message.
+var merged = regexp.MustCompile(`^(?:<\d{1,3}>)?1 \S+ \S+ \S+ \S+ \S+ (?:-|(?:\[[^\]]*\])+) {1,2}(?:\x{FEFF} ?)?message repeated `)
+
 // undoRepeat puts a message together again that rsyslog merged with its like: "sshd[7]: message repeated 3 times: [ Failed ...]". It does
-// so only where that stands right behind the tag: what stands further on, a stranger may have written.
+// so only where that stands right behind the tag, or the header of RFC 5424: what stands further on, a stranger may have written.
 func (p *Parser) undoRepeat(line []byte, ev *detect.Event) []byte {
 	stamp, _, start := panos.SyslogHeader(line)
 	if stamp == nil {
 		return line
 	}
 	space := bytes.IndexByte(line[start:], ' ')
-	if space < 1 || line[start+space-1] != ':' || !bytes.HasPrefix(line[start+space:], []byte(repeated)) {
+	at := merged.FindIndex(line)
+	switch {
+	case at != nil:
+		start, space = at[1]-len(repeated), 0
+	case space < 1 || line[start+space-1] != ':' || !bytes.HasPrefix(line[start+space:], []byte(repeated)):
 		return line
 	}
 	tag, rest := line[:start+space], line[start+space+len(repeated):]

@@ -29,6 +29,10 @@ func TestALineBecomesAnEvent(t *testing.T) {
 			detect.Event{Time: noon.Add(-time.Hour), Src: netip.MustParseAddr("fe80::1"), SrcPort: 1, SrcUser: "root", Subtype: "ssh-failed", Proven: true, Repeat: 1}},
 		{"Nov 29 12:00:00 bastion sshd[7]: message repeated 3 times: [ Failed password for root from 203.0.113.5 port 22 ssh2]",
 			detect.Event{Time: noon, Device: "bastion", Src: netip.MustParseAddr("203.0.113.5"), SrcPort: 22, SrcUser: "root", Subtype: "ssh-failed", Proven: true, Repeat: 3}},
+		{"<38>1 2026-11-29T11:00:00Z bastion sshd 7 - -  message repeated 3 times: [ Failed password for root from 203.0.113.5 port 22 ssh2]",
+			detect.Event{Time: noon.Add(-time.Hour), Device: "bastion", Src: netip.MustParseAddr("203.0.113.5"), SrcPort: 22, SrcUser: "root", Subtype: "ssh-failed", Proven: true, Repeat: 3}},
+		{"<38>1 2026-11-29T11:00:00Z bastion sshd 7 - [a b=\"c\"] \xef\xbb\xbfmessage repeated 2 times: [Failed password for root from 203.0.113.5 port 22 ssh2]",
+			detect.Event{Time: noon.Add(-time.Hour), Device: "bastion", Src: netip.MustParseAddr("203.0.113.5"), SrcPort: 22, SrcUser: "root", Subtype: "ssh-failed", Proven: true, Repeat: 2}},
 		{"ALL 2001:db8::1 198.51.100.7 70000 443 \x1b[1m\xe9 denied high a name ",
 			detect.Event{Time: noon, Src: netip.MustParseAddr("2001:db8::1"), Dst: netip.MustParseAddr("198.51.100.7"), DstPort: 443, SrcUser: "#033[1mé", Action: "denied", Severity: "high", ThreatName: "a name", Subtype: "all", Repeat: 1}},
 		{"ALL 203.0.113.5 db.example.com - - - - - -",
@@ -42,14 +46,15 @@ func TestALineBecomesAnEvent(t *testing.T) {
 	}
 	for line, want := range map[string]error{
 		"": ErrNoMatch,
-		"Nov 29 12:00:00 bastion sshd[7]: Accepted password for root from 203.0.113.5 port 22 ssh2":                ErrNoMatch,
-		"Nov 29 12:00:00 bastion sshd[7]: Failed password for root from scan.example.com port 22 ssh2":             ErrNoAddress,
-		"Nov 29 12:00:00 bastion sshd[7]: Failed password for root from 203.0.113.5:22 port 22 ssh2":               ErrNoAddress,
-		"Nov 29 12:00:00 bastion x: a: message repeated 3 times: [ Failed password for a from 203.0.113.5 port 2]": ErrNoMatch,
-		"Nov 29 12:00:00 bastion x message repeated 3 times: [ Failed password for a from 203.0.113.5 port 2]":     ErrNoMatch,
+		"Nov 29 12:00:00 bastion sshd[7]: Accepted password for root from 203.0.113.5 port 22 ssh2":                          ErrNoMatch,
+		"Nov 29 12:00:00 bastion sshd[7]: Failed password for root from scan.example.com port 22 ssh2":                       ErrNoAddress,
+		"Nov 29 12:00:00 bastion sshd[7]: Failed password for root from 203.0.113.5:22 port 22 ssh2":                         ErrNoAddress,
+		"Nov 29 12:00:00 bastion x: a: message repeated 3 times: [ Failed password for a from 203.0.113.5 port 2]":           ErrNoMatch,
+		"<38>1 2026-11-29T11:00:00Z h x 7 - - a: message repeated 3 times: [ Failed password for a from 203.0.113.5 port 2]": ErrNoMatch,
+		"Nov 29 12:00:00 bastion x message repeated 3 times: [ Failed password for a from 203.0.113.5 port 2]":               ErrNoMatch,
 	} {
 		var ev detect.Event
-		if err := p.Parse([]byte(line), noon, &ev); err != want || !errors.Is(err, detect.ErrNoEvent) {
+		if err := p.Parse([]byte(line), noon, &ev); err != want || errors.Is(err, detect.ErrNoEvent) != (want == ErrNoMatch) { // the others are faults
 			t.Errorf("%s: %v", line, err)
 		}
 	}

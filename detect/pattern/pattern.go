@@ -66,6 +66,14 @@ type compiled struct {
 	loose  bool
 }
 
+// Patterns gives those that the set was made of.
+func (s *Set) Patterns() (all []Pattern) {
+	for i := range s.patterns {
+		all = append(all, s.patterns[i].Pattern)
+	}
+	return all
+}
+
 // Compile makes a set, or says all that is wrong with its patterns.
 func Compile(patterns []Pattern) (*Set, []Fault) {
 	if len(patterns) > MaxPatterns {

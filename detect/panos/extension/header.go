@@ -201,6 +201,10 @@ const writtenTab = "#011"
 func (r *Reader) separator(named bool) byte {
 	if name, rest, ok := bytes.Cut(r.text, []byte{'|'}); ok && named && len(name) <= len("0x7C") && bytes.IndexByte(name, '=') < 0 {
 		r.text = rest
+		if len(name) == 0 && len(rest) > 0 && rest[0] == '|' { // a bar itself
+			r.text = rest[1:]
+			return '|'
+		}
 		if c := separatorNamed(name); c != 0 && c != ' ' {
 			return c
 		}
@@ -228,7 +232,9 @@ func separatorNamed(b []byte) byte {
 	case len(b) == 1:
 		return b[0]
 	}
-	b = bytes.TrimPrefix(b, []byte{'0'})
+	if b[0] == '0' || b[0] == '\\' { // 0x7C and \x7C
+		b = b[1:]
+	}
 	if len(b) != 3 || b[0]|0x20 != 'x' {
 		return 0
 	}

@@ -57,6 +57,7 @@ const (
 	Method
 	PublicIP
 	PublicIPv6
+	ClientRegion
 	Repeat
 	Error
 	Reason
@@ -70,6 +71,17 @@ func (f Field) isStrangers() bool {
 	return f == User || f == Error || f == Description || f == Message
 }
 
+// isNeverBehind says whether a key stands right behind a value that a stranger chose in none of PAN-OS's templates, and not all of them have it: where it does,
+// it is a part of that value.
+func (k *key) isNeverBehind() bool {
+	switch k.field {
+	case SrcRegion, DstRegion, ThreatCategory, Direction, DirectionLabel, Client, Zone, Received, Sent, Generated, Precise,
+		NATSrc, NATDst, NATSrcPort, NATDstPort, PacketsSent, PacketsReceived:
+		return true
+	}
+	return k.name == "dvchost" || k.name == "PanOSDeviceName" || k.name == "RuleUUID"
+}
+
 // class says who chooses the value of a key.
 type class uint8
 
@@ -81,6 +93,9 @@ const (
 	end                   // the firewall; the first key behind the description of a SYSTEM record
 	unknown               // of a key that is in no table: whoever wrote it, its value is not read
 )
+
+// isStrangers says whether a stranger chose values of the class.
+func (c class) isStrangers() bool { return c == user || c == content }
 
 // key is a key of a format. Those of a table end any value ahead of them, others none that a stranger chose.
 type key struct {
@@ -124,7 +139,7 @@ var cefKeys = newTable([]key{
 	{name: "PanOSPacketsSent", field: PacketsSent}, {name: "PanOSPacketsReceived", field: PacketsReceived},
 	{name: "reason", field: EndReason}, {name: "dvchost", field: Device}, {name: "PanOSDeviceName", field: Device},
 	{name: "PanOSSourceLocation", field: SrcRegion}, {name: "PanOSDestinationLocation", field: DstRegion},
-	{name: "PanOSSourceRegion", field: SrcRegion},
+	{name: "PanOSSourceRegion", field: ClientRegion},
 	{name: "cat", field: Category}, {name: "PanOSThreatID", field: ThreatID}, {name: "PanOSThreatCategory", field: ThreatCategory},
 	{name: "PanOSSeverity", field: Severity}, {name: "flexString2", field: Direction, class: anything}, {name: "flexString2Label", field: DirectionLabel},
 	{name: "PanOSX-Forwarded-ForIP", field: Client},
@@ -176,7 +191,7 @@ var leefKeys = newTable([]key{
 	{name: "proto", field: Protocol}, {name: "srcBytes", field: BytesSent}, {name: "dstBytes", field: BytesReceived},
 	{name: "srcPackets", field: PacketsSent}, {name: "dstPackets", field: PacketsReceived}, {name: "SessionEndReason", field: EndReason},
 	{name: "DeviceName", field: Device}, {name: "LogSourceName", field: Device},
-	{name: "SourceLocation", field: SrcRegion}, {name: "DestinationLocation", field: DstRegion}, {name: "SourceRegion", field: SrcRegion},
+	{name: "SourceLocation", field: SrcRegion}, {name: "DestinationLocation", field: DstRegion}, {name: "SourceRegion", field: ClientRegion},
 	{name: "cat", field: Category}, {name: "Type", field: Type}, {name: "Subtype", field: Subtype}, {name: "SubType", field: Subtype}, {name: "subtype", field: Subtype},
 	{name: "ThreatID", field: ThreatID}, {name: "ThreatCategory", field: ThreatCategory}, {name: "Severity", field: Severity}, {name: "VendorSeverity", field: Severity},
 	{name: "sev", field: SeverityNumber}, {name: "Direction", field: Direction}, {name: "DirectionOfAttack", field: Direction},

@@ -43,6 +43,8 @@ type Reader struct {
 	whole       []byte
 	wholeHeader header
 	joined      []byte
+	twice       bool    // a field has several keys, or the source may have
+	tokens      []token // of a record in which that is so
 }
 
 // keyMap holds the keys of a format, and which followed which.
@@ -51,6 +53,8 @@ type keyMap struct {
 	first   node // is none itself: it is followed by the first key of a record
 	other   node // is any that is not known, once there were too many
 	unknown int  // how many in byName are not known
+	// The templates of the format.
+	templates []template
 }
 
 // node is a key as a reader knows it.
@@ -63,9 +67,13 @@ type node struct {
 	field      Field
 	class      class
 	isRead     bool // its value is, or it says whom the keys behind it are to be believed
+	strangers  bool // a stranger chose its value
+	// See key.isNeverBehind.
+	neverBehind bool
+	times       int // how often it stands in the record that is being settled
 }
 
-func newKeyMap(t table) keyMap {
+func newKeyMap(t table, templates []string) keyMap {
 	m := keyMap{byName: make(map[string]*node, len(t))}
 	nodes := make([]node, len(t))
 	for i, k := range t {
@@ -73,6 +81,7 @@ func newKeyMap(t table) keyMap {
 		m.byName[k.name] = &nodes[i]
 	}
 	m.other.set(key{class: unknown})
+	m.templates = newTemplates(m.byName, templates)
 	return m
 }
 
@@ -84,6 +93,7 @@ func newNode(k key) *node {
 
 func (n *node) set(k key) {
 	*n = node{name: k.name, length: uint8(len(k.name)), field: k.field, class: k.class}
+	n.strangers, n.neverBehind = k.class.isStrangers(), k.isNeverBehind()
 	n.isRead = k.field != None || k.class != own && k.class != anything && k.class != unknown
 	if len(k.name) < 8 {
 		n.shift = uint8(8 * (8 - len(k.name)))
@@ -171,15 +181,18 @@ const (
 	leef
 )
 
+var templatesOf = [...][]string{cef: cefTemplates, leef: leefTemplates}
+
 // scan finds the keys of the text, each behind a separator.
 func (r *Reader) scan(format int, t table, separator byte) {
 	clear(r.slots[:])
-	r.last, r.endAhead, r.at, r.sourceSeen = 0, false, ahead, false
+	r.last, r.endAhead, r.at, r.sourceSeen, r.twice = 0, false, ahead, false, false
 	m := &r.maps[format]
 	if m.byName == nil {
-		*m = newKeyMap(t)
+		*m = newKeyMap(t, templatesOf[format])
 	}
 	b, before, open := r.text, &m.first, None
+	behind := before // the last key that is known
 	for base := 0; base < len(b); base += 64 {
 		var found uint64
 		if base+64 <= len(b) {
@@ -204,16 +217,21 @@ func (r *Reader) scan(format int, t table, separator byte) {
 				}
 			}
 			before = n
-			if n.class == unknown && open.isStrangers() {
+			was := behind
+			if n.class != unknown {
+				behind = n
+			} else if open.isStrangers() {
 				continue // which may be a part of it
 			}
 			if open != None {
 				r.slots[open].end = int32(start - 1)
 				open = None
 			}
-			if n.isRead {
+			switch {
+			case was.strangers && n.neverBehind && !r.cloud: // it is a part of that value
+			case n.isRead:
 				open = r.take(n, start, at+1)
-			} else if n.class != own {
+			case n.class != own:
 				r.other()
 			}
 		}
@@ -221,12 +239,21 @@ func (r *Reader) scan(format int, t table, separator byte) {
 	if open != None {
 		r.slots[open].end = int32(len(b))
 	}
-	// A description runs as far as it can: whoever chose a part of it may have put any key there.
-	if s := &r.slots[Message]; s.count > 0 {
-		s.end = int32(len(b))
-		if r.last > int(s.start) && !r.endAhead {
-			s.end = int32(r.last - 1)
-		}
+	r.endMessage()
+	if r.twice {
+		r.settle(m, separator)
+	}
+}
+
+// endMessage ends a description, which runs as far as it can: whoever chose a part of it may have put any key there.
+func (r *Reader) endMessage() {
+	s := &r.slots[Message]
+	if s.count == 0 {
+		return
+	}
+	s.end = int32(len(r.text))
+	if r.last > int(s.start) && !r.endAhead {
+		s.end = int32(r.last - 1)
 	}
 }
 
@@ -264,6 +291,7 @@ func (r *Reader) take(k *node, start, value int) Field {
 		r.endAhead = r.endAhead || r.slots[Message].count == 0
 	}
 	if k.field == Src || k.field == SrcIPv6 {
+		r.twice = r.twice || r.sourceSeen && r.at != ahead
 		r.sourceSeen = true
 		if r.at == behindStranger {
 			r.at = behindUser
@@ -298,9 +326,10 @@ func (r *Reader) note(f Field, at zone, value int) Field {
 	case s.count == 0:
 		s.count = 1
 	case at < s.zone || f == Message:
-		s.count = 2
+		s.count, r.twice = 2, true
 		return None
 	default:
+		r.twice = true
 		s.count, s.doubled = 2, at == ahead && s.zone == ahead
 	}
 	s.start, s.end, s.zone = int32(value), int32(value), at

@@ -1,0 +1,316 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// fitCustom refuses rules that can never fire, and warns of what only some of their events do.
+func (l *loader) fitCustom(c *Config) {
+	if l.faultedBelow("inputs") {
+		return // what is missing there was perhaps meant
+	}
+	for i := range c.Detect.Custom {
+		r := &c.Detect.Custom[i]
+		at := fmt.Sprintf("rules[%d].", i)
+		if r.Mode == "off" || l.damaged[at] {
+			continue
+		}
+		if l.fitEvents(c, r, at); !l.damaged[at] {
+			l.fitFields(c, r, at)
+		}
+		if !l.damaged[at] {
+			l.fitConditions(c, r, at)
+		}
+		if longest := c.Blacklist.ReleaseAfter; r.Escalate != nil && r.Escalate.Factor > 1 {
+			if r.BlockFor > 0 {
+				longest = r.BlockFor
+			}
+			if r.Escalate.Max < longest {
+				l.fault(at+"escalate.max", "%s is shorter than a first block, so that the block of a source that returns would be shorter; use at least %s",
+					FormatDuration(r.Escalate.Max), FormatDuration(longest))
+			}
+		}
+		if r.Window > time.Hour {
+			l.warn(at+"window", "%s is long: a restart or reload reads the records of twice as long before detection goes on, and the spools of listeners have to hold what comes meanwhile; at more than some hundred lines a second, choose at most 1h", FormatDuration(r.Window))
+		}
+	}
+}
+
+// fitEvents refuses events that nothing gives.
+func (l *loader) fitEvents(c *Config, r *CustomRule, at string) {
+	patterns := c.patternEvents()
+	for i, event := range r.Event {
+		key := fmt.Sprintf("%sevent[%d]", at, i)
+		_, ofFirewalls := typesOf[event]
+		_, ofPattern := patterns[event]
+		switch {
+		case ofFirewalls && !c.readsFirewalls():
+			l.fault(key, "no input reads the logs of firewalls, so that there is no event %s; add one (format: auto)", event)
+		case !ofFirewalls && !ofPattern:
+			all := append(slices.Sorted(maps.Keys(typesOf)), slices.Sorted(maps.Keys(patterns))...)
+			meant := "the events are " + strings.Join(all[:min(len(all), 30)], ", ") + "; a pattern of an input (inputs[].patterns) gives others"
+			if best, ok := nearest(strings.ToLower(event), all, func(s string) string { return s }, 1+len(event)/4); ok {
+				meant = "did you mean " + best + "?"
+			}
+			l.fault(key, "no input gives an event %q; %s", clip(event), meant)
+		}
+	}
+}
+
+// readsFirewalls tells whether any input does.
+func (c *Config) readsFirewalls() bool {
+	return slices.ContainsFunc(c.Inputs, func(in Input) bool { return in.Format != "pattern" })
+}
+
+// patternEvents are the events that patterns of inputs give, each with the fields that it can have.
+func (c *Config) patternEvents() map[string][]string {
+	all := make(map[string][]string)
+	for _, in := range c.Inputs {
+		if in.Patterns == nil {
+			continue
+		}
+		for _, event := range in.Patterns.Events() {
+			all[event] = append(all[event], in.Patterns.Fields(event)...)
+		}
+	}
+	return all
+}
+
+// lacking gives those of a rule's events that never have a field.
+func (c *Config) lacking(r *CustomRule, field string) (events []string) {
+	f, _ := recordFieldNamed(field)
+	patterns := c.patternEvents()
+	for _, event := range r.Event {
+		has := slices.Contains(f.events, event)
+		if fields, ofPattern := patterns[event]; ofPattern {
+			has = slices.Contains(fields, field) || slices.Contains(inAll, field) || field == "dst_country" && slices.Contains(fields, "dst")
+		}
+		if !has {
+			events = append(events, event)
+		}
+	}
+	return events
+}
+
+// fitFields refuses fields that no event of a rule has, and warns where some have none.
+func (l *loader) fitFields(c *Config, r *CustomRule, at string) {
+	look := func(key, field, so string) {
+		switch events := c.lacking(r, field); {
+		case len(events) == len(r.Event):
+			l.fault(at+key, "no event %s has a field %s, so that %s", strings.Join(events, " or "), field, so)
+		case len(events) > 0 && so == neverCounts:
+			l.warn(at+key, "an event %s has no field %s, and never counts for the rule", strings.Join(events, " or "), field)
+		}
+	}
+	for _, cond := range r.Where {
+		look("where."+cond.Field, cond.Field, neverCounts)
+	}
+	for _, cond := range r.Not {
+		look("where.not."+cond.Field, cond.Field, "the condition has no effect; remove it")
+	}
+	for i, field := range r.Count {
+		look(fmt.Sprintf("count[%d]", i), field, neverCounts)
+	}
+	for _, field := range r.Per {
+		look("per", field, neverCounts)
+	}
+}
+
+const neverCounts = "the rule never fires"
+
+// fitConditions refuses conditions that no record that counts meets.
+func (l *loader) fitConditions(c *Config, r *CustomRule, at string) {
+	overSessions := !slices.ContainsFunc(r.Event, func(event string) bool { return event != "traffic" && event != "threat" })
+	for _, cond := range r.Where {
+		key, why := at+"where."+cond.Field, ""
+		switch cond.Field {
+		case "src":
+			why = c.spares(cond.Networks)
+		case "dst":
+			if overSessions && c.elsewhere(cond.Networks) {
+				why = "it is neither yours (networks.own) nor private, and what goes elsewhere counts for nobody"
+			}
+		case "type":
+			if !slices.ContainsFunc(r.Event, func(event string) bool {
+				return slices.ContainsFunc(typesOfEvent(event), func(t string) bool { return contains(cond.Texts, t) })
+			}) {
+				why = "events " + strings.Join(r.Event, " and ") + " have another type"
+			}
+		case "outcome":
+			if !slices.ContainsFunc(r.outcomes(), func(o string) bool { return contains(cond.Texts, o) }) {
+				why = "the rule counts refused records alone"
+				if overSessions {
+					why += " (set outcome: all)"
+				}
+			}
+		case "action":
+			why = r.neverOfAction(cond.Texts)
+		case "subtype":
+			why = r.neverOfSubtype(cond.Texts)
+		}
+		if i := slices.IndexFunc(r.Not, func(not Condition) bool { return not.Field == cond.Field }); i >= 0 && why == "" && r.Not[i].covers(cond) {
+			why = "where.not." + cond.Field + " excludes all of it"
+		}
+		if why != "" {
+			l.fault(key, "is never met: %s; correct it, or set mode: \"off\"", why)
+		}
+	}
+	for _, not := range r.Not {
+		if r.excludesAll(not, overSessions) {
+			l.fault(at+"where.not."+not.Field, "excludes all records, so that the rule never fires; correct it, or set mode: \"off\"")
+		}
+	}
+	l.fitCount(r, at)
+	if action, app := r.condition("action"), r.condition("application"); r.Outcome == "refused" && len(r.Event) == 1 && r.Event[0] == "traffic" &&
+		action != nil && app != nil && !contains(app.Texts, "incomplete") && !slices.ContainsFunc(action.Texts, func(a string) bool { return !strings.EqualFold(a, "allow") }) {
+		l.warn(at+"outcome", "refused counts, of what was allowed, only sessions to which no byte came back, of which most applications have none; set all to count those that were served")
+	}
+}
+
+// condition gives that on a field; nil: there is none.
+func (r *CustomRule) condition(field string) *Condition {
+	if i := slices.IndexFunc(r.Where, func(c Condition) bool { return c.Field == field }); i >= 0 {
+		return &r.Where[i]
+	}
+	return nil
+}
+
+// noScan tells whether the conditions leave out scans, which count as refused whatever the action.
+func (r *CustomRule) noScan() bool {
+	subtype := r.condition("subtype")
+	return subtype != nil && !contains(subtype.Texts, "scan") && r.condition("threat_id") == nil
+}
+
+// fitCount refuses a rule whose conditions leave fewer values than it counts.
+func (l *loader) fitCount(r *CustomRule, at string) {
+	for _, field := range r.Per {
+		if n, bounded := r.values(field); bounded && n == 0 {
+			l.fault(at+"per", "a record that where.%s lets in has no %s to count by, so that the rule never fires; correct one of them, or set mode: \"off\"", field, field)
+			return
+		}
+	}
+	most := 1
+	for _, field := range r.Count {
+		n, bounded := r.values(field)
+		if slices.Contains(r.Per, field) {
+			n, bounded = min(n, 1), true
+		}
+		if !bounded {
+			return
+		}
+		most = min(most*n, maxMoreThan+1)
+	}
+	if len(r.Count) > 0 && most <= r.MoreThan {
+		l.fault(at+"count", "of %s there are %d that differ where all conditions are met, which is never more than %d (more_than), so that the rule never fires; correct one of them, or set mode: \"off\"",
+			strings.Join(r.Count, " and "), most, r.MoreThan)
+	}
+}
+
+// values bounds how many values, other than none, a field can have in records that meet the conditions; at most one more than can be counted.
+func (r *CustomRule) values(field string) (most int, bounded bool) {
+	f, _ := recordFieldNamed(field)
+	if most, bounded = len(f.values), f.values != nil; !bounded {
+		most = maxMoreThan + 1
+	}
+	cond := r.condition(field)
+	if cond == nil || f.kind == fieldNetwork {
+		return most, bounded
+	}
+	if f.kind == fieldText {
+		var differ []string
+		for _, text := range cond.Texts {
+			if strings.ContainsFunc(text, func(r rune) bool { return r >= 0x80 }) {
+				return most, bounded // which are counted as they are written
+			}
+			if !contains(differ, text) {
+				differ = append(differ, text)
+			}
+		}
+		return len(differ), true
+	}
+	n := uint64(0)
+	for _, of := range cond.Numbers {
+		n += uint64(of.Last) - uint64(max(of.First, 1)) + 1 // 0 is that of a record without one
+	}
+	return int(min(n, maxMoreThan+1)), true
+}
+
+// outcomes are those that records which the rule counts can have; "" is that of a start, of an answer that came late, and of a pattern's event.
+func (r *CustomRule) outcomes() []string {
+	if slices.ContainsFunc(r.Event, func(event string) bool {
+		return typesOf[event] == nil || event != "login" && r.Outcome != "refused"
+	}) {
+		return []string{"refused", "answered", ""}
+	}
+	return []string{"refused"}
+}
+
+// excludesAll tells whether what may not be met is met by every record that the rule counts.
+func (r *CustomRule) excludesAll(not Condition, overSessions bool) bool {
+	switch not.Field {
+	case "src", "dst":
+		return (not.Field == "src" || overSessions) && coversNetworks(not.Networks, []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")})
+	case "src_port", "dst_port":
+		return not.covers(Condition{Numbers: []NumberRange{{0, maxPorts}}})
+	case "type":
+		return !slices.ContainsFunc(r.Event, func(event string) bool {
+			return slices.ContainsFunc(typesOfEvent(event), func(t string) bool { return !contains(not.Texts, t) })
+		})
+	case "outcome":
+		return !slices.ContainsFunc(r.outcomes(), func(o string) bool { return !contains(not.Texts, o) })
+	}
+	return false
+}
+
+// unstopped are the actions of threat records that tell of what went on: see stopped in detect.
+var unstopped = []string{"alert", "allow", "continue", "override", "syncookie-sent"}
+
+// neverOfAction says why no record of some actions counts.
+func (r *CustomRule) neverOfAction(actions []string) string {
+	if len(r.Event) != 1 {
+		return ""
+	}
+	switch event := r.Event[0]; {
+	case event == "login" && !contains(actions, "failure"):
+		return "only failed logins count, whose action is failure"
+	case event == "threat" && r.Outcome == "refused" && !slices.ContainsFunc(actions, func(a string) bool { return !contains(unstopped, a) }) && r.noScan():
+		return "the rule counts what the firewall stopped alone (set outcome: all)"
+	}
+	return ""
+}
+
+func typesOfEvent(event string) []string {
+	if types, ok := typesOf[event]; ok {
+		return types
+	}
+	return []string{typeOfPattern}
+}
+
+// infections are the subtypes of records that tell of an infected host, which rules that count refused records alone pass over.
+var infections = []string{"spyware", "virus", "wildfire", "wildfire-virus", "ml-virus", "corrective"}
+
+// neverOfSubtype says why no record of some subtypes counts.
+func (r *CustomRule) neverOfSubtype(subtypes []string) string {
+	if len(r.Event) != 1 {
+		return ""
+	}
+	among := func(known ...string) bool {
+		return !slices.ContainsFunc(subtypes, func(s string) bool { return !contains(known, s) })
+	}
+	switch event := r.Event[0]; {
+	case event == "threat" && among("flood"):
+		return "records of a flood never count, for their sources are forged at will"
+	case event == "threat" && r.Outcome == "refused" && among(infections...):
+		return "such a record tells of an infected host, and counts only with outcome: all"
+	case event == "traffic" && r.Outcome == "refused" && among("start"):
+		return "the start of a session says nothing yet, and counts only with outcome: all"
+	case typesOf[event] == nil && !contains(subtypes, event):
+		return "the subtype of an event of a pattern is its name, " + event
+	}
+	return ""
+}
