@@ -104,6 +104,7 @@ type Agent struct {
 	store     atomic.Pointer[store.Store]   // nil until it was reached
 	feed      atomic.Pointer[feed]          // nil until the blacklist was loaded
 	bound     atomic.Pointer[state.Bounder] // nil until the blacklist was loaded
+	seal      atomic.Pointer[state.Sealer]  // nil until the blacklist was loaded
 	reading   atomic.Bool                   // the inputs are open
 	ending    atomic.Bool                   // Run is about to end
 }

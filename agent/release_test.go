@@ -314,12 +314,11 @@ func TestPruningHoldsUpNoRelease(t *testing.T) {
 	r := newReleaseTest(t)
 	p := &state.Pruner{Store: r.Store, KeepRecords: time.Hour, Log: zerolog.Nop(), Now: r.clock.now, Agreed: func() bool { return true }}
 	oldest := r.clock.now().Add(-2 * time.Hour)
-	b := &store.Batch{}
-	for i := range 9000 { // three steps of the store's
-		b.Records = append(b.Records, store.Record{Time: oldest.Add(time.Duration(i) * time.Millisecond), Type: "TRAFFIC"})
-	}
-	if _, err := r.Store.Commit(t.Context(), b); err != nil {
-		t.Fatal(err)
+	for i := range 1000 { // many steps of the store's, which takes a batch as a whole
+		b := &store.Batch{Records: []store.Record{{Time: oldest.Add(time.Duration(i) * time.Millisecond), Type: "TRAFFIC"}}}
+		if _, err := r.Store.Commit(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
 	}
 	standing := func(f store.RecordFilter) (n int) {
 		if err := r.Store.Records(t.Context(), f, func(*store.Record) error { n++; return nil }); err != nil {
@@ -330,7 +329,7 @@ func TestPruningHoldsUpNoRelease(t *testing.T) {
 	r.block("203.0.113.1/32", store.ByOperator, r.clock.now())
 	done := make(chan error, 1)
 	go func() { done <- p.PruneOnce(t.Context()) }()
-	for standing(store.RecordFilter{Until: oldest.Add(time.Millisecond)}) > 0 { // until pruning has begun
+	for standing(store.RecordFilter{Conditions: store.Conditions{Until: oldest.Add(time.Millisecond)}}) > 0 { // until pruning has begun
 	}
 	r.release()
 	select {

@@ -102,17 +102,25 @@ func (a *Agent) start(ctx context.Context) error {
 	releasing := &release.Releaser{Store: st, ReleaseAfter: a.cfg.Blacklist.ReleaseAfter, CaughtUp: func() bool { return a.lookout.CaughtUp(a.now()) },
 		Others: others.Waits, Standing: f.standing, MayBlock: mayBlock(a.guard.Load), Percent: releasePercent(a.cfg), Wake: f.wakeup.Wake, Log: a.log, Now: a.believed, Brake: &a.brake}
 	a.begin("releases", releasing.Run)
-	prune := &state.Pruner{Store: st, KeepRecords: a.cfg.Store.KeepRecords, Log: a.log, Now: a.believed, Agreed: a.clock.Agreed}
-	a.begin("pruning", prune.Run)
-	bound := &state.Bounder{Store: st, MaxSize: a.cfg.Store.MaxSize, Least: looksBack(a.cfg), Log: a.log, Now: a.believed, Disk: state.DiskRoom}
-	a.bound.Store(bound)
-	a.begin("bounding the database", bound.Run)
+	keepRecords(a, st)
 	a.awaitFirewalls(ctx, st)
 	if ctx.Err() != nil {
 		return nil
 	}
 	a.begin("blocking what label files list", func(ctx context.Context) error { return a.blockListed(ctx, st, f) })
 	return a.read(ctx, st, f)
+}
+
+// keepRecords begins what looks after the records that are kept.
+func keepRecords(a *Agent, st *store.Store) {
+	prune := &state.Pruner{Store: st, KeepRecords: a.cfg.Store.KeepRecords, Log: a.log, Now: a.believed, Agreed: a.clock.Agreed}
+	a.begin("pruning", prune.Run)
+	bound := &state.Bounder{Store: st, MaxSize: a.cfg.Store.MaxSize, Least: looksBack(a.cfg), Log: a.log, Now: a.believed, Disk: state.DiskRoom}
+	a.bound.Store(bound)
+	a.begin("bounding the database", bound.Run)
+	seal := &state.Sealer{Store: st, Log: a.log, Now: a.now}
+	a.seal.Store(seal)
+	a.begin("writing records to files", seal.Run)
 }
 
 // takeStore opens the database and loads the blacklist, trying for ever. A database that is refused is opened anew each time: what is put

@@ -181,6 +181,9 @@ func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 	if b := a.bound.Load(); b != nil {
 		speakers = append(speakers, b)
 	}
+	if seal := a.seal.Load(); seal != nil {
+		speakers = append(speakers, seal)
+	}
 	for _, s := range speakers {
 		if since, what, remedy := s.Trouble(); what != "" {
 			all = append(all, trouble.Trouble{Since: since, What: what, Remedy: remedy})

@@ -3,16 +3,21 @@ package store
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
+	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"activedefense/store/block"
 )
 
 // noon is a fixed moment of today: what lies near it gets a partition of its day.
@@ -156,8 +161,67 @@ func changes(t testing.TB, s *Store, since int64) (list []Entry, version int64) 
 func count(t testing.TB, s *Store) int64 {
 	t.Helper()
 	var n int64
-	must(t, s.readers.QueryRowContext(context.Background(), `SELECT count(*) FROM records`).Scan(&n))
+	must(t, s.readers.QueryRowContext(context.Background(), `SELECT (SELECT count(*) FROM records) + (SELECT coalesce(sum(records), 0) FROM blocks)`).Scan(&n))
 	return n
+}
+
+// insertRows has SQLite keep records as an earlier version did, of agent 1, with their ids.
+func insertRows(t testing.TB, s *Store, records []Record) {
+	t.Helper()
+	tx, err := s.writer.BeginTx(t.Context(), nil)
+	must(t, err)
+	defer tx.Rollback() // does nothing after a commit
+	insertRowsIn(t, tx, records)
+	if len(records) > 0 {
+		_, err = tx.Exec(`UPDATE counters SET value = max(value, $1) WHERE name = 'records'`, records[len(records)-1].ID)
+		must(t, err)
+	}
+	must(t, tx.Commit())
+}
+
+func insertRowsIn(t testing.TB, tx *sql.Tx, records []Record) {
+	t.Helper()
+	insert, err := tx.Prepare("INSERT INTO records (" + sqliteColumns + ") VALUES (?" + strings.Repeat(",?", strings.Count(sqliteColumns, ",")) + ")")
+	must(t, err)
+	for i := range records {
+		var r storedForm
+		r.take(&records[i])
+		args := []any{r.ID, r.Time.UnixMicro(), 1, r.Src.AsSlice(), r.Dst.AsSlice(), r.SrcPort, r.DstPort, r.Repeat, r.File, r.Offset, r.Protocol, r.Outcome, r.Grade}
+		for _, text := range r.Texts() {
+			args = append(args, *text)
+		}
+		_, err := insert.Exec(args...)
+		must(t, err)
+	}
+}
+
+// toRows turns the blocks that are there into rows with the same ids, one in a transaction, as if something had moved them; the last first if down, until n have moved.
+func toRows(t testing.TB, s *Store, n int, down bool) {
+	t.Helper()
+	d, err := block.NewDecoder()
+	must(t, err)
+	defer d.Close()
+	order := map[bool]string{true: "DESC", false: "ASC"}[down]
+	for range n {
+		tx, err := s.writer.BeginTx(t.Context(), nil)
+		must(t, err)
+		defer tx.Rollback() // does nothing after a commit
+		var id int64
+		var data []byte
+		err = tx.QueryRow(`DELETE FROM blocks WHERE first_id = (SELECT first_id FROM blocks ORDER BY first_id `+order+` LIMIT 1) RETURNING first_id, data`).Scan(&id, &data)
+		if errors.Is(err, sql.ErrNoRows) {
+			return
+		}
+		must(t, err)
+		var c block.Columns
+		must(t, d.Decode(data, id, 1, &c))
+		records := make([]Record, c.Len())
+		for i := range records {
+			c.Record(i, &records[i])
+		}
+		insertRowsIn(t, tx, records)
+		must(t, tx.Commit())
+	}
 }
 
 // equal compares by what %+v shows, which for times, addresses and texts is all there is.

@@ -64,11 +64,9 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (CommitResult, error) {
 	if err := s.gate.closed(); err != nil {
 		return CommitResult{}, s.failed("commit a batch", err)
 	}
-	if len(b.Records) > 0 {
-		err := s.bound(ctx, func(ctx context.Context) error { return s.records.ready(ctx, b.Records) })
-		if err != nil {
-			return CommitResult{}, s.failed("prepare for the records' days", err)
-		}
+	insert, err := s.insertion(ctx, b.Records)
+	if err != nil {
+		return CommitResult{}, err
 	}
 	var result CommitResult
 	err = s.update(ctx, "commit a batch", func(ctx context.Context, conn *sql.Conn, tx *sql.Tx) error {
@@ -82,10 +80,8 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (CommitResult, error) {
 		if err := s.saveMemory(ctx, tx, b); err != nil {
 			return err
 		}
-		if len(b.Records) > 0 {
-			if err := s.records.insert(ctx, conn, tx, s.agent, b.Records); err != nil {
-				return err
-			}
+		if err := insert(ctx, conn, tx); err != nil {
+			return err
 		}
 		if err := s.noteTold(ctx, tx, b.Notices); err != nil {
 			return err
@@ -113,6 +109,19 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (CommitResult, error) {
 	}
 	s.gate.committed(b.Seq, result.Version)
 	return result, nil
+}
+
+// insertion makes of records what stores them, so that no transaction waits for it.
+func (s *Store) insertion(ctx context.Context, records []Record) (insertion, error) {
+	if len(records) == 0 {
+		return func(context.Context, *sql.Conn, *sql.Tx) error { return nil }, nil
+	}
+	err := s.bound(ctx, func(ctx context.Context) error { return s.records.ready(ctx, records) })
+	if err != nil {
+		return nil, s.failed("prepare for the records' days", err)
+	}
+	insert, err := s.records.encode(s.agent, records)
+	return insert, s.failed("encode the records", err)
 }
 
 // plan is a batch's changes of the blacklist.

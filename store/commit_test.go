@@ -126,12 +126,15 @@ func TestCancelledCommitLeavesAllOrNothing(t *testing.T) {
 		s := db.open("one")
 		at := noon()
 		batch := &Batch{Seq: 1, Positions: []Position{{ID: 1, Path: "a", Offset: 10}},
-			Blocks:  []Block{{Address: prefix("203.0.113.9"), Rule: "port-scan", Evidence: []Evidence{{Line: "x"}}}},
 			Touches: []Touch{{Address: prefix("203.0.113.10"), LastSeen: at, Hits: 1}}}
 		for range 2000 {
 			batch.Records = append(batch.Records, line(at, "203.0.113.9"))
 		}
-		nothing, all := state{}, state{seq: 1, offset: 10, records: 2000, offsets: 1, blocks: 1, evidence: 1}
+		for i := range 500 {
+			a := netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)})
+			batch.Blocks = append(batch.Blocks, Block{Address: netip.PrefixFrom(a, 32), Rule: "port-scan", Evidence: []Evidence{{Line: "x"}}})
+		}
+		nothing, all := state{}, state{seq: 1, offset: 10, records: 2000, offsets: 1, blocks: 500, evidence: 500}
 		cut := 0
 		for limit := 100 * time.Microsecond; ; limit += limit / 6 {
 			ctx, cancel := context.WithTimeout(context.Background(), limit)

@@ -191,6 +191,11 @@ func (d *database) transact(ctx context.Context, fn func(ctx context.Context, co
 		return err
 	}
 	defer conn.Close() // gives it back to the pool
+	return d.transactOn(ctx, conn, fn)
+}
+
+// transactOn is transact on a connection that is at hand.
+func (d *database) transactOn(ctx context.Context, conn *sql.Conn, fn func(ctx context.Context, conn *sql.Conn, tx *sql.Tx) error) error {
 	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
 		return err

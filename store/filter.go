@@ -12,23 +12,10 @@ import (
 	"activedefense/store/block"
 )
 
-// RecordFilter selects records: those that meet every field that is set, and of a field with several values any of
-// them. Texts are compared without regard to case; User matches exactly, unless it contains "*", which stands for any
-// characters. An empty text among several is met by a record that has none.
+// RecordFilter selects records, and says how they are searched for.
 type RecordFilter struct {
-	Since, Until           time.Time // from Since on, before Until
-	Src, Dst               []netip.Prefix
-	SrcPort, DstPort       []PortRange
-	SrcCountry, DstCountry []string
-	User                   []string
-	Severity, Device       []string
-	Action, Type, Subtype  []string
-	Rule, ThreatID         []string // the rule's name
-	Application            []string
-	Zone                   []string // of either side
-	EndReason              []string // of the session
-	Outcome                []Outcome
-	Grade                  []Grade
+	// Conditions are what the records meet. Networks may be written in any form. Files is set by the search, from File.
+	Conditions
 	// File is the path of the log file, or its name without folders, as it is called now; "*" stands for any characters. What was
 	// read from a file that is gone has no file any more.
 	File  []string
@@ -36,15 +23,15 @@ type RecordFilter struct {
 	Limit int  // 0: no limit
 	// Within bounds the search, what its caller does with the records not counted; 0: no bound.
 	Within time.Duration
-
-	from []fileKey // of the files that File names
+	AtOnce bool // it waits for no other search: what detection asks for
 }
 
-// fileKey is a file that an agent reads.
-type fileKey struct{ agent, id int64 }
-
-// PortRange are the ports from First to Last, both included.
-type PortRange struct{ First, Last uint16 }
+// What records can be asked for stands with the columns in which they are kept.
+type (
+	Conditions = block.Filter
+	FileKey    = block.FileKey
+	PortRange  = block.PortRange
+)
 
 // textFilter is one text condition of a filter: one of these columns holds one of the wanted texts.
 type textFilter struct {
@@ -99,6 +86,11 @@ func (f *RecordFilter) inGo() (matchers []func(*Record) bool) {
 	return matchers
 }
 
+// meetsAll tells whether a record meets all that inGo gave.
+func meetsAll(matchers []func(*Record) bool, r *Record) bool {
+	return !slices.ContainsFunc(matchers, func(matches func(*Record) bool) bool { return !matches(r) })
+}
+
 func (t *textFilter) isASCII() bool { return !slices.ContainsFunc(t.want, block.IsNotASCII) }
 
 // matches tells whether a record meets the condition. A pattern of ASCII alone is compared as the databases do.
@@ -146,6 +138,16 @@ func (w *where) String() string {
 	return " WHERE " + strings.Join(w.terms, " AND ")
 }
 
+// addTimes appends the condition that a record's time is one that a filter asks for.
+func (w *where) addTimes(d *dialect, f *RecordFilter) {
+	if !f.Since.IsZero() {
+		w.add("time >= ?", d.stamp(f.Since))
+	}
+	if !f.Until.IsZero() {
+		w.add("time < ?", d.stamp(f.Until))
+	}
+}
+
 // canonicalAll gives networks in the one form in which they are stored.
 func canonicalAll(networks []netip.Prefix) (list []netip.Prefix, err error) {
 	for _, n := range networks {
@@ -181,12 +183,12 @@ func (w *where) addPorts(column string, ranges []PortRange) {
 // addFiles appends the condition that a record was read from one of the files that a filter names. The numbers are ours, so they
 // need not be arguments, of which there may be ten thousand.
 func (w *where) addFiles(f *RecordFilter) {
-	if len(f.File) == 0 {
+	if f.Files == nil {
 		return
 	}
 	ids := make(map[int64][]string)
-	for _, k := range f.from {
-		ids[k.agent] = append(ids[k.agent], strconv.FormatInt(k.id, 10))
+	for _, k := range f.Files {
+		ids[k.Agent] = append(ids[k.Agent], strconv.FormatInt(k.ID, 10))
 	}
 	terms := []string{"1 = 0"}
 	for _, agent := range slices.Sorted(maps.Keys(ids)) {

@@ -156,7 +156,7 @@ func TestDamagedSQLiteFile(t *testing.T) {
 		must(t, err)
 		info, err := f.Stat()
 		must(t, err)
-		const schemaPages = 48 * 4096
+		const schemaPages = 75 * 4096
 		_, err = f.WriteAt([]byte(strings.Repeat("\xff", int(info.Size()-schemaPages))), schemaPages)
 		must(t, err)
 		must(t, f.Close())

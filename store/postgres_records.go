@@ -28,14 +28,16 @@ func (t *postgresRecords) ready(ctx context.Context, records []Record) error {
 	return t.ensure(ctx, records)
 }
 
-// insert implements recordTable with COPY. The rows are written in the server's binary format here: the driver asks for
+// encode implements recordTable with COPY. The rows are written in the server's binary format here: the driver asks for
 // every value anew how its type is written, which takes as long as all the rest on this side.
-func (t *postgresRecords) insert(ctx context.Context, conn *sql.Conn, _ *sql.Tx, agent int64, records []Record) error {
+func (t *postgresRecords) encode(agent int64, records []Record) (insertion, error) {
 	rows := copyRows(agent, records)
-	return conn.Raw(func(dc any) error {
-		_, err := dc.(*stdlib.Conn).Conn().PgConn().CopyFrom(ctx, bytes.NewReader(rows), "COPY records ("+postgresColumns+") FROM STDIN BINARY")
-		return err
-	})
+	return func(ctx context.Context, conn *sql.Conn, _ *sql.Tx) error {
+		return conn.Raw(func(dc any) error {
+			_, err := dc.(*stdlib.Conn).Conn().PgConn().CopyFrom(ctx, bytes.NewReader(rows), "COPY records ("+postgresColumns+") FROM STDIN BINARY")
+			return err
+		})
+	}, nil
 }
 
 // copyRows writes records as the documentation of COPY says ("Binary Format"): a signature, for each row the number of
@@ -118,7 +120,16 @@ func (t *postgresRecords) native(ctx context.Context, query string, args []any, 
 // search implements recordTable. There is no sorted index on time, so the newest records are searched in
 // stretches of time that begin at the newest end and grow: each is one small sort, and a common filter is
 // satisfied by the first ones.
-func (t *postgresRecords) search(ctx context.Context, f *RecordFilter, limit int, fn func(*Record) error) error {
+func (t *postgresRecords) search(ctx context.Context, f *RecordFilter, fn func(*Record) error) error {
+	limit, give := f.Limit, fn
+	if rest := f.inGo(); len(rest) > 0 {
+		limit, give = 0, func(r *Record) error {
+			if !meetsAll(rest, r) {
+				return nil
+			}
+			return fn(r)
+		}
+	}
 	var base where
 	for _, n := range []struct {
 		column   string
@@ -144,7 +155,7 @@ func (t *postgresRecords) search(ctx context.Context, f *RecordFilter, limit int
 	}
 	found := 0
 	for _, stretch := range stretches(f.Since, f.Until, t.now(), oldest, limit > 0) {
-		n, err := t.searchStretch(ctx, base, stretch, limit-found, limit > 0, fn)
+		n, err := t.searchStretch(ctx, base, stretch, limit-found, limit > 0, give)
 		if err != nil {
 			return err
 		}
@@ -242,4 +253,9 @@ func (t *postgresRecords) sightings(ctx context.Context, agent int64, in []Inter
 		r.Time = r.Time.UTC()
 		return fn(&r)
 	})
+}
+
+// different implements recordTable.
+func (t *postgresRecords) different(ctx context.Context, column string, f *RecordFilter, without []string, fn func(string)) error {
+	return differentRows(ctx, t.db, t.dialect, column, f, without, fn)
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"net/netip"
 	"slices"
@@ -18,7 +19,7 @@ func TestPruneRemovesWhatIsOlder(t *testing.T) {
 		for _, age := range []time.Duration{10 * 365 * oneDay, 200 * oneDay, 3 * oneDay, 2 * oneDay, oneDay, 2 * time.Hour, time.Hour, time.Hour - time.Microsecond, 0, -oneDay, -10 * oneDay} {
 			b.Records = append(b.Records, line(at.Add(-age), "203.0.113.1"))
 		}
-		commit(t, s, &b)
+		commitApart(t, s, &b)
 		for _, step := range []struct {
 			before        time.Time
 			removed, left int64
@@ -37,11 +38,40 @@ func TestPruneRemovesWhatIsOlder(t *testing.T) {
 			}
 		}
 		// Days whose partitions were dropped can be recorded again.
-		commit(t, s, &b)
+		commitApart(t, s, &b)
 		if n := count(t, s); n != 12 {
 			t.Errorf("%d records", n)
 		}
 	})
+}
+
+// commitApart commits each record for itself: what was committed together may go together alone.
+func commitApart(t *testing.T, s *Store, b *Batch) {
+	t.Helper()
+	for i := range b.Records {
+		commit(t, s, &Batch{Records: b.Records[i : i+1]})
+	}
+}
+
+// A block goes when the youngest of its records may, and the oldest of what is too far ahead; until then all of it stays.
+func TestABlockGoesAsAWhole(t *testing.T) {
+	s, at := newSQLite(t).open("one"), noon()
+	for _, ages := range [][]time.Duration{{40 * oneDay, 50 * oneDay}, {20 * oneDay, 60 * oneDay}, {-60 * oneDay, -50 * oneDay}, {-60 * oneDay, 0}} {
+		var b Batch
+		for _, age := range ages {
+			b.Records = append(b.Records, line(at.Add(-age), "203.0.113.1"))
+		}
+		commit(t, s, &b)
+	}
+	removed, err := s.PruneRecords(t.Context(), at.Add(-30*oneDay))
+	must(t, err)
+	future, err := s.PruneFuture(t.Context(), at.Add(40*oneDay))
+	must(t, err)
+	var left []int64
+	for _, r := range allRecords(t, s, RecordFilter{}) {
+		left = append(left, r.ID)
+	}
+	equal(t, "removed, left", []any{removed, future, left}, []any{2, 2, []int64{7, 8, 3, 4}})
 }
 
 // What is dated in the future goes from a time on, and nothing else.
@@ -53,7 +83,7 @@ func TestPruneFuture(t *testing.T) {
 		for _, ahead := range []time.Duration{-300 * oneDay, 0, oneDay, 100*oneDay - time.Microsecond, 101 * oneDay, 70 * 365 * oneDay} {
 			b.Records = append(b.Records, line(at.Add(ahead), "203.0.113.1"))
 		}
-		commit(t, s, &b)
+		commitApart(t, s, &b)
 		for _, step := range []struct {
 			from          time.Time
 			removed, left int64
@@ -182,7 +212,7 @@ func TestPruneGoesByTheTimeItTakes(t *testing.T) {
 		{15, time.Minute, pruneLeast},
 		{4000, time.Millisecond, pruneMost},
 	} {
-		if got := nextChunk(c.chunk, c.took); got != c.want {
+		if got := prunables()[0].nextChunk(c.chunk, c.took); got != c.want {
 			t.Errorf("after %d in %v: %d, not %d", c.chunk, c.took, got, c.want)
 		}
 	}
@@ -363,7 +393,9 @@ func TestPruneToASize(t *testing.T) {
 		for age := days - 1; age >= 0; age-- {
 			var b Batch
 			for i := range each {
-				b.Records = append(b.Records, line(day.Add(time.Duration(-age)*oneDay+time.Duration(i)*time.Millisecond), "203.0.113.1"))
+				r := line(day.Add(time.Duration(-age)*oneDay+time.Duration(i)*time.Millisecond), "203.0.113.1")
+				r.SrcUser = rand.Text() + rand.Text() + rand.Text() // so that it takes room, however it is kept
+				b.Records = append(b.Records, r)
 			}
 			commit(t, s, &b)
 		}

@@ -82,11 +82,7 @@ var ErrStopped = errors.New("the search was stopped for the time that it took")
 // the call only. An error of fn ends the search and is returned. What is stored or pruned while fn works may
 // be among them or not.
 func (s *Store) Records(ctx context.Context, f RecordFilter, fn func(*Record) error) error {
-	limit, left := f.Limit, f.Limit
-	rest := f.inGo()
-	if len(rest) > 0 {
-		limit = 0
-	}
+	left := f.Limit
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	watch := newStopwatch(f.Within, func() { stop(ErrStopped) })
@@ -96,13 +92,8 @@ func (s *Store) Records(ctx context.Context, f RecordFilter, fn func(*Record) er
 	watch.pause()
 	watch.resume()
 	if err == nil {
-		err = s.records.search(ctx, &f, limit, func(r *Record) error {
-			for _, m := range rest {
-				if !m(r) {
-					return nil
-				}
-			}
-			r.Path, r.Agent = paths[fileKey{r.Agent, r.File}], 0
+		err = s.records.search(ctx, &f, func(r *Record) error {
+			r.Path, r.Agent = paths[FileKey{Agent: r.Agent, ID: r.File}], 0
 			watch.pause()
 			if refused = fn(r); refused != nil {
 				return refused
@@ -121,19 +112,22 @@ func (s *Store) Records(ctx context.Context, f RecordFilter, fn func(*Record) er
 }
 
 // pathsFor gives what the files are called, if a filter asks for it, and looks up those that it names.
-func (s *Store) pathsFor(ctx context.Context, f *RecordFilter) (paths map[fileKey]string, err error) {
+func (s *Store) pathsFor(ctx context.Context, f *RecordFilter) (paths map[FileKey]string, err error) {
 	if !f.Paths && len(f.File) == 0 {
 		return nil, nil
 	}
 	if paths, err = s.paths(ctx); err != nil {
 		return nil, err
 	}
+	if len(f.File) > 0 {
+		f.Files = []FileKey{} // of none
+	}
 	for k, path := range paths {
 		if isOf(path, f.File) {
-			f.from = append(f.from, k)
+			f.Files = append(f.Files, k)
 		}
 	}
-	slices.SortFunc(f.from, func(a, b fileKey) int { return cmp.Compare(a.id, b.id) })
+	slices.SortFunc(f.Files, func(a, b FileKey) int { return cmp.Compare(a.ID, b.ID) })
 	if !f.Paths {
 		return nil, nil
 	}
@@ -141,12 +135,12 @@ func (s *Store) pathsFor(ctx context.Context, f *RecordFilter) (paths map[fileKe
 }
 
 // paths gives what the files of all agents are called now.
-func (s *Store) paths(ctx context.Context) (paths map[fileKey]string, err error) {
-	paths = make(map[fileKey]string)
+func (s *Store) paths(ctx context.Context) (paths map[FileKey]string, err error) {
+	paths = make(map[FileKey]string)
 	err = forEach(ctx, s.readers, func(rows *sql.Rows) error {
-		var k fileKey
+		var k FileKey
 		var path []byte
-		err := rows.Scan(&k.agent, &k.id, &path)
+		err := rows.Scan(&k.Agent, &k.ID, &path)
 		paths[k] = string(path)
 		return err
 	}, `SELECT agent, id, path FROM positions`)
@@ -207,7 +201,7 @@ func (s *Store) Unseen(ctx context.Context, f RecordFilter) (list []Unseen, err 
 		if t.stars { // there may be very many, and strangers choose them
 			for _, value := range t.want {
 				n := 0
-				err := s.Records(ctx, RecordFilter{Since: f.Since, Until: f.Until, User: []string{value}, Limit: 1}, func(*Record) error { n++; return nil })
+				err := s.Records(ctx, RecordFilter{Conditions: Conditions{Since: f.Since, Until: f.Until, User: []string{value}}, Limit: 1}, func(*Record) error { n++; return nil })
 				if err != nil {
 					return nil, err
 				}
@@ -219,14 +213,15 @@ func (s *Store) Unseen(ctx context.Context, f RecordFilter) (list []Unseen, err 
 		}
 		seen := make(map[string]string) // by lower case
 		for _, column := range t.columns {
-			if err := s.distinct(ctx, column, &f, seen, false); err != nil {
+			if err := s.different(ctx, column, &f, nil, seen); err != nil {
 				return nil, err
 			}
 		}
 		shown := seen
 		if column := t.columns[0]; column == "application" || column == "session_end_reason" {
 			shown = make(map[string]string)
-			if err := s.distinct(ctx, column, &f, shown, true); err != nil {
+			// Records of logins have something else there: the method, and why it failed.
+			if err := s.different(ctx, column, &f, []string{"GLOBALPROTECT", "SYSTEM"}, shown); err != nil {
 				return nil, err
 			}
 		}
@@ -258,33 +253,26 @@ func (s *Store) unseenFiles(ctx context.Context, f *RecordFilter) (list []Unseen
 	return list, nil
 }
 
-// distinct adds the values that a column of texts has in the records of a filter's time; of sessions alone, where records of logins have
-// something else there: the method, and why it failed.
-func (s *Store) distinct(ctx context.Context, column string, f *RecordFilter, seen map[string]string, sessions bool) error {
+// different adds the values that a column of texts has in the records of a filter's time, but in those of some types.
+func (s *Store) different(ctx context.Context, column string, f *RecordFilter, without []string, seen map[string]string) error {
+	err := s.records.different(ctx, column, f, without, func(value string) { seen[strings.ToLower(value)] = value })
+	return s.failed("look for what records have", err)
+}
+
+// differentRows calls fn for the values that a column of texts has in rows.
+func differentRows(ctx context.Context, q querier, d *dialect, column string, f *RecordFilter, without []string, fn func(string)) error {
 	var w where
 	w.add(column + " <> ''")
-	if sessions {
-		w.add("type NOT IN ('GLOBALPROTECT', 'SYSTEM')")
+	for _, typ := range without {
+		w.add("type <> ?", typ)
 	}
-	if !f.Since.IsZero() {
-		w.add("time >= ?", s.stamp(f.Since))
-	}
-	if !f.Until.IsZero() {
-		w.add("time < ?", s.stamp(f.Until))
-	}
-	rows, err := s.readers.QueryContext(ctx, `SELECT DISTINCT `+column+` FROM records`+w.String(), w.args...)
-	if err != nil {
-		return s.failed("look for what records have", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	w.addTimes(d, f)
+	return forEach(ctx, q, func(rows *sql.Rows) error {
 		var value string
-		if err := rows.Scan(&value); err != nil {
-			return s.failed("look for what records have", err)
-		}
-		seen[strings.ToLower(value)] = value
-	}
-	return s.failed("look for what records have", rows.Err())
+		err := rows.Scan(&value)
+		fn(value)
+		return err
+	}, `SELECT DISTINCT `+column+` FROM records`+w.String(), w.args...)
 }
 
 // PruneRecords removes the records older than before, in small steps between which others can write, so
@@ -296,7 +284,11 @@ func (s *Store) PruneRecords(ctx context.Context, before time.Time) (removed int
 	if err := s.expected(ctx, "remove old records"); err != nil {
 		return 0, err
 	}
-	removed, err = s.records.prune(ctx, clamp(before))
+	if removed, err = s.records.prune(ctx, clamp(before)); err == nil && s.archive != nil {
+		var files int64
+		files, err = s.archive.Prune(ctx, clamp(before))
+		removed += files
+	}
 	return removed, s.failed("remove old records", err)
 }
 
@@ -306,14 +298,20 @@ func (s *Store) PruneFuture(ctx context.Context, from time.Time) (removed int64,
 	if err := s.expected(ctx, "remove records of the future"); err != nil {
 		return 0, err
 	}
-	removed, err = s.records.pruneFuture(ctx, clamp(from))
+	if removed, err = s.records.pruneFuture(ctx, clamp(from)); err == nil && s.archive != nil {
+		var files int64
+		files, err = s.archive.PruneFuture(ctx, clamp(from))
+		removed += files
+	}
 	return removed, s.failed("remove records of the future", err)
 }
 
 // Size is what the database takes, in bytes.
 type Size struct {
-	// Used is taken: of SQLite the pages in use of the whole file, of PostgreSQL the tables of the records with their indexes.
+	// Used is taken: of SQLite the pages in use of the whole file and the files of records, of PostgreSQL the tables of the records with their indexes.
 	Used int64
+	// Files is what the files of records have of it.
+	Files int64
 	// Spare is free within SQLite's file, and used before the file grows.
 	Spare int64
 	// File is SQLite's file, on whose file system there must be room; empty for PostgreSQL.
@@ -323,7 +321,10 @@ type Size struct {
 // Size tells what the database takes.
 func (s *Store) Size(ctx context.Context) (size Size, err error) {
 	err = s.bound(ctx, func(ctx context.Context) error {
-		size, err = s.records.size(ctx)
+		if size, err = s.records.size(ctx); err == nil && s.archive != nil {
+			size.Files, err = filesSize(ctx, s.readers)
+			size.Used += size.Files
+		}
 		return err
 	})
 	return size, s.failed("read the size of the database", err)
@@ -335,6 +336,22 @@ func (s *Store) PruneTo(ctx context.Context, most int64, keep time.Time) (remove
 	if err := s.expected(ctx, "remove the oldest records"); err != nil {
 		return 0, err
 	}
-	removed, err = s.records.pruneTo(ctx, most, clamp(keep))
+	if s.archive == nil {
+		removed, err = s.records.pruneTo(ctx, most, clamp(keep))
+		return removed, s.failed("remove the oldest records", err)
+	}
+	// Files have what is oldest, as far as it is not much.
+	size, err := s.Size(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if removed, err = s.archive.Free(ctx, size.Used-most, clamp(keep)); err == nil {
+		size.Files, err = filesSize(ctx, s.readers)
+	}
+	if err == nil {
+		var others int64
+		others, err = s.records.pruneTo(ctx, most-size.Files, clamp(keep))
+		removed += others
+	}
 	return removed, s.failed("remove the oldest records", err)
 }

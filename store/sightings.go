@@ -12,7 +12,13 @@ import (
 // Interval is a stretch of event time, from From on and before To; a zero To leaves it open.
 type Interval struct{ From, To time.Time }
 
-// sightingColumns are what detection needs, in the order in which both databases scan them.
+// has compares whole microseconds, as databases do.
+func (i Interval) has(t time.Time) bool {
+	micros := t.UnixMicro()
+	return micros >= i.From.UnixMicro() && (i.To.IsZero() || micros < i.To.UnixMicro())
+}
+
+// sightingColumns are what detection needs, in the order in which rows of PostgreSQL are scanned.
 const sightingColumns = "id, time, src, dst, src_port, dst_port, repeat, file, file_offset, protocol, outcome, grade, " +
 	"device, type, subtype, direction, severity, action, rule, threat_id, application, from_zone, session_end_reason, src_user, " +
 	"src_country, dst_country, rule_id, threat_name, to_zone"
@@ -52,6 +58,7 @@ func (s *Store) Sightings(ctx context.Context, in []Interval, fn func(*Record) e
 		if old.covers(r) {
 			return nil
 		}
+		r.Agent = 0
 		return fn(r)
 	})
 	return s.failed("read the sightings", err)

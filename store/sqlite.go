@@ -75,7 +75,7 @@ func connectSQLite(ctx context.Context, o Options) (*database, recordTable, erro
 		return nil, nil, errors.Join(err, d.close())
 	}
 	d.there = func() error { return sameFile(path, opened) }
-	return d, &sqliteRecords{d}, nil
+	return d, newSQLiteRecords(d), nil
 }
 
 // sameFile tells whether a path still leads to the file that was opened.
@@ -135,7 +135,8 @@ func writerSettings() url.Values {
 		"_txlock": {"immediate"},
 		"_pragma": {
 			fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
-			"journal_mode(wal)", // readers do not block the writer, nor it them
+			"auto_vacuum(incremental)", // of a new file; see giveBack for others
+			"journal_mode(wal)",        // readers do not block the writer, nor it them
 			// A power cut may lose the last commits, never half of one: records and read positions
 			// are lost together, and the lines are read again.
 			"synchronous(normal)",
@@ -213,12 +214,6 @@ func lockedBy(path string) string {
 	return cmp.Or(strings.Join(names, ", "), "another program")
 }
 
-// sqliteRecords is the table of records in SQLite.
-type sqliteRecords struct{ *database }
-
-// ready implements recordTable: there is nothing to prepare.
-func (t *sqliteRecords) ready(context.Context, []Record) error { return nil }
-
 // ErrNoBackup: the database is PostgreSQL's, which has a program of its own for that.
 var ErrNoBackup = errors.New("a PostgreSQL database is backed up by pg_dump")
 
@@ -267,12 +262,7 @@ type Checked struct {
 
 // CheckBackup reads an SQLite database that nobody has open, all of it, and tells why it is not whole. Nothing is written beside it.
 func CheckBackup(ctx context.Context, path string) (c Checked, err error) {
-	path, err = filepath.Abs(path)
-	if err != nil {
-		return c, err
-	}
-	source := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: "mode=ro&immutable=1&_pragma=query_only(on)"}
-	db, err := sql.Open("sqlite", source.String())
+	db, err := openBackup(path)
 	if err != nil {
 		return c, err
 	}
@@ -295,4 +285,14 @@ func CheckBackup(ctx context.Context, path string) (c Checked, err error) {
 		return c, fmt.Errorf("%s is not a whole database: %w", path, err)
 	}
 	return c, nil
+}
+
+// openBackup opens a database that nobody has open, to be read.
+func openBackup(path string) (*sql.DB, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	source := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: "mode=ro&immutable=1&_pragma=query_only(on)"}
+	return sql.Open("sqlite", source.String())
 }

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"math"
 	"net/netip"
 	"slices"
@@ -17,60 +16,115 @@ const sqliteColumns = "id, time, agent, src, dst, src_port, dst_port, repeat, fi
 // person may look at a page of them for hours, and as long as somebody reads, SQLite cannot empty the WAL.
 const searchPage = 500
 
-// search implements recordTable.
-func (t *sqliteRecords) search(ctx context.Context, f *RecordFilter, limit int, fn func(*Record) error) error {
-	src, err := canonicalAll(f.Src)
-	if err != nil {
-		return err
-	}
-	dst, err := canonicalAll(f.Dst)
-	if err != nil {
-		return err
-	}
-	var w where
-	narrow := len(src) > 0 && !slices.ContainsFunc(src, isWide)
-	if narrow {
-		addNetworks(&w, "src", src)
-	} else {
-		addNetworks(&w, "+src", src) // the plus keeps SQLite from using the index
-	}
-	addNetworks(&w, "dst", dst)
-	if !f.Since.IsZero() {
-		w.add("time >= ?", t.stamp(f.Since))
-	}
-	if !f.Until.IsZero() {
-		w.add("time < ?", t.stamp(f.Until))
-	}
-	w.addFilter(f, "lower(?)")
-	if narrow {
-		return t.searchSource(ctx, w, limit, fn)
-	}
-	return t.searchTime(ctx, w, limit, fn)
+// rowPages are the records that stand in rows, page by page, in the order in which they are looked for. The zero value has none.
+type rowPages struct {
+	next   func(context.Context) ([]Record, error) // the page behind the one before; an empty one: there is none
+	before func(a, b *Record) bool                 // the order
+	page   []Record
 }
 
-// searchTime goes back in time, page by page.
-func (t *sqliteRecords) searchTime(ctx context.Context, w where, limit int, fn func(*Record) error) error {
-	if limit == 0 {
-		limit = math.MaxInt
-	}
-	var last Record
-	var page []Record
-	for limit > 0 {
-		most := min(limit, searchPage)
+// upTo gives the rows that come before a record; nil: all that are left.
+func (p *rowPages) upTo(ctx context.Context, r *Record, give func(*Record) error) error {
+	for p.next != nil {
+		for i := range p.page {
+			if r != nil && !p.before(&p.page[i], r) {
+				p.page = p.page[i:]
+				return nil
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := give(&p.page[i]); err != nil {
+				return err
+			}
+		}
 		var err error
-		if page, err = t.older(ctx, w, &last, most, page[:0]); err != nil || len(page) == 0 {
+		if p.page, err = p.next(ctx); err != nil {
 			return err
 		}
-		last = page[len(page)-1]
-		if err := handOn(ctx, page, fn); err != nil {
-			return err
+		if len(p.page) == 0 {
+			p.next = nil
 		}
-		if len(page) < most {
-			return nil
-		}
-		limit -= most
 	}
 	return nil
+}
+
+// still makes sure that no row had gone to a file when a page was read: the lowest ids go first.
+func (t *sqliteRecords) still(lowest int64, next func(context.Context) ([]Record, error)) func(context.Context) ([]Record, error) {
+	return func(ctx context.Context) ([]Record, error) {
+		page, err := next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		var now sql.NullInt64
+		if err := t.readers.QueryRowContext(ctx, lowestRow).Scan(&now); err != nil {
+			return nil, err
+		}
+		if now.Int64 != lowest {
+			return nil, errMoved
+		}
+		return page, nil
+	}
+}
+
+// lowestRow asks for the lowest id among the rows; NULL: there are none.
+const lowestRow = `SELECT min(id) FROM records`
+
+// newest are the rows that match, newest first. limit is how many are of use; 0: all.
+func (t *sqliteRecords) newest(f *RecordFilter, limit int) func(context.Context) ([]Record, error) {
+	var w where
+	narrow := len(f.Src) > 0 && !slices.ContainsFunc(f.Src, isWide)
+	if narrow {
+		addNetworks(&w, "src", f.Src)
+	} else {
+		addNetworks(&w, "+src", f.Src) // the plus keeps SQLite from using the index
+	}
+	addNetworks(&w, "dst", f.Dst)
+	w.addTimes(&t.dialect, f)
+	w.addFilter(f, "lower(?)")
+	rest := f.inGo()
+	if limit == 0 || len(rest) > 0 {
+		limit = math.MaxInt
+	}
+	next := t.byTime(w, limit)
+	if narrow {
+		next = t.bySource(w, limit)
+	}
+	if len(rest) == 0 {
+		return next
+	}
+	return func(ctx context.Context) ([]Record, error) {
+		for {
+			page, err := next(ctx)
+			if err != nil || len(page) == 0 {
+				return nil, err
+			}
+			page = slices.DeleteFunc(page, func(r Record) bool { return !meetsAll(rest, &r) })
+			if len(page) > 0 {
+				return page, nil
+			}
+		}
+	}
+}
+
+// byTime goes back in time.
+func (t *sqliteRecords) byTime(w where, limit int) func(context.Context) ([]Record, error) {
+	var last Record
+	var page []Record
+	return func(ctx context.Context) (_ []Record, err error) {
+		most := min(limit, searchPage)
+		if most == 0 {
+			return nil, nil
+		}
+		if page, err = t.older(ctx, w, &last, most, page[:0]); err != nil || len(page) == 0 {
+			return nil, err
+		}
+		last = page[len(page)-1]
+		if limit -= most; len(page) < most {
+			limit = 0
+		}
+		return page, nil
+	}
 }
 
 // older appends to page what comes after last, whose ID is 0 if it is to begin. Two statements, because
@@ -81,69 +135,95 @@ func (t *sqliteRecords) older(ctx context.Context, all where, last *Record, most
 		w.add("time = ?", last.Time.UnixMicro())
 		w.add("id < ?", last.ID)
 		var err error
-		if page, err = t.page(ctx, "records", w, most, page); err != nil || len(page) == most {
+		if page, err = t.page(ctx, "records", w, newestFirst, most, page); err != nil || len(page) == most {
 			return page, err
 		}
 		w = all.clone()
 		w.add("time < ?", last.Time.UnixMicro())
 	}
-	return t.page(ctx, "records", w, most-len(page), page)
+	return t.page(ctx, "records", w, newestFirst, most-len(page), page)
 }
 
-// searchSource finds the ids first, since the index on src knows no time: every page would be sorted out of
+// bySource finds the ids first, since the index on src knows no time: every page would be sorted out of
 // all that the source has.
-func (t *sqliteRecords) searchSource(ctx context.Context, w where, limit int, fn func(*Record) error) error {
+func (t *sqliteRecords) bySource(w where, limit int) func(context.Context) ([]Record, error) {
 	query := "SELECT id FROM records INDEXED BY records_src" + w.String() + newestFirst
-	if limit > 0 {
+	if limit < math.MaxInt {
 		query += " LIMIT " + w.arg(int64(limit))
 	}
 	var ids []string
-	err := forEach(ctx, t.readers, func(rows *sql.Rows) error {
-		var id string
-		err := rows.Scan(&id)
-		ids = append(ids, id)
-		return err
-	}, query, w.args...)
-	if err != nil {
-		return err
-	}
 	var page []Record
-	for some := range slices.Chunk(ids, searchPage) {
+	begun := false
+	return func(ctx context.Context) (_ []Record, err error) {
+		if !begun {
+			begun = true
+			err := forEach(ctx, t.readers, func(rows *sql.Rows) error {
+				var id string
+				err := rows.Scan(&id)
+				ids = append(ids, id)
+				return err
+			}, query, w.args...)
+			if err != nil {
+				return nil, err
+			}
+		}
+		some := ids[:min(len(ids), searchPage)]
+		if len(some) == 0 {
+			return nil, nil
+		}
+		ids = ids[len(some):]
 		// Numbers of ours, so they need not be arguments, of which SQLite takes hundreds slowly (see maxArgs).
 		w := where{terms: []string{"id IN (" + strings.Join(some, ",") + ")"}}
-		if page, err = t.page(ctx, "records NOT INDEXED", w, len(some), page[:0]); err != nil {
-			return err
-		}
-		if err := handOn(ctx, page, fn); err != nil {
-			return err
-		}
+		page, err = t.page(ctx, "records NOT INDEXED", w, newestFirst, len(some), page[:0])
+		return page, err
 	}
-	return nil
 }
+
+// inOrder are an agent's rows of the intervals behind an id, by id. Records come nearly in the order of their times, so the lowest and
+// highest id of the intervals bound a stretch of the table that is read in its own order: no sorting.
+func (t *sqliteRecords) inOrder(agent, after int64, in []Interval) func(context.Context) ([]Record, error) {
+	var first, last sql.NullInt64
+	var page []Record
+	begun := false
+	return func(ctx context.Context) (_ []Record, err error) {
+		if !begun {
+			begun = true
+			var w where
+			w.addIntervals(&t.dialect, "time", in)
+			if err := t.readers.QueryRowContext(ctx, `SELECT min(id), max(id) FROM records`+w.String(), w.args...).Scan(&first, &last); err != nil {
+				return nil, err
+			}
+			after = max(after, first.Int64-1)
+		}
+		if !first.Valid {
+			return nil, nil
+		}
+		var w where
+		w.add("id > ?", after)
+		w.add("id <= ?", last.Int64)
+		w.add("agent = ?", agent)
+		w.addIntervals(&t.dialect, "+time", in)
+		if page, err = t.page(ctx, "records", w, " ORDER BY id", sightingPage, page[:0]); len(page) > 0 {
+			after = page[len(page)-1].ID
+		}
+		return page, err
+	}
+}
+
+// sightingPage is searchPage of sightings, for which nobody waits page by page.
+const sightingPage = 5000
 
 const newestFirst = " ORDER BY time DESC, id DESC"
 
-// page appends to page the newest records that w selects.
-func (t *sqliteRecords) page(ctx context.Context, from string, w where, most int, page []Record) ([]Record, error) {
-	query := "SELECT " + sqliteColumns + " FROM " + from + w.String() + newestFirst + " LIMIT " + w.arg(int64(most))
+// page appends to page the first records that w selects, in an order.
+func (t *sqliteRecords) page(ctx context.Context, from string, w where, order string, most int, page []Record) ([]Record, error) {
+	query := "SELECT " + sqliteColumns + " FROM " + from + w.String() + order + " LIMIT " + w.arg(int64(most))
+	var s rowScanner
 	err := forEach(ctx, t.readers, func(rows *sql.Rows) error {
 		page = append(page, Record{})
-		return scanRecord(rows, &page[len(page)-1])
+		return s.scan(rows, &page[len(page)-1])
 	}, query, w.args...)
 	return page, err
-}
-
-// handOn calls fn for what was read, until the caller has had enough.
-func handOn(ctx context.Context, page []Record, fn func(*Record) error) error {
-	for i := range page {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := fn(&page[i]); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // isWide tells whether a network may be half the world: for its records, time is the better index than their sources.
@@ -162,60 +242,32 @@ func addNetworks(w *where, column string, networks []netip.Prefix) {
 	w.anyOf(terms)
 }
 
-func scanRecord(rows *sql.Rows, r *Record) error {
-	var micros int64
-	var src, dst sql.RawBytes
-	to := []any{&r.ID, &micros, &r.Agent, &src, &dst, &r.SrcPort, &r.DstPort, &r.Repeat, &r.File, &r.Offset}
+// rowScanner scans rows of sqliteColumns, most of whose texts are those of the row before.
+type rowScanner struct {
+	known    interned
+	micros   int64
+	src, dst sql.RawBytes
+	texts    [17]sql.RawBytes
+}
+
+func (s *rowScanner) scan(rows *sql.Rows, r *Record) error {
+	to := []any{&r.ID, &s.micros, &r.Agent, &s.src, &s.dst, &r.SrcPort, &r.DstPort, &r.Repeat, &r.File, &r.Offset}
 	for _, n := range r.Smalls() {
 		to = append(to, n)
 	}
-	for _, s := range r.Texts() {
-		to = append(to, s)
+	for i := range s.texts {
+		to = append(to, &s.texts[i])
 	}
 	if err := rows.Scan(to...); err != nil {
 		return err
 	}
-	r.Time = time.UnixMicro(micros).UTC()
-	r.Src, _ = netip.AddrFromSlice(src) // the zero Addr for NULL
-	r.Dst, _ = netip.AddrFromSlice(dst)
+	r.Time = time.UnixMicro(s.micros).UTC()
+	r.Src, _ = netip.AddrFromSlice(s.src) // the zero Addr for NULL
+	r.Dst, _ = netip.AddrFromSlice(s.dst)
+	for i, text := range r.Texts() {
+		*text = s.known.get(s.texts[i])
+	}
 	return nil
-}
-
-// sightings implements recordTable. Records come nearly in the order of their times, so the lowest and
-// highest id of the intervals bound a stretch of the table that is read in its own order: no sorting.
-func (t *sqliteRecords) sightings(ctx context.Context, agent int64, in []Interval, fn func(*Record) error) error {
-	var w where
-	w.addIntervals(&t.dialect, "time", in)
-	var first, last sql.NullInt64
-	err := t.readers.QueryRowContext(ctx, `SELECT min(id), max(id) FROM records`+w.String(), w.args...).Scan(&first, &last)
-	if err != nil || !first.Valid {
-		return err
-	}
-	w = where{}
-	w.add("id BETWEEN ? AND ?", first.Int64, last.Int64)
-	w.add("agent = ?", agent)
-	w.addIntervals(&t.dialect, "+time", in)
-	var r Record
-	var micros int64
-	var src, dst sql.RawBytes
-	to := []any{&r.ID, &micros, &src, &dst, &r.SrcPort, &r.DstPort, &r.Repeat, &r.File, &r.Offset, (*uint8)(&r.Protocol), (*uint8)(&r.Outcome), (*uint8)(&r.Grade)}
-	known, texts := new(interned), sightingTexts(&r)
-	raw := make([]sql.RawBytes, len(texts))
-	for i := range raw {
-		to = append(to, &raw[i])
-	}
-	return forEach(ctx, t.readers, func(rows *sql.Rows) error {
-		if err := rows.Scan(to...); err != nil {
-			return err
-		}
-		r.Time = time.UnixMicro(micros).UTC()
-		r.Src, _ = netip.AddrFromSlice(src)
-		r.Dst, _ = netip.AddrFromSlice(dst)
-		for i, text := range texts {
-			*text = known.get(raw[i])
-		}
-		return fn(&r)
-	}, `SELECT `+sightingColumns+` FROM records`+w.String()+` ORDER BY id`, w.args...)
 }
 
 // A transaction of prune keeps commits waiting, so it should end within pruneStep. How many records it can
@@ -228,14 +280,30 @@ const (
 	pruneMost  = 5000
 )
 
+// prunable is a table of which whole rows go, at first so many at once, within bounds.
+type prunable struct {
+	table, id, records string // records is an expression: how many a row has
+	newest, oldest     string // the columns that say it
+	first, least, most int64
+}
+
+// Rows are a record each. A block goes when all that it has may go: what is in one of them with younger records waits, at most until blocks
+// become files, which are of one day.
+func prunables() []prunable {
+	return []prunable{
+		{"records", "id", "1", "time", "time", pruneFirst, pruneLeast, pruneMost},
+		{"blocks", "first_id", "records", "newest", "oldest", 4, 1, 16}, // of 10,000 records, 100 to 200 KB each
+	}
+}
+
 // prune implements recordTable.
 func (t *sqliteRecords) prune(ctx context.Context, before time.Time) (removed int64, err error) {
-	return t.pruneAll(ctx, `time < $1 ORDER BY time`, before)
+	return t.pruneAll(ctx, before, func(p *prunable) string { return p.newest + ` < $1 ORDER BY ` + p.newest })
 }
 
 // pruneFuture implements recordTable.
 func (t *sqliteRecords) pruneFuture(ctx context.Context, from time.Time) (removed int64, err error) {
-	return t.pruneAll(ctx, `time >= $1 ORDER BY time DESC`, from)
+	return t.pruneAll(ctx, from, func(p *prunable) string { return p.oldest + ` >= $1 ORDER BY ` + p.oldest + ` DESC` })
 }
 
 // size implements recordTable.
@@ -246,60 +314,72 @@ func (t *sqliteRecords) size(ctx context.Context) (Size, error) {
 	return Size{Used: (pages - free) * page, Spare: free * page, File: t.place.Database}, err
 }
 
-// pruneTo implements recordTable.
+// pruneTo implements recordTable. Rows are of earlier versions, and older than blocks.
 func (t *sqliteRecords) pruneTo(ctx context.Context, most int64, keep time.Time) (removed int64, err error) {
-	return t.pruneWhile(ctx, func() (bool, error) {
-		size, err := t.size(ctx)
-		return size.Used > most, err
-	}, `time < $1 ORDER BY time`, keep)
+	for _, p := range prunables() {
+		n, err := t.pruneWhile(ctx, &p, func() (bool, error) {
+			size, err := t.size(ctx)
+			return size.Used > most, err
+		}, p.newest+` < $1 ORDER BY `+p.newest, keep)
+		if removed += n; err != nil {
+			return removed, err
+		}
+	}
+	return removed, nil
 }
 
-// pruneAll removes records in steps.
-func (t *sqliteRecords) pruneAll(ctx context.Context, which string, limit time.Time) (removed int64, err error) {
-	return t.pruneWhile(ctx, func() (bool, error) { return true, nil }, which, limit)
+// pruneAll removes what is selected of each table.
+func (t *sqliteRecords) pruneAll(ctx context.Context, limit time.Time, which func(*prunable) string) (removed int64, err error) {
+	for _, p := range prunables() {
+		n, err := t.pruneWhile(ctx, &p, func() (bool, error) { return true, nil }, which(&p), limit)
+		if removed += n; err != nil {
+			return removed, err
+		}
+	}
+	return removed, nil
 }
 
 // pruneWhile removes records in steps, as long as more are to go.
-func (t *sqliteRecords) pruneWhile(ctx context.Context, more func() (bool, error), which string, limit time.Time) (removed int64, err error) {
-	for chunk := int64(pruneFirst); ; {
+func (t *sqliteRecords) pruneWhile(ctx context.Context, p *prunable, more func() (bool, error), which string, limit time.Time) (removed int64, err error) {
+	for chunk := p.first; ; {
 		if is, err := more(); err != nil || !is {
 			return removed, err
 		}
-		n, took, err := t.pruneChunk(ctx, which, limit, chunk)
+		n, records, took, err := t.pruneChunk(ctx, p, which, limit, chunk)
 		if err != nil {
 			return removed, err
 		}
-		if removed += n; n < chunk {
+		if removed += records; n < chunk {
 			return removed, nil
 		}
 		if err := yield(ctx, took); err != nil {
 			return removed, err
 		}
-		chunk = nextChunk(chunk, took)
+		chunk = p.nextChunk(chunk, took)
 	}
 }
 
-// pruneChunk removes at most so many of the records, and tells how long that kept others waiting.
-func (t *sqliteRecords) pruneChunk(ctx context.Context, which string, limit time.Time, most int64) (n int64, took time.Duration, err error) {
+// pruneChunk removes at most so many rows, tells how many there were and how many records they had, and how long that kept others waiting.
+func (t *sqliteRecords) pruneChunk(ctx context.Context, p *prunable, which string, limit time.Time, most int64) (n, records int64, took time.Duration, err error) {
 	conn, err := t.writer.Conn(ctx)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	defer conn.Close() // gives it back to the pool
 	began := time.Now()
-	result, err := conn.ExecContext(ctx, `DELETE FROM records WHERE id IN (SELECT id FROM records WHERE `+which+` LIMIT $2)`,
-		t.stamp(limit), most)
-	if err != nil {
-		return 0, 0, err
-	}
-	n, err = result.RowsAffected()
-	return n, time.Since(began), err
+	err = forEach(ctx, conn, func(rows *sql.Rows) error {
+		var has int64
+		err := rows.Scan(&has)
+		n, records = n+1, records+has
+		return err
+	}, `DELETE FROM `+p.table+` WHERE `+p.id+` IN (SELECT `+p.id+` FROM `+p.table+` WHERE `+which+` LIMIT $2) RETURNING `+p.records, t.stamp(limit), most)
+	return n, records, time.Since(began), err
 }
 
-// nextChunk is how many records to remove after so many took so long.
-func nextChunk(chunk int64, took time.Duration) int64 {
+// nextChunk is how many rows to remove after so many took so long.
+func (p *prunable) nextChunk(chunk int64, took time.Duration) int64 {
 	fits := int64(float64(chunk) * float64(pruneStep) / float64(max(took, 1)))
-	return min(max(fits, chunk/2, pruneLeast), 2*chunk, pruneMost)
+	return min(max(fits, chunk/2, p.least), 2*chunk, p.most)
 }
 
 // yield leaves the database to others for as long as the step before took. Those of this process would
@@ -311,113 +391,4 @@ func yield(ctx context.Context, d time.Duration) error {
 	case <-time.After(d):
 		return nil
 	}
-}
-
-// sqliteInsert takes the arguments in the order of sqliteColumns. NULL in place of an empty text spares the driver a copy
-// that it would have to free, but the statement has to look: it pays for those that are mostly empty.
-func sqliteInsert() string {
-	others := strings.Count(sqliteColumns, ",") + 1 - seldomTexts
-	return "INSERT INTO records (" + sqliteColumns + ") VALUES (" + strings.Repeat("?,", others) +
-		strings.TrimSuffix(strings.Repeat("ifnull(?,''),", seldomTexts), ",") + ")"
-}
-
-// insert implements recordTable. It talks to the driver below database/sql, with one prepared statement
-// and one list of arguments for all records: a tenth faster. (Several rows a statement are slower in this
-// driver, measured with 10 and 50.)
-func (t *sqliteRecords) insert(ctx context.Context, conn *sql.Conn, tx *sql.Tx, agent int64, records []Record) error {
-	var id int64
-	err := tx.QueryRowContext(ctx, `UPDATE counters SET value = value + $1 WHERE name = 'records' RETURNING value`, len(records)).Scan(&id)
-	if err != nil {
-		return err
-	}
-	id -= int64(len(records))
-	return conn.Raw(func(dc any) error {
-		insert := sqliteInsert()
-		stmt, err := dc.(driver.ConnPrepareContext).PrepareContext(ctx, insert)
-		if err != nil {
-			return err
-		}
-		defer stmt.Close() // an open one would keep the file open after the connection
-		row := newSQLiteRow(agent, strings.Count(insert, "?"))
-		for i := range records {
-			// A context that can end costs a goroutine a statement in this driver.
-			if i%256 == 0 && ctx.Err() != nil {
-				return ctx.Err()
-			}
-			row.fill(id+int64(i)+1, &records[i])
-			if _, err := stmt.(driver.StmtExecContext).ExecContext(context.Background(), row.args); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// sqliteRow is the arguments of one record after the other, in the order of sqliteColumns. The driver has copied them
-// when a statement returns, so what is equal or has room is used again: an allocation less for each.
-type sqliteRow struct {
-	r        storedForm
-	args     []driver.NamedValue
-	src, dst sqliteAddress
-}
-
-func newSQLiteRow(agent int64, args int) *sqliteRow {
-	row := &sqliteRow{args: make([]driver.NamedValue, args)}
-	for i := range row.args {
-		row.args[i].Ordinal = i + 1
-	}
-	row.args[2].Value = agent
-	return row
-}
-
-// fill sets the arguments of a record.
-func (row *sqliteRow) fill(id int64, record *Record) {
-	r, args := &row.r, row.args
-	r.take(record)
-	args[0].Value, args[1].Value = id, r.Time.UnixMicro()
-	args[3].Value, args[4].Value = row.src.of(r.Src), row.dst.of(r.Dst)
-	for i, v := range [...]int64{int64(r.SrcPort), int64(r.DstPort), int64(r.Repeat), r.File, r.Offset} {
-		setIfOther(&args[5+i], v)
-	}
-	for i, n := range r.Smalls() {
-		args[10+i].Value = int64(*n) // Go has these small ones ready
-	}
-	texts := r.Texts()
-	for i, s := range texts {
-		if *s == "" && i >= len(texts)-seldomTexts {
-			args[13+i].Value = nil
-			continue
-		}
-		setIfOther(&args[13+i], *s)
-	}
-}
-
-// setIfOther sets an argument unless it has that value.
-func setIfOther[T comparable](arg *driver.NamedValue, v T) {
-	if old, ok := arg.Value.(T); !ok || old != v {
-		arg.Value = v
-	}
-}
-
-// sqliteAddress is the room for an address of either family, as it is stored and sorted: 4 or 16 bytes.
-type sqliteAddress struct {
-	four                [4]byte
-	sixteen             [16]byte
-	fourSlice, allSlice any // of the arrays
-}
-
-// of gives an address as an argument, NULL if there is none. The one before it is overwritten.
-func (b *sqliteAddress) of(a netip.Addr) any {
-	if b.allSlice == nil {
-		b.fourSlice, b.allSlice = b.four[:], b.sixteen[:]
-	}
-	switch {
-	case a.Is4():
-		b.four = a.As4()
-		return b.fourSlice
-	case a.IsValid():
-		b.sixteen = a.As16()
-		return b.allSlice
-	}
-	return nil
 }

@@ -17,6 +17,9 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"activedefense/store/archive"
+	"activedefense/store/block"
 )
 
 // CommandLine is the instance of commands beside a daemon, which keep no read positions and deliver no notices.
@@ -54,19 +57,21 @@ type Store struct {
 	listed
 	allowing
 	records recordTable
+	archive *archive.Archive // of SQLite; nil: records are rows alone
 }
 
 // recordTable is what the two databases do differently with the bulk of the data.
 type recordTable interface {
 	// ready is called before the transaction that inserts the records.
 	ready(ctx context.Context, records []Record) error
-	// insert stores the records in the order given, within the transaction open on conn.
-	insert(ctx context.Context, conn *sql.Conn, tx *sql.Tx, agent int64, records []Record) error
-	// search calls fn for the records that match, newest first, until it returns an error or limit is
-	// reached (0: no limit).
-	search(ctx context.Context, f *RecordFilter, limit int, fn func(*Record) error) error
+	// encode makes of an agent's records what inserts them, in the order given. No transaction is open.
+	encode(agent int64, records []Record) (insertion, error)
+	// search calls fn for the records that match, newest first, until it returns an error. Those behind the filter's limit are of no use.
+	search(ctx context.Context, f *RecordFilter, fn func(*Record) error) error
 	// sightings calls fn for the agent's records of the intervals, by id.
 	sightings(ctx context.Context, agent int64, in []Interval, fn func(*Record) error) error
+	// different calls fn for the texts that a column has in the records of a filter's time, but in those of some types; each at least once, but for the empty one.
+	different(ctx context.Context, column string, f *RecordFilter, without []string, fn func(string)) error
 	// prune removes the records older than before.
 	prune(ctx context.Context, before time.Time) (int64, error)
 	pruneFuture(ctx context.Context, from time.Time) (int64, error)
@@ -74,6 +79,9 @@ type recordTable interface {
 	size(ctx context.Context) (Size, error)
 	pruneTo(ctx context.Context, most int64, keep time.Time) (int64, error)
 }
+
+// An insertion stores records within the transaction that is open on conn.
+type insertion func(ctx context.Context, conn *sql.Conn, tx *sql.Tx) error
 
 // Open connects and brings the schema up to date. It returns an error that wraps ErrSchemaNewer if the
 // database was made by a later version of the program, and one for which Transient is true if the
@@ -115,7 +123,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 }
 
 func newStore(db *database, inst instance, records recordTable) *Store {
-	return &Store{database: db, instance: inst, blacklist: blacklist{db}, enforced: enforced{db, inst.agent}, protected: protected{db, inst.agent}, listed: listed{db, inst.agent}, allowing: allowing{db}, records: records}
+	st := &Store{database: db, instance: inst, blacklist: blacklist{db}, enforced: enforced{db, inst.agent}, protected: protected{db, inst.agent}, listed: listed{db, inst.agent}, allowing: allowing{db}, records: records}
+	if t, is := records.(*sqliteRecords); is {
+		st.archive = t.archive
+	}
+	return st
 }
 
 // before asks Options.Before about a database as it is.
@@ -239,7 +251,12 @@ func (b *Bare) Kind() string { return b.kind }
 func (b *Bare) Place() Place { return b.place }
 
 // Close ends all connections.
-func (b *Bare) Close() error { return b.close() }
+func (b *Bare) Close() error {
+	if t, is := b.records.(*sqliteRecords); is {
+		t.archive.Close()
+	}
+	return b.close()
+}
 
 // Begin begins a transaction that writes, or one that sees one state of the database. Rolling it back, also after a commit, is the caller's, and
 // closing the connection after that.
@@ -277,8 +294,46 @@ func (b *Bare) Ready(ctx context.Context, times []time.Time) error {
 	return b.records.ready(ctx, records)
 }
 
+// InBlocks calls fn for the records that stand in blocks and files and whose ids are higher than after, by id, as a transaction sees them. The record is valid
+// during the call only. An error of fn ends it and is returned, and so does a file that is missing or damaged: nothing else has its records. Nobody else may change the
+// database meanwhile.
+func (b *Bare) InBlocks(ctx context.Context, tx *sql.Tx, after int64, fn func(*Record) error) error {
+	var w where
+	w.add("first_id + records > ?", after+1)
+	list, err := blocksIn(ctx, tx, w)
+	if err != nil {
+		return err
+	}
+	from := sourcesOf(list, func(ctx context.Context, id int64) ([]byte, error) { return dataIn(ctx, tx, id) })
+	if t, is := b.records.(*sqliteRecords); is {
+		var in where
+		in.add("last_id > ?", after)
+		files, err := filesOf(ctx, tx, in)
+		if err != nil {
+			return err
+		}
+		opened, release, err := t.archive.Open(ctx, files)
+		defer release(nil)
+		if err != nil {
+			return err
+		}
+		from.Files = opened
+	}
+	return block.ByID(ctx, from, Conditions{}, func(r *Record) error {
+		if r.ID <= after {
+			return nil
+		}
+		return fn(r)
+	})
+}
+
 // Close ends all connections. Other calls must have returned before.
-func (s *Store) Close() error { return s.close() }
+func (s *Store) Close() error {
+	if s.archive != nil {
+		s.archive.Close()
+	}
+	return s.close()
+}
 
 // Kind names the database: "sqlite" or "postgresql".
 func (s *Store) Kind() string { return s.kind }

@@ -26,8 +26,8 @@ func TestUpgradeOfADatabaseWithoutSessions(t *testing.T) {
 		farOff.ID, farOff.Time = 3, at.Add(-1000*oneDay)
 		commit(t, s, &Batch{Records: []Record{fresh, farOff}})
 		equal(t, "old and new", allRecords(t, s, RecordFilter{}), []Record{fresh, old, farOff})
-		equal(t, "those of an application", allRecords(t, s, RecordFilter{Application: []string{"SSL"}}), []Record{fresh, farOff})
-		equal(t, "those without one", allRecords(t, s, RecordFilter{Application: []string{""}}), []Record{old})
+		equal(t, "those of an application", allRecords(t, s, RecordFilter{Conditions: Conditions{Application: []string{"SSL"}}}), []Record{fresh, farOff})
+		equal(t, "those without one", allRecords(t, s, RecordFilter{Conditions: Conditions{Application: []string{""}}}), []Record{old})
 
 		var ids []int64
 		must(t, s.Sightings(context.Background(), []Interval{{From: at.Add(-time.Hour)}}, func(r *Record) error {

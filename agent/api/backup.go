@@ -49,6 +49,33 @@ func (a *API) backup(c *call) error {
 	return nil
 }
 
+// backupFile answers with a file of records. One that the database does not name any more is not found: another backup has to be made.
+func backupFile(a *API, c *call) error {
+	st, err := a.reading(c)
+	if err != nil {
+		return err
+	}
+	f, err := st.OpenRecordFile(c.r.Context(), c.r.PathValue("name"))
+	if errors.Is(err, store.ErrNoRecordFile) {
+		return faultf(http.StatusNotFound, "%w", err)
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close() // only read
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	c.w.Header().Set("Content-Type", "application/vnd.apache.parquet")
+	c.w.Header().Set("Content-Length", strconv.FormatInt(info.Size(), 10))
+	c.w.WriteHeader(http.StatusOK)
+	if _, err := io.Copy(c.w, f); err != nil {
+		a.opts.Log.Warn().Err(err).Str("by", c.by()).Msg("a file of records was not sent to its end")
+	}
+	return nil
+}
+
 // ofLibpq are the options of a URL that pg_dump takes too (PostgreSQL documentation, "Parameter Key Words"); another one is a fault to it.
 var ofLibpq = []string{"host", "port", "user", "dbname", "sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "target_session_attrs", "passfile"}
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"activedefense/store"
 )
@@ -42,6 +44,38 @@ func TestABackupComesWholeOrNotAtAll(t *testing.T) {
 	toShort := &Client{At: "daemon", http: &http.Client{Transport: to{strings.TrimPrefix(short.URL, "http://")}}}
 	if err := toShort.Fetch(t.Context(), "backup", &got); err == nil || !strings.Contains(err.Error(), "did not answer to the end") {
 		t.Error(err)
+	}
+}
+
+// Files of records come by the names that the database has for them, and nothing else does.
+func TestFilesOfRecordsComeByTheirNames(t *testing.T) {
+	s := newStage(t, nil)
+	if _, err := s.store.Commit(t.Context(), &store.Batch{Records: []store.Record{{Time: time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)}}}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		if _, err := s.store.Archive().Step(t.Context(), time.Now().Add(time.Duration(i)*time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	client := s.api.Here(Caller{Name: "anna", Role: Operator})
+	name := "2026-11-30-1.parquet"
+	want, err := os.ReadFile(filepath.Join(filepath.Dir(s.store.Place().Database), store.RecordsFolder, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got bytes.Buffer
+	if err := client.Fetch(t.Context(), "backup/"+name, &got); err != nil || !bytes.Equal(got.Bytes(), want) {
+		t.Errorf("%d bytes of %d: %v", got.Len(), len(want), err)
+	}
+	for _, other := range []string{"2026-11-30-2.parquet", "../" + filepath.Base(s.store.Place().Database), ""} {
+		err := client.Fetch(t.Context(), "backup/"+Escape(other), io.Discard)
+		if f, is := errors.AsType[*Fault](err); !is || f.Status != http.StatusNotFound {
+			t.Errorf("%q: %v", other, err)
+		}
+	}
+	if err := s.api.Here(Caller{Name: "anna", Role: Viewer}).Fetch(t.Context(), "backup/"+name, io.Discard); err == nil {
+		t.Error("a viewer has it")
 	}
 }
 

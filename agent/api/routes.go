@@ -56,6 +56,7 @@ var routes = []route{
 	{method: "DELETE", path: "members/{name}", role: Operator, handle: (*API).forgetMember},
 	{method: "GET", path: "events", role: Viewer, live: true, handle: (*API).events},
 	{method: "GET", path: "backup", role: Operator, handle: (*API).backup},
+	{method: "GET", path: "backup/{name}", role: Operator, handle: backupFile},
 	{method: "POST", path: "reload", role: Operator, handle: (*API).reload},
 	{method: "POST", path: "store/accept", role: Operator, handle: acceptStore},
 	{method: "POST", path: "notify/test", role: Operator, handle: testNotify},

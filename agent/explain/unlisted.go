@@ -63,7 +63,7 @@ func OfUnlisted(ctx context.Context, st *store.Store, judge *Judge, prefix netip
 	near := newNearness(&judge.Settings, judge.Counts)
 	u := &Unlisted{Address: detect.AddressText(prefix), Entries: []BlacklistEntry{}}
 	destinations, ports, reasons := map[netip.Addr]bool{}, map[uint16]bool{}, map[string]int{}
-	err := st.Records(ctx, store.RecordFilter{Src: []netip.Prefix{prefix}, Limit: mostSeen + 1, Paths: true}, func(r *store.Record) error {
+	err := st.Records(ctx, store.RecordFilter{Conditions: store.Conditions{Src: []netip.Prefix{prefix}}, Limit: mostSeen + 1, Paths: true}, func(r *store.Record) error {
 		if u.Records == mostSeen {
 			u.More = true
 			return nil

@@ -117,7 +117,7 @@ func (r *evidenceReader) read(line []byte, at Place, by *lane, v *detect.Verdict
 func (r *evidenceReader) fromRecords(out []store.Evidence, from []seen, gone map[uint64]int, v *detect.Verdict) {
 	ctx, cancel := context.WithTimeout(context.Background(), evidenceTimeout)
 	defer cancel()
-	filter := store.RecordFilter{Src: []netip.Prefix{v.Source}, Since: v.FirstSeen, Until: v.LastSeen.Add(time.Microsecond)}
+	filter := store.RecordFilter{Conditions: store.Conditions{Src: []netip.Prefix{v.Source}, Since: v.FirstSeen, Until: v.LastSeen.Add(time.Microsecond)}, AtOnce: true}
 	err := r.store.Records(ctx, filter, func(rec *store.Record) error {
 		ref := Place{rec.File, rec.Offset}.ref()
 		if at, ok := gone[ref]; ok {

@@ -2,7 +2,7 @@ package state
 
 import (
 	"bytes"
-	"fmt"
+	"crypto/rand"
 	"math"
 	"net/netip"
 	"strings"
@@ -29,7 +29,7 @@ func newBoundTest(t *testing.T) *boundTest {
 	for hour := 20; hour > 0; hour-- {
 		var batch store.Batch
 		for i := range 1000 {
-			batch.Records = append(batch.Records, store.Record{Time: b.clock.at.Add(-time.Duration(hour)*time.Hour + time.Duration(i)*time.Second), Type: "TRAFFIC", Rule: fmt.Sprint("a rule ", i)})
+			batch.Records = append(batch.Records, store.Record{Time: b.clock.at.Add(-time.Duration(hour)*time.Hour + time.Duration(i)*time.Second), Type: "TRAFFIC", Rule: rand.Text() + rand.Text()}) // which takes room, however it is kept
 		}
 		if _, err := st.Commit(t.Context(), &batch); err != nil {
 			t.Fatal(err)

@@ -55,7 +55,8 @@ var allowed = map[string][]string{
 	"firewall/capacity": {"firewall/xmlapi"},
 	"firewall/ours":     {"firewall", "firewall/xmlapi"},
 	"firewall/policy":   {"firewall", "firewall/capacity", "firewall/decision", "firewall/ours", "firewall/policy/byhand", "firewall/policy/panorama", "firewall/xmlapi"},
-	"store":             {"migrations", "store/block"},
+	"store":             {"migrations", "store/archive", "store/block"},
+	"store/archive":     {"store/block"},
 	"store/transfer":    {"store"},
 
 	"firewall/policy/byhand":   {"firewall/xmlapi"},

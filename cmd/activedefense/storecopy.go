@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
+	"activedefense/agent/api"
 	"activedefense/agent/display"
 	"activedefense/agent/state"
 	"activedefense/config"
@@ -310,9 +312,11 @@ func nextAfterCopy(from, to store.Options) string {
 func newStoreBackupCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup FILE",
-		Short: "Back up the SQLite database to a new file, while the daemon runs or without it",
-		Long: `Writes the SQLite database as it is at this moment to a new file, which has its name when it was read to its end and found whole. With a daemon
-running it is the daemon who reads it; operators may ask for it. The file holds all that is recorded: only its owner may read it.
+		Short: "Back up the SQLite database to a new file, and the files of records beside it, while the daemon runs or without it",
+		Long: `Writes the SQLite database as it is at this moment to a new file, which has its name when it was read to its end and found whole, and before that the
+files of records that it names into the folder "records" beside it, each held against its checksums. Files that are there already stay, so that a backup
+into the same folder copies what is new. With a daemon running it is the daemon who reads; operators may ask for it. The files hold all that is recorded:
+only their owner may read them.
 
 A PostgreSQL database is backed up by pg_dump; which command does that for the configured one is said.`,
 		Args: exactlyOne("a FILE that is not there yet"),
@@ -320,8 +324,8 @@ A PostgreSQL database is backed up by pg_dump; which command does that for the c
 	}
 }
 
-// backupStore has the database written to a file beside the one that is meant, and gives it that name when it was found whole.
-func backupStore(ctx context.Context, a *app, path string) (err error) {
+// backupStore has the database written to a file beside the one that is meant, and gives it that name when it was found whole and the files are there that it names.
+func backupStore(ctx context.Context, a *app, path string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("%s is there already, and stays as it is: name a new file", path)
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -332,35 +336,103 @@ func backupStore(ctx context.Context, a *app, path string) (err error) {
 		return err
 	}
 	defer done()
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".partial-*") // mode 0600
+	for range backupTries {
+		if err = backupOnce(ctx, a, client, path); !notFound(err) {
+			return err
+		}
+	}
+	return fmt.Errorf("files of records were merged again and again while they were copied; try again: %w", err)
+}
+
+// backupTries is how often a backup begins anew because files that the database named were merged before they were copied. What was copied stays.
+const backupTries = 5
+
+// notFound tells whether the daemon does not have what it was asked for.
+func notFound(err error) bool {
+	f, is := errors.AsType[*api.Fault](err)
+	return is && f.Status == http.StatusNotFound
+}
+
+// backupOnce is backupStore without another try.
+func backupOnce(ctx context.Context, a *app, client *api.Client, path string) (err error) {
+	name, err := fetched(ctx, client, "backup", path)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
+			err = errors.Join(err, os.Remove(name))
 		}
 	}()
-	if err = client.Fetch(ctx, "backup", f); err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(asked(err), f.Close()); err != nil {
-		return err
-	}
-	found, err := store.CheckBackup(ctx, f.Name())
+	found, err := store.CheckBackup(ctx, name)
 	if err != nil {
 		return fmt.Errorf("what came is no backup, and was removed: %w", err)
 	}
-	info, err := os.Stat(f.Name())
+	files, lacking, err := backupFiles(ctx, client, name, filepath.Join(filepath.Dir(path), store.RecordsFolder))
 	if err != nil {
 		return err
 	}
-	if err = os.Rename(f.Name(), path); err != nil {
+	info, err := os.Stat(name)
+	if err != nil {
+		return err
+	}
+	if err = os.Rename(name, path); err != nil {
 		return err
 	}
 	if a.json {
-		return a.printJSON(map[string]any{"file": path, "bytes": info.Size(), "identity": found.Identity, "schema": found.Schema, "version": found.Version, "blocked": found.Blocked})
+		err = a.printJSON(map[string]any{"file": path, "bytes": info.Size(), "identity": found.Identity, "schema": found.Schema, "version": found.Version, "blocked": found.Blocked, "record_files": files})
+	} else {
+		fmt.Fprintf(a.stdout, "%s: %s, whole, with %s blocked (blacklist version %d); it needs the %s in %s.\n", path, display.Bytes(info.Size()), plural(found.Blocked, "entry"), found.Version,
+			plural(int64(files), "file"), filepath.Join(filepath.Dir(path), store.RecordsFolder))
 	}
-	fmt.Fprintf(a.stdout, "%s: %s, whole, with %s blocked (blacklist version %d).\n", path, display.Bytes(info.Size()), plural(found.Blocked, "entry"), found.Version)
-	return nil
+	if err == nil && len(lacking) > 0 {
+		return &statusError{1, fmt.Errorf("the backup is there, and lacks the records of %s that cannot be read: %w", plural(int64(len(lacking)), "file"), errors.Join(lacking...))}
+	}
+	return err
+}
+
+// backupFiles copies the files that a backup names into a folder, but for those that are there. lacking is which the daemon cannot read.
+func backupFiles(ctx context.Context, client *api.Client, backup, folder string) (n int, lacking []error, err error) {
+	files, err := store.RecordFiles(ctx, backup)
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return 0, nil, err
+	}
+	for _, f := range files {
+		path := filepath.Join(folder, f.Name)
+		if store.CheckRecordFile(ctx, folder, f) == nil {
+			continue
+		}
+		name, err := fetched(ctx, client, "backup/"+api.Escape(f.Name), path)
+		if notFound(err) || ctx.Err() != nil {
+			return 0, nil, errors.Join(err, ctx.Err())
+		}
+		if err == nil {
+			if err := os.Rename(name, path); err != nil {
+				return 0, nil, errors.Join(err, os.Remove(name))
+			}
+			err = store.CheckRecordFile(ctx, folder, f)
+		}
+		if err != nil {
+			lacking = append(lacking, err)
+		}
+	}
+	return len(files), lacking, nil
+}
+
+// fetched has a file written beside path, under another name, which it gives. Its mode is 0600.
+func fetched(ctx context.Context, client *api.Client, what, path string) (name string, err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".partial-*")
+	if err != nil {
+		return "", err
+	}
+	if err = client.Fetch(ctx, what, f); err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(asked(err), f.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(f.Name()))
+	}
+	return f.Name(), nil
 }

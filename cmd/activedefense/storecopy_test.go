@@ -14,6 +14,7 @@ import (
 
 	"activedefense/agent"
 	"activedefense/agent/explain"
+	"activedefense/store"
 	"activedefense/store/transfer"
 )
 
@@ -107,8 +108,14 @@ func TestTheBackupOfARunningDaemonIsRestoredAsDocumented(t *testing.T) {
 	w.append(text(samples[:half]))
 	d := w.start()
 	w.expect(samples[:half])
+	d.stop()
+	sealed := w.seal()
+	d = w.start()
 	to, from := filepath.Join(w.dir, "backups"), filepath.Join(w.dir, "state")
 	w.document("Backup", to, from)
+	if files, err := filepath.Glob(filepath.Join(to, store.RecordsFolder, "*.parquet")); err != nil || len(files) < sealed || sealed == 0 {
+		t.Fatalf("%d files of records were sealed, the backup has %v, %v", sealed, files, err)
+	}
 	backup := filepath.Join(to, agent.DatabaseFile)
 	if info, err := os.Stat(backup); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatal(info, err)
@@ -131,6 +138,26 @@ func TestTheBackupOfARunningDaemonIsRestoredAsDocumented(t *testing.T) {
 	if left, err := filepath.Glob(filepath.Join(to, "*partial*")); err != nil || len(left) > 0 {
 		t.Errorf("left %v, %v", left, err)
 	}
+}
+
+// seal has all records made into files, as a daemon does in time, and tells into how many.
+func (w *world) seal() (files int) {
+	w.t.Helper()
+	folder := filepath.Join(w.dir, "state")
+	st, err := store.Open(w.t.Context(), store.Options{Path: filepath.Join(folder, agent.DatabaseFile), Instance: store.CommandLine})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for now := time.Now(); err == nil && files == 0; now = now.Add(time.Minute) {
+		var list []string
+		_, err = st.Archive().Step(w.t.Context(), now)
+		list, _ = filepath.Glob(filepath.Join(folder, store.RecordsFolder, "*.parquet"))
+		files = len(list)
+	}
+	if err := errors.Join(err, st.Close()); err != nil {
+		w.t.Fatal(err)
+	}
+	return files
 }
 
 // document does what a section of store/README.md has in a shell, but for what asks for systemd, for PostgreSQL, or for the paths of an

@@ -1,6 +1,7 @@
 package block
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -158,6 +159,20 @@ func (c *checked) read(b []byte, at int64) error {
 	}
 	if crc32.Checksum(b, castagnoli()) != binary.LittleEndian.Uint32(c.info.Sums[at/sumRange*sumSize:]) {
 		return fmt.Errorf("%w: its bytes from %d to %d have another checksum", ErrDamaged, at, at+int64(len(b)))
+	}
+	return nil
+}
+
+// Verify reads the whole file and tells whether it is as it was written.
+func (f *File) Verify(ctx context.Context) error {
+	room := make([]byte, sumRange)
+	for at := int64(0); at < f.info.Bytes; at += sumRange {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := f.checked.read(room[:min(sumRange, f.info.Bytes-at)], at); err != nil {
+			return f.failed(err)
+		}
 	}
 	return nil
 }

@@ -23,12 +23,43 @@ type Sealed struct {
 // Seal writes the records of blocks into files, one for each day that they have; name gives a day's path, which ends in ".parquet" and is no file's yet. The files are
 // complete and last when it returns; those of a seal that fails are removed. It holds one block and one group of a file at a time, and reads the
 // blocks once, and once more for each day.
-func Seal(ctx context.Context, blocks []Block, name func(day time.Time) string) (files []Sealed, err error) {
+func Seal(ctx context.Context, blocks []Block, name func(day time.Time) string) ([]Sealed, error) {
 	d, err := NewDecoder()
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close()
+	var c Columns
+	days := make(map[int64]struct{})
+	err = eachBlock(ctx, d, blocks, &c, func() error {
+		c.days(days)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return sealDays(days, name, func(n int64, add func(*Columns) error) error {
+		within := slices.DeleteFunc(slices.Clone(blocks), func(b Block) bool { return dayOf(b.Newest.UnixMicro()) < n || dayOf(b.Oldest.UnixMicro()) > n })
+		return eachBlock(ctx, d, within, &c, func() error { return add(&c) })
+	})
+}
+
+// SealColumns is Seal of records that are in no block.
+func SealColumns(c *Columns, name func(day time.Time) string) ([]Sealed, error) {
+	days := make(map[int64]struct{})
+	c.days(days)
+	return sealDays(days, name, func(_ int64, add func(*Columns) error) error { return add(c) })
+}
+
+// days adds those of the records.
+func (c *Columns) days(to map[int64]struct{}) {
+	for _, t := range c.time {
+		to[dayOf(t)] = struct{}{}
+	}
+}
+
+// sealDays writes a file for each day, of those records of that day that each adds to it.
+func sealDays(days map[int64]struct{}, name func(time.Time) string, each func(day int64, add func(*Columns) error) error) (files []Sealed, err error) {
 	defer func() {
 		if err == nil {
 			return
@@ -38,25 +69,13 @@ func Seal(ctx context.Context, blocks []Block, name func(day time.Time) string) 
 		}
 		files = nil
 	}()
-	var c Columns
-	days := make(map[int64]struct{})
-	err = eachBlock(ctx, d, blocks, &c, func() error {
-		for _, t := range c.time {
-			days[dayOf(t)] = struct{}{}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
 	for _, n := range slices.Sorted(maps.Keys(days)) {
 		day := time.UnixMicro(n * microsOfDay).UTC()
 		w, err := Create(name(day))
 		if err != nil {
 			return files, err
 		}
-		within := slices.DeleteFunc(slices.Clone(blocks), func(b Block) bool { return dayOf(b.Newest.UnixMicro()) < n || dayOf(b.Oldest.UnixMicro()) > n })
-		if err := eachBlock(ctx, d, within, &c, func() error { return w.Append(&c, day, day.AddDate(0, 0, 1)) }); err != nil {
+		if err := each(n, func(c *Columns) error { return w.Append(c, day, day.AddDate(0, 0, 1)) }); err != nil {
 			w.Abort()
 			return files, err
 		}

@@ -164,8 +164,8 @@ func (s *search) open(ctx context.Context, i int) (unit, error) {
 		room, s.free = s.free[n-1], s.free[:n-1]
 	}
 	var decoded *blockReader
-	if n := len(s.decoded); p.file == nil && n > 0 {
-		decoded, s.decoded = s.decoded[n-1], s.decoded[:n-1]
+	if p.file == nil {
+		decoded = s.reader(i)
 	}
 	s.mu.Unlock()
 	if p.file != nil {
@@ -178,12 +178,40 @@ func (s *search) open(ctx context.Context, i int) (unit, error) {
 		}
 		decoded = &blockReader{decoder: d}
 	}
+	if decoded.Len() > 0 && decoded.piece == i {
+		return decoded, nil // it was read to see what is in it
+	}
+	decoded.piece = i
 	if err := p.block.decode(ctx, decoded.decoder, &decoded.Columns); err != nil {
 		s.release(decoded)
 		return nil, err
 	}
 	return decoded, nil
 }
+
+// reader gives one that has decoded a block of that number already, or the one whose block's records are the most likely to have been given; nil: there are few yet, and a
+// new one is to be made. As many are kept as are read ahead, so that a block is decoded once where all of it is given.
+func (s *search) reader(i int) *blockReader {
+	lowest := 0
+	for k, b := range s.decoded {
+		if b.piece == i {
+			s.decoded = slices.Delete(s.decoded, k, k+1)
+			return b
+		}
+		if b.piece < s.decoded[lowest].piece {
+			lowest = k
+		}
+	}
+	if len(s.decoded) <= readAhead() {
+		return nil
+	}
+	b := s.decoded[lowest]
+	s.decoded = slices.Delete(s.decoded, lowest, lowest+1)
+	return b
+}
+
+// readAhead is how many pieces are read before what is in the first of them was given.
+func readAhead() int { return 2 * runtime.GOMAXPROCS(0) }
 
 // release ends the reading of a piece.
 func (s *search) release(u unit) {
@@ -235,7 +263,7 @@ func (s *search) each(ctx context.Context, read func(ctx context.Context, i int)
 	defer workers.Wait()
 	defer stop()
 	cores := runtime.GOMAXPROCS(0)
-	ahead := make(chan struct{}, 2*cores)
+	ahead := make(chan struct{}, readAhead())
 	done := make([]chan error, len(s.pieces))
 	for i := range done {
 		done[i] = make(chan error, 1)
@@ -277,6 +305,7 @@ func (s *search) each(ctx context.Context, read func(ctx context.Context, i int)
 // blockReader is a block that was decoded: one page, in whatever order it was written.
 type blockReader struct {
 	decoder *Decoder
+	piece   int // whose records it has, if it has any
 	Columns
 }
 

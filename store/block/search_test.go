@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -285,6 +286,30 @@ func TestASearchReadsWhatItNeeds(t *testing.T) {
 	from.Blocks[97] = hangs
 	must(t, Search(t.Context(), from, Filter{Since: noon().Add(50 * time.Second), Until: noon().Add(52 * time.Second)}, 0, func(*Record) error { return nil }))
 	read("two seconds", 6) // each for its places and for its records
+}
+
+// Where all of them is given, in either order, blocks are read once, but for some whose last record has the time of the first of the next.
+func TestBlocksAreReadOnce(t *testing.T) {
+	g := sessions(1)
+	var from Sources
+	var loads atomic.Int64
+	for range 60 {
+		b := blockOf(t, g.some(500))
+		load := b.Load
+		b.Load = func(ctx context.Context) ([]byte, error) { loads.Add(1); return load(ctx) }
+		from.Blocks = append(from.Blocks, b)
+	}
+	for name, read := range map[string]func(fn func(*Record) error) error{
+		"by time": func(fn func(*Record) error) error { return Search(t.Context(), from, Filter{}, 0, fn) },
+		"by id":   func(fn func(*Record) error) error { return ByID(t.Context(), from, Filter{}, fn) },
+	} {
+		loads.Store(0)
+		n := 0
+		must(t, read(func(*Record) error { n++; return nil }))
+		if n != 60*500 || loads.Load() > 66 {
+			t.Errorf("%s: %d records, %d blocks were read", name, n, loads.Load())
+		}
+	}
 }
 
 // What cannot be read is named, and everything else is found.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -21,9 +22,12 @@ const postgresql = "postgresql"
 
 // A place is behind which row of a table that is copied in steps the next one begins. The zero value is the beginning.
 type place struct {
-	Part  string `json:"part,omitempty"`  // of PostgreSQL, the partition
+	Part  string `json:"part,omitempty"`  // of PostgreSQL, the partition; of SQLite inBlocks, empty before
 	After string `json:"after,omitempty"` // the row's id, or of PostgreSQL its ctid, which stays while nobody writes
 }
+
+// inBlocks is the part of SQLite's records that stand in blocks. It comes behind the rows.
+const inBlocks = "blocks"
 
 // A reader reads one state of a database, however many tables.
 type reader struct {
@@ -84,7 +88,11 @@ func withoutIdentity(state string) string {
 
 // count is how many rows a table has.
 func (r *reader) count(ctx context.Context, t *table) (n int64, err error) {
-	err = r.tx.QueryRowContext(ctx, "SELECT count(*) FROM ("+r.from(t)+") AS t").Scan(&n)
+	query := "SELECT count(*) FROM (" + r.from(t) + ") AS t"
+	if t.steps && r.db.Kind() != postgresql {
+		query = "SELECT (" + query + ") + (SELECT coalesce(sum(records), 0) FROM blocks) + (SELECT coalesce(sum(records), 0) FROM record_files)"
+	}
+	err = r.tx.QueryRowContext(ctx, query).Scan(&n)
 	return n, err
 }
 
@@ -100,7 +108,16 @@ func (r *reader) from(t *table) string {
 // each calls fn for the rows of a table that stand behind a place, with the place of each. The row is the caller's until fn returns.
 func (r *reader) each(ctx context.Context, t *table, from place, fn func(row []byte, at place) error) error {
 	if r.db.Kind() != postgresql {
-		return r.eachSQLite(ctx, t, from, fn)
+		if from.Part == "" {
+			if err := r.eachSQLite(ctx, t, from, fn); err != nil {
+				return err
+			}
+			from.After = ""
+		}
+		if t.steps {
+			return r.eachInBlocks(ctx, t, from, fn)
+		}
+		return nil
 	}
 	if !t.steps {
 		return r.copyOut(ctx, r.from(t), func(row []byte) error { return fn(row, place{}) })
@@ -246,5 +263,23 @@ func (r *reader) eachSQLite(ctx context.Context, t *table, from place, fn func(r
 				return err
 			}
 		}
+	})
+}
+
+// eachInBlocks is each for the records that stand in SQLite's blocks.
+func (r *reader) eachInBlocks(ctx context.Context, t *table, from place, fn func(row []byte, at place) error) error {
+	after := int64(0)
+	if from.After != "" {
+		var err error
+		if after, err = strconv.ParseInt(from.After, 10, 64); err != nil {
+			return fmt.Errorf("the place %q: %w", from.After, err)
+		}
+	}
+	var row []byte
+	return r.db.InBlocks(ctx, r.tx, after, func(record *store.Record) (err error) {
+		if row, err = appendRecord(row[:0], t, record); err != nil {
+			return fmt.Errorf("record %d: %w", record.ID, err)
+		}
+		return fn(row, place{inBlocks, strconv.FormatInt(record.ID, 10)})
 	})
 }

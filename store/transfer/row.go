@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+
+	"activedefense/store"
 )
 
 // A row is what COPY has between its header and its trailer, in binary format: the number of fields, and each behind its length, which is
@@ -98,6 +100,29 @@ func appendField(b []byte, kind string, v driver.Value) ([]byte, error) {
 		}
 	}
 	return b, fmt.Errorf("%v (%[1]T) is no %s", v, kind)
+}
+
+// appendRecord appends a record as a row of the table of records.
+func appendRecord(b []byte, t *table, r *store.Record) ([]byte, error) {
+	values := [...]driver.Value{r.ID, r.Time.UnixMicro(), r.File, r.Offset, int64(r.Repeat), int64(r.SrcPort), int64(r.DstPort), r.Agent, bytesOf(r.Src), bytesOf(r.Dst),
+		r.Device, r.SrcUser, r.SrcCountry, r.DstCountry, r.Action, r.Rule, r.RuleID, r.ThreatName, r.ThreatID, r.Severity, r.Subtype, r.Direction, r.Type,
+		int64(r.Protocol), int64(r.Outcome), int64(r.Grade), r.Application, r.FromZone, r.ToZone, r.SessionEndReason}
+	b = binary.BigEndian.AppendUint16(b, uint16(len(values)))
+	for i, c := range t.columns {
+		var err error
+		if b, err = appendField(b, c.kind, values[i]); err != nil {
+			return b, fmt.Errorf("column %s: %w", c.name, err)
+		}
+	}
+	return b, nil
+}
+
+// bytesOf is an address as SQLite's rows have it.
+func bytesOf(a netip.Addr) driver.Value {
+	if !a.IsValid() {
+		return nil
+	}
+	return a.AsSlice()
 }
 
 // appendNetwork appends what inet and cidr have: the family, the bits, which of the two it is, and the bytes behind their number.

@@ -14,8 +14,8 @@ type table struct {
 
 type column struct{ name, kind string }
 
-// tables are all that the migrations make, in an order in which each stands behind those that it refers to, but for two, which are made
-// anew: schema_version is the migrations' own, and identity tells a database from every other one, its copies among them, for two that
+// tables are all that the migrations make, in an order in which each stands behind those that it refers to, but for blocks and record_files, in which
+// records stand in another form, and for two which are made anew: schema_version is the migrations' own, and identity tells a database from every other one, its copies among them, for two that
 // go on side by side must not be taken for one.
 //
 // Everything else is copied to the letter, the ids and numbers too. How far the read positions, the batches, the blacklist and the audit

@@ -307,14 +307,16 @@ func inhabited(ctx context.Context, db *store.Bare) (what string, err error) {
 		return "", err
 	}
 	defer r.close() // nothing was written
+	names := []string{"blocks", "record_files"}
 	for i := range tables {
-		t := &tables[i]
-		if t.name == "agents" || t.name == "counters" {
-			continue
+		if t := &tables[i]; t.name != "agents" && t.name != "counters" {
+			names = append(names, t.name)
 		}
+	}
+	for _, name := range names {
 		var there bool
-		if err := r.tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM "+t.name+")").Scan(&there); err != nil || there {
-			return t.name, err
+		if err := r.tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM "+name+")").Scan(&there); err != nil || there {
+			return name, err
 		}
 	}
 	return "", nil
