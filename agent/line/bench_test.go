@@ -1,14 +1,21 @@
 package line
 
 import (
+	"bufio"
+	"errors"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"activedefense/detect"
+	"activedefense/store"
 )
 
 // BenchmarkCatchUpOnADay reads lines of which four in ten are sessions that ours opened and the others are refused, a third of them from
@@ -83,4 +90,75 @@ func processorTime() time.Duration {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // of oneself it is always known
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkLongRule measures a restart with a rule whose window is a day, after a day of 1.5 million refused records of 100,000 sources, all of which the
+// rule counts: how long Open takes, and its processor time; and, when the rule is changed, how long Open takes and until the records of before
+// are counted. With PostgreSQL, too, where TEST_POSTGRES_URL says where one is. Run it with -benchtime 1x: to fill the database takes minutes.
+func BenchmarkLongRule(b *testing.B) {
+	b.Run("sqlite", func(b *testing.B) { measureLongRule(b, newTestStore(b)) })
+	if base := os.Getenv("TEST_POSTGRES_URL"); base != "" {
+		b.Run("postgresql", func(b *testing.B) { measureLongRule(b, newTestPostgres(b, base)) })
+	}
+}
+
+func measureLongRule(b *testing.B, st *store.Store) {
+	const lines = 1_500_000
+	path := filepath.Join(b.TempDir(), "fw1.log")
+	f := &flood{begin: time.Now().Add(-24 * time.Hour).Truncate(time.Second)}
+	if err := f.writeDay(path, lines); err != nil {
+		b.Fatal(err)
+	}
+	o := f.options(b, st, path)
+	o.Settings.MaxSources, o.Settings.MaxSessions, o.Settings.MaxPartners, o.Settings.MaxProbes = 0, 0, 0, 0
+	rule := detect.CustomRule{Name: "long", Events: []string{detect.EventTraffic}, MoreThan: 1000, Window: 24 * time.Hour, Policy: detect.Policy{RefusedOnly: true}}
+	o.Settings.Custom = []detect.CustomRule{rule}
+	r := start(b, o)
+	until := func(true func() bool) {
+		for !true() {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	until(func() bool { return o.Stats.Status(time.Now()).Stored == lines })
+	r.end()
+	for b.Loop() {
+		began, used := time.Now(), processorTime()
+		o.Stats = NewStats()
+		l, err := Open(b.Context(), o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(time.Since(began).Seconds(), "s-to-open")
+		b.ReportMetric((processorTime() - used).Seconds(), "cpu-s-to-open")
+		l.Close()
+		var log lockedBuffer
+		rule.MoreThan++
+		o.Settings.Custom, o.Logger = []detect.CustomRule{rule}, zerolog.New(&log)
+		began, used = time.Now(), processorTime()
+		r := start(b, o)
+		b.ReportMetric(time.Since(began).Seconds(), "s-to-open-changed")
+		until(func() bool { return strings.Contains(log.String(), "have counted the records of before") })
+		b.ReportMetric(time.Since(began).Seconds(), "s-to-catch-up")
+		b.ReportMetric((processorTime() - used).Seconds(), "cpu-s-to-catch-up")
+		r.end()
+	}
+}
+
+// writeDay writes a file of so many refused records of 100,000 sources over a day, each of few targets.
+func (f *flood) writeDay(path string, lines int) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	random, out := rand.New(rand.NewPCG(1, 1)), bufio.NewWriter(file)
+	for i := range lines {
+		n := random.Uint32N(100_000)
+		f.packet(f.begin.Add(time.Duration(i)*24*time.Hour/time.Duration(lines)), netip.AddrFrom4([4]byte{30, byte(n >> 16), byte(n >> 8), byte(n)}),
+			netip.AddrFrom4([4]byte{198, 51, 100, byte(random.UintN(4))}), 1+int(random.UintN(3)), "not-applicable")
+		if _, err := out.WriteString(f.lines[0] + "\n"); err != nil {
+			return err
+		}
+		f.lines = f.lines[:0]
+	}
+	return errors.Join(out.Flush(), file.Close())
 }

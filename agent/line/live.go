@@ -34,6 +34,9 @@ func (l *Live) Run(ctx context.Context) error {
 	var group errgroup.Group
 	group.Go(func() error { return w.run(grace, ctx) })
 	group.Go(func() error { return l.run(ctx) })
+	if behind := l.behind; behind != nil {
+		group.Go(func() error { behind.read(ctx, &l.opts); return nil })
+	}
 	return group.Wait()
 }
 
@@ -43,6 +46,7 @@ func (l *Live) run(ctx context.Context) error {
 	for {
 		l.refresh(ctx)
 		l.apply()
+		l.tellBehind(ctx)
 		if err := l.drain(ctx); err != nil {
 			break
 		}
@@ -101,6 +105,7 @@ func (l *Live) drain(ctx context.Context) error {
 			}
 			now = l.opts.Now()
 			l.apply()
+			l.tellBehind(ctx)
 			if now.Sub(l.checked) >= refreshEvery {
 				l.refresh(ctx)
 				l.publish()
@@ -190,12 +195,19 @@ func (l *Live) seal() {
 	l.keeper.seal(&l.batch.Batch)
 }
 
-// wait blocks until a file grows, the blacklist or the clock asks for attention, or ctx ends.
+// wait blocks until a file grows, the blacklist or the clock asks for attention, there may be more to tell rules that are behind, or ctx ends.
 func (l *Live) wait(ctx context.Context) error {
-	if l.batch.empty() {
+	var until time.Time
+	if !l.batch.empty() {
+		until = l.batch.begun.Add(flushAfter)
+	}
+	if soon := time.Now().Add(catchUpPause); l.behind != nil && (until.IsZero() || soon.Before(until)) {
+		until = soon
+	}
+	if until.IsZero() {
 		return l.files.set.Wait(ctx)
 	}
-	due, cancel := context.WithDeadline(ctx, l.batch.begun.Add(flushAfter))
+	due, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	if err := l.files.set.Wait(due); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return err
