@@ -188,6 +188,7 @@ func (l *Live) seal() {
 	l.batch.notLater(now)
 	l.batch.Positions = l.files.positions(l.batch.Positions, now)
 	l.keeper.seal(&l.batch.Batch)
+	l.keeper.told.save(&l.batch.Batch, now)
 }
 
 // wait blocks until a file grows, the blacklist or the clock asks for attention, or ctx ends.
