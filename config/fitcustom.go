@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 )
 
 // fitCustom refuses rules that can never fire, and warns of what only some of their events do.
@@ -34,9 +33,6 @@ func (l *loader) fitCustom(c *Config) {
 				l.fault(at+"escalate.max", "%s is shorter than a first block, so that the block of a source that returns would be shorter; use at least %s",
 					FormatDuration(r.Escalate.Max), FormatDuration(longest))
 			}
-		}
-		if r.Window > time.Hour {
-			l.warn(at+"window", "%s is long: a restart or reload reads the records of twice as long before detection goes on, and the spools of listeners have to hold what comes meanwhile; at more than some hundred lines a second, choose at most 1h", FormatDuration(r.Window))
 		}
 	}
 }

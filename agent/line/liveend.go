@@ -17,7 +17,6 @@ func (l *Live) taken(lane *lane, p *parsed, now time.Time) {
 		l.batch.begun = now
 	}
 	l.batch.lines++
-	l.opts.Stats.unstored.Add(1)
 	l.files.take(lane, p)
 	if p.cut {
 		lane.live.stats.cut.Add(1)
@@ -35,7 +34,7 @@ func (l *Live) record(lane *lane, p *parsed, r detect.Result, now time.Time) {
 	if l.keeper.memory != nil {
 		l.keeper.since.saw(p.event.Time, now)
 	}
-	lane.live.stats.recorded(p.event, now)
+	l.files.count(lane, now)
 	l.warner.look(lane, p.event, now)
 }
 

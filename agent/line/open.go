@@ -74,6 +74,7 @@ type Live struct {
 	warner   *clockWarner
 	keeper   *keeper
 	readers  *readers
+	behind   *catchUp // nil: no rule is behind
 
 	out   chan *batch // to the writer
 	free  chan *batch // and back: one batch is built while one is committed
@@ -141,7 +142,11 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 		if err := l.recallSurge(ctx); err != nil {
 			return err
 		}
-		return l.remember(ctx)
+		if err := l.remember(ctx); err != nil {
+			return err
+		}
+		l.behind, err = l.fallBehind(ctx)
+		return err
 	}) {
 		l.Close()
 		return nil, ctx.Err()
@@ -192,6 +197,9 @@ func (l *Live) apply() {
 	tell := func() {
 		l.engine.Block(came...)
 		l.engine.Release(went...)
+		if l.behind != nil {
+			l.behind.forgot.add(went...)
+		}
 		came, went = came[:0], went[:0]
 	}
 	for _, c := range changes {
@@ -222,4 +230,7 @@ func (l *Live) apply() {
 	}
 	tell()
 	l.engine.Forget(forgotten...)
+	if l.behind != nil {
+		l.behind.forgot.add(forgotten...)
+	}
 }
