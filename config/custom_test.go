@@ -33,7 +33,7 @@ rules:
     outcome: refused
   - {name: third, event: login, per: src, count: events, more_than: 3, window: 1s, mode: observe, block_for: 1h, tag: third, escalate: {factor: 3}}
 `))
-	if err != nil || keysOf(warnings) != "rules[1].window" {
+	if err != nil || len(warnings) > 0 {
 		t.Fatalf("%v, warnings %v", err, warnings)
 	}
 	p := netip.MustParsePrefix
