@@ -82,8 +82,8 @@ type tellings struct {
 	changed bool // and to be saved
 }
 
-// toldPart is the number under which it is kept. The one before is that of what else is kept whole beside the parts.
-const toldPart = sincePart + 2
+// toldPart is the number under which it is kept.
+const toldPart = countersPart + 1
 
 // note counts one more verdict of a rule, and gives what it has told with that.
 func (t *tellings) note(rule string, now time.Time) told {
