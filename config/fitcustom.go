@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"activedefense/detect/pattern"
 )
 
 // fitCustom refuses rules that can never fire, and warns of what only some of their events do.
@@ -13,6 +15,7 @@ func (l *loader) fitCustom(c *Config) {
 	if l.faultedBelow("inputs") {
 		return // what is missing there was perhaps meant
 	}
+	values := valuesOf{config: c, of: make(map[[2]string]func(string) bool)}
 	for i := range c.Detect.Custom {
 		r := &c.Detect.Custom[i]
 		at := fmt.Sprintf("rules[%d].", i)
@@ -24,6 +27,9 @@ func (l *loader) fitCustom(c *Config) {
 		}
 		if !l.damaged[at] {
 			l.fitConditions(c, r, at)
+		}
+		if !l.damaged[at] {
+			l.fitTexts(values, r, at)
 		}
 		if longest := c.Blacklist.ReleaseAfter; r.Escalate != nil && r.Escalate.Factor > 1 {
 			if r.BlockFor > 0 {
@@ -126,7 +132,9 @@ func (l *loader) fitConditions(c *Config, r *CustomRule, at string) {
 		key, why := at+"where."+cond.Field, ""
 		switch cond.Field {
 		case "src":
-			why = c.spares(cond.Networks)
+			if r.Mode != "notice" || !slices.ContainsFunc(cond.Networks, somePublic) || coversNetworks(c.Networks.Own, cond.Networks) { // which tells of others who are never blocked
+				why = c.spares(cond.Networks)
+			}
 		case "dst":
 			if overSessions && c.elsewhere(cond.Networks) {
 				why = "it is neither yours (networks.own) nor private, and what goes elsewhere counts for nobody"
@@ -166,6 +174,91 @@ func (l *loader) fitConditions(c *Config, r *CustomRule, at string) {
 		action != nil && app != nil && !contains(app.Texts, "incomplete") && !slices.ContainsFunc(action.Texts, func(a string) bool { return !strings.EqualFold(a, "allow") }) {
 		l.warn(at+"outcome", "refused counts, of what was allowed, only sessions to which no byte came back, of which most applications have none; set all to count those that were served")
 	}
+}
+
+// valuesOf tells which texts the fields of events can have, as far as the configuration says.
+type valuesOf struct {
+	config *Config
+	of     map[[2]string]func(string) bool // by event and field, those of patterns
+}
+
+// has tells whether an event can have a text in a field, and else whether that is certain: a version to come may log other actions.
+func (v valuesOf) has(event, field, text string) (can, certain bool) {
+	f, _ := recordFieldNamed(field)
+	switch {
+	case typesOf[event] != nil && !slices.Contains(f.events, event):
+		return false, true
+	case typesOf[event] != nil && field == "action":
+		return event != "login" && contains(actions, text) || event == "login" && strings.EqualFold(text, "failure"), event == "login"
+	case typesOf[event] != nil:
+		return f.values == nil || contains(f.values, text), true
+	case !slices.Contains(pattern.Groups, field): // the header's, or found out
+		return true, true
+	}
+	key := [2]string{event, field}
+	if v.of[key] == nil {
+		v.of[key] = v.config.valuesOfPatterns(event, field)
+	}
+	return v.of[key](text), true
+}
+
+// valuesOfPatterns tells which texts patterns of any input can give a field of an event.
+func (c *Config) valuesOfPatterns(event, field string) func(string) bool {
+	var all []func(string) bool
+	for _, in := range c.Inputs {
+		if in.Patterns != nil {
+			all = append(all, in.Patterns.Values(event, field))
+		}
+	}
+	return func(text string) bool {
+		return slices.ContainsFunc(all, func(can func(string) bool) bool { return can(text) })
+	}
+}
+
+// fitTexts refuses conditions on texts that no event of a rule can have, and warns of single texts and of what is not certain.
+func (l *loader) fitTexts(v valuesOf, r *CustomRule, at string) {
+	for n, conds := range [][]Condition{r.Where, r.Not} {
+		for _, cond := range conds {
+			key, unmet := at+[]string{"where.", "where.not."}[n]+cond.Field, 0
+			var warnings []Warning
+			for i, text := range cond.Texts {
+				can, certain := false, true
+				for _, event := range r.Event {
+					is, sure := v.has(event, cond.Field, text)
+					can, certain = can || is, certain && sure
+				}
+				if can {
+					continue
+				}
+				if certain {
+					unmet++
+				}
+				warnings = append(warnings, Warning{fmt.Sprintf("%s[%d]", key, i), v.noneHas(r, cond.Field, text)})
+			}
+			if n == 0 && unmet > 0 && unmet == len(cond.Texts) {
+				l.fault(key, "is never met: %s; correct it, or set mode: \"off\"", warnings[0].Text)
+				continue
+			}
+			l.warnings = append(l.warnings, warnings...)
+		}
+	}
+}
+
+// noneHas says what is wrong with a text.
+func (v valuesOf) noneHas(r *CustomRule, field, text string) string {
+	known := threatSeverities
+	if field == "action" {
+		known = actions
+	}
+	ofFirewalls := slices.ContainsFunc(r.Event, func(event string) bool { return event == "traffic" || event == "threat" })
+	if !ofFirewalls {
+		return fmt.Sprintf("%q is none that the field has in an event %s (activedefense patterns show has what the regular expressions take)", clip(text), strings.Join(r.Event, " or "))
+	}
+	meant := "known are " + strings.Join(known, ", ")
+	if best, ok := nearest(strings.ToLower(text), known, func(s string) string { return s }, 1+len(text)/4); ok {
+		meant = "did you mean " + best + "?"
+	}
+	return fmt.Sprintf("%q is no %s that is known of an event %s; %s", clip(text), field, strings.Join(r.Event, " or "), meant)
 }
 
 // condition gives that on a field; nil: there is none.
@@ -210,7 +303,7 @@ func (l *loader) fitCount(r *CustomRule, at string) {
 // values bounds how many values, other than none, a field can have in records that meet the conditions; at most one more than can be counted.
 func (r *CustomRule) values(field string) (most int, bounded bool) {
 	f, _ := recordFieldNamed(field)
-	if most, bounded = len(f.values), f.values != nil; !bounded {
+	if most, bounded = len(f.values), f.values != nil && (field != "severity" || !slices.ContainsFunc(r.Event, func(event string) bool { return typesOf[event] == nil })); !bounded {
 		most = maxMoreThan + 1
 	}
 	cond := r.condition(field)
