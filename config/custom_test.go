@@ -210,3 +210,57 @@ rules: [{name: a, window: 1m, ` + rule + "}]"))
 		}
 	}
 }
+
+// A rule that fires for nobody whom another has not dealt with is warned of, and none that may be the first is.
+func TestRulesBehindOthers(t *testing.T) {
+	const before, same = "fires for nobody whom rules[0] (a) has not blocked or held before", "is never the one: rules[0] (a) counts the same, and goes before it"
+	for rules, want := range map[string]string{
+		`{name: a, more_than: 4, window: 10m}, {name: b, more_than: 5, window: 5m, mode: notice}`:                                                 "rules[1]: " + before,
+		`{name: a, more_than: 4, window: 10m}, {name: b, more_than: 4, window: 10m, mode: notice}`:                                                "rules[1]: " + same,
+		`{name: a, more_than: 4, window: 10m}, {name: b, more_than: 8, window: 10m, where: {dst_port: 1-100}, count: dst_port, per: [src, dst]}`:  "rules[1]: " + before,
+		`{name: a, more_than: 4, window: 10m, where: {dst_port: 1-100}}, {name: b, more_than: 4, window: 10m, where: {dst_port: [22, 80-90]}}`:    "rules[1]: " + before,
+		`{name: a, more_than: 4, window: 10m, event: [traffic, threat]}, {name: b, more_than: 4, window: 1m}`:                                     "rules[1]: " + before,
+		`{name: b, more_than: 8, window: 1m, mode: observe}, {name: a, more_than: 4, window: 10m}`:                                                "rules[0]: fires for nobody whom rules[1] (a) has",
+		`{name: a, more_than: 4, window: 1m, mode: notice}, {name: b, more_than: 4, window: 1m, mode: notice}`:                                    "rules[1]: " + same,
+		`{name: a, more_than: 4, window: 1m, outcome: all}, {name: b, more_than: 4, window: 1m}`:                                                  "rules[1]: " + before,
+		`{name: a, more_than: 10, window: 10m, event: login}`:                                                                                     "rules[0]: fires for nobody whom detect.login has not blocked or held before",
+		`{name: a, more_than: 4, window: 10m, where: {not: {dst_port: 22}}}, {name: b, more_than: 4, window: 1m, where: {not: {dst_port: 1-99}}}`: "rules[1]: " + before,
+		// Those that may be the first.
+		`{name: a, more_than: 5, window: 10m}, {name: b, more_than: 4, window: 10m, mode: notice}`:                            "",
+		`{name: a, more_than: 4, window: 5m}, {name: b, more_than: 5, window: 10m}`:                                           "",
+		`{name: a, more_than: 3, window: 1m, mode: notice}, {name: b, more_than: 4, window: 1m, mode: notice}`:                "",
+		`{name: a, more_than: 3, window: 1m, mode: notice}, {name: b, more_than: 4, window: 1m}`:                              "",
+		`{name: a, more_than: 3, window: 1m, mode: observe}, {name: b, more_than: 4, window: 1m, mode: notice}`:               "",
+		`{name: b, more_than: 8, window: 1m, block_for: 7d}, {name: a, more_than: 4, window: 10m, block_for: 1h}`:             "",
+		`{name: a, more_than: 4, window: 10m, per: [src, dst]}, {name: b, more_than: 4, window: 10m}`:                         "",
+		`{name: a, more_than: 4, window: 10m, count: dst_port}, {name: b, more_than: 4, window: 10m}`:                         "",
+		`{name: a, more_than: 4, window: 10m, count: dst_port}, {name: b, more_than: 4, window: 10m, count: [dst_port, dst]}`: "",
+		`{name: a, more_than: 4, window: 10m}, {name: b, more_than: 4, window: 10m, outcome: all}`:                            "",
+		`{name: a, more_than: 4, window: 10m, where: {dst_port: 22}}, {name: b, more_than: 4, window: 10m}`:                   "",
+		`{name: a, more_than: 4, window: 10m, where: {not: {dst_port: 22}}}, {name: b, more_than: 4, window: 1m}`:             "",
+		`{name: a, more_than: 4, window: 10m}, {name: b, more_than: 4, window: 10m, event: [traffic, threat]}`:                "",
+		`{name: a, more_than: 4, window: 10m, mode: "off"}, {name: b, more_than: 4, window: 10m}`:                             "",
+		`{name: spared, more_than: 4, window: 10m}, {name: b, more_than: 4, window: 1m}`:                                      "",
+		`{name: a, more_than: 9, window: 10m, event: login}`:                                                                  "",
+	} {
+		list := strings.Split(rules, "}, {name")
+		for i, rule := range list {
+			if !strings.Contains(rule, "event:") {
+				list[i] = strings.Replace(rule, "more_than:", "event: traffic, more_than:", 1)
+			}
+		}
+		rules = strings.Join(list, "}, {name")
+		ignore := ""
+		if strings.Contains(rules, "spared") {
+			ignore = "detect: {ignore: [{rules: [spared], src: 203.0.113.7, reason: r}]}\n"
+		}
+		_, warnings, err := loadBytes([]byte("networks: {own: [198.51.100.0/24]}\nnever_block: [192.0.2.1]\n" + ignore + "rules: [" + rules + "]"))
+		got := ""
+		if len(warnings) > 0 {
+			got = warnings[0].String()
+		}
+		if err != nil || !strings.HasPrefix(got, want) || want == "" && got != "" {
+			t.Errorf("%s:\n%s, %v\nwant %s", rules, got, err, want)
+		}
+	}
+}

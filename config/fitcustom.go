@@ -41,6 +41,93 @@ func (l *loader) fitCustom(c *Config) {
 			}
 		}
 	}
+	l.fitOrder(c)
+}
+
+// fitOrder warns of rules that fire for nobody whom another has not dealt with by then.
+func (l *loader) fitOrder(c *Config) {
+	type placed struct {
+		*CustomRule
+		what string
+	}
+	var rules []placed // those that are on
+	if d := &c.Detect.Login; d.Mode == "block" && d.Window > 0 {
+		rules = append(rules, placed{&CustomRule{Rule: d.Rule, Name: RuleLogin, Event: []string{"login"}, MoreThan: d.Failures, Window: d.Window}, "detect.login"})
+	}
+	at := make(map[*CustomRule]string)
+	for i := range c.Detect.Custom {
+		r := &c.Detect.Custom[i]
+		if key := fmt.Sprintf("rules[%d]", i); r.Mode != "off" && !l.damaged[key+"."] {
+			at[r] = key
+			rules = append(rules, placed{r, fmt.Sprintf("%s (%s)", key, r.Name)})
+		}
+	}
+	byEvent := make(map[string][]int) // the places of the rules that name it
+	for i, r := range rules {
+		for _, event := range r.Event {
+			byEvent[event] = append(byEvent[event], i)
+		}
+	}
+	for j, second := range rules {
+		if at[second.CustomRule] == "" {
+			continue
+		}
+		for _, i := range byEvent[second.Event[0]] {
+			first := rules[i]
+			if rank, other := slices.Index(ownModeOrder, first.Mode), slices.Index(ownModeOrder, second.Mode); i == j || rank > other || rank == other && i > j || c.sparesApart(first.Name, second.Name) {
+				continue
+			}
+			if why := first.goesBefore(second.CustomRule); why != "" {
+				l.warn(at[second.CustomRule], "%s; change one of them, or set mode: \"off\"", fmt.Sprintf(why, first.what))
+				break
+			}
+		}
+	}
+}
+
+// ownModeOrder is which of several rules that one event fires is the one, by their modes.
+var ownModeOrder = []string{"block", "observe", "notice"}
+
+// sparesApart tells whether detect.ignore has a rule count less than another one.
+func (c *Config) sparesApart(rule, other string) bool {
+	return slices.ContainsFunc(c.Detect.Ignore, func(i Ignore) bool { return contains(i.Rules, rule) && !contains(i.Rules, other) })
+}
+
+// goesBefore says, with a place for what the rule is called, why another one fires for nobody whom it has not dealt with, given that it is ahead; "" where that is not certain.
+// After a verdict of mode block what was counted of the source begins anew; after one of another mode, and where it is held, each rule goes on with what it has.
+func (r *CustomRule) goesBefore(other *CustomRule) string {
+	switch {
+	case !r.counts(other):
+	case r.MoreThan == other.MoreThan && r.Window == other.Window && other.counts(r):
+		return "is never the one: %s counts the same, and goes before it"
+	case r.Mode == "block" && r.MoreThan <= other.MoreThan && r.Window >= other.Window:
+		return "fires for nobody whom %s has not blocked or held before: that counts all that it counts, with a more_than no higher and a window no shorter"
+	}
+	return ""
+}
+
+// counts tells whether a rule counts as many as another one at least, of the same records, whatever they hold.
+func (r *CustomRule) counts(other *CustomRule) bool {
+	within := func(all, some []string) bool {
+		return !slices.ContainsFunc(some, func(s string) bool { return !slices.Contains(all, s) })
+	}
+	switch {
+	case !within(r.Event, other.Event), !within(other.Per, r.Per):
+		return false
+	case len(r.Count) > 0 && (len(other.Count) == 0 || !within(r.Count, other.Count) || !within(other.Count, r.Count)):
+		return false
+	case r.Outcome == "refused" && other.Outcome != "refused": // which also has what is forgeable of a partner held
+		return false
+	}
+	narrower := func(cond Condition) bool {
+		met := other.condition(cond.Field)
+		return met != nil && cond.covers(*met)
+	}
+	excluded := func(cond Condition) bool {
+		return slices.ContainsFunc(other.Not, func(not Condition) bool { return not.Field == cond.Field && not.covers(cond) })
+	}
+	return !slices.ContainsFunc(r.Where, func(cond Condition) bool { return !narrower(cond) }) &&
+		!slices.ContainsFunc(r.Not, func(cond Condition) bool { return !excluded(cond) })
 }
 
 // fitEvents refuses events that nothing gives.
