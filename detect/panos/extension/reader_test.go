@@ -114,6 +114,20 @@ func TestTheKeyThatCounts(t *testing.T) {
 	}
 }
 
+// TestAnySeparator: whatever byte a header of LEEF 2.0 names, the record can be read, and no other one than by a new reader.
+func TestAnySeparator(t *testing.T) {
+	const head = "LEEF:2.0|Palo Alto Networks|Next Generation Firewall|11.2|deny|"
+	var used Reader
+	for c := range 256 {
+		read(&used, head+"^|firstKey=1^src=1^dst=2")
+		line := fmt.Sprintf("%s0x%02X|%s", head, c, strings.ReplaceAll("firstKey=1^src=dst=^^dstPort=2=", "^", string([]byte{byte(c)})))
+		var fresh Reader
+		if got, want := read(&used, line), read(&fresh, line); got != want {
+			t.Errorf("%q\ngot  %s\nwant %s", line, got, want)
+		}
+	}
+}
+
 func FuzzReader(f *testing.F) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 50 {
