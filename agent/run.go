@@ -181,7 +181,7 @@ func (a *Agent) openStore(ctx context.Context) (*store.Store, error) {
 	}
 }
 
-// looksBack is how far back a restart counts records again: the longest of the windows that are not remembered otherwise, twice.
+// looksBack is how far back a restart, or a change of a rule, counts records again: the longest of the windows that are not remembered otherwise, twice.
 func looksBack(cfg *config.Config) time.Duration {
 	return 2 * cfg.Detect.LongestWindow()
 }

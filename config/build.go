@@ -79,11 +79,11 @@ func blacklist(s section) Blacklist {
 
 // fit checks what no key can tell alone.
 func (l *loader) fit(c *Config) {
-	// A restart rebuilds what counts from the records, and a sighting can count for twice the window. What the probe rule
-	// has counted is kept by itself.
+	// A restart rebuilds what counts from the records, and so does a rule of rules that is new or was changed; and a sighting can count for
+	// twice the window. What the probe rule has counted is kept by itself.
 	longest := min(c.Detect.LongestWindow(), maxWindow)
 	if c.Store.KeepRecords < 2*longest {
-		l.fault("store.keep_records", "%s is too short for a detection window of %s, since a restart looks back two windows; use at least %s",
+		l.fault("store.keep_records", "%s is too short for a detection window of %s, since a restart, or a change of the rule, looks back two windows; use at least %s",
 			FormatDuration(c.Store.KeepRecords), FormatDuration(longest), FormatDuration(max(minKeep, 2*longest)))
 	}
 	if sameListener(c.EDL.Listen, c.Admin.Listen) {

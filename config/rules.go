@@ -184,7 +184,8 @@ func (d *Detect) off() (names []string) {
 	return names
 }
 
-// LongestWindow is that of the rules whose evidence a restart counts again from the records. What the probe rule has counted is kept by itself.
+// LongestWindow is that of the rules whose evidence a restart, or a change of the rule, counts again from the records. What the probe rule has
+// counted is kept by itself.
 func (d *Detect) LongestWindow() time.Duration {
 	longest := max(d.PortScan.Window, d.HostSweep.Window, d.Login.Window)
 	for _, r := range d.Custom {

@@ -254,7 +254,7 @@ func TestManyAreBlockedAtOnce(t *testing.T) {
 	released.Release(list...)
 	got, want := together.Stats(), alone.Stats()
 	const left = 40 - 16 - 4 - 2
-	if logins := together.attempts.queue.Len(); !reflect.DeepEqual(got, want) || got.Remembered.Probes != left || logins != left {
+	if logins := together.attempts.Sources(); !reflect.DeepEqual(got, want) || got.Remembered.Probes != left || logins != left {
 		t.Errorf("together %+v and %d with logins, one after the other %+v", got, logins, want)
 	}
 	if want.Blocked = 0; !reflect.DeepEqual(released.Stats(), want) {

@@ -2,12 +2,12 @@ package detect
 
 import (
 	"cmp"
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
-	"activedefense/detect/arena"
 	"activedefense/detect/memory"
 )
 
@@ -57,7 +57,6 @@ type NumberRange struct{ First, Last uint32 }
 type custom struct {
 	rule
 	set        *CustomRule
-	number     int
 	where, not []Condition // the cheapest first
 }
 
@@ -68,16 +67,14 @@ type customs struct {
 	threat     customIndex
 	login      customIndex
 	logs       map[string]*customIndex // by the name of a pattern's event
-	groups     groups
-	logins     attempts // of which records tell of the same, apart from what the rule login has used up
-	candidates []int    // at work
+	candidates []int                   // at work
 	fired      []uint64
 }
 
-func newCustoms(s *Settings, max int) *customs {
-	c := &customs{logs: make(map[string]*customIndex), groups: newGroups(max)}
+func newCustoms(s *Settings) *customs {
+	c := &customs{logs: make(map[string]*customIndex)}
 	for i := range s.Custom {
-		r := newCustom(&s.Custom[i], i)
+		r := newCustom(&s.Custom[i])
 		if r.window == 0 {
 			continue
 		}
@@ -90,22 +87,18 @@ func newCustoms(s *Settings, max int) *customs {
 	if len(c.rules) == 0 {
 		return nil
 	}
-	c.logins.max, c.logins.each = max, mostTwins
 	c.fired = make([]uint64, len(c.rules))
 	return c
 }
 
-func newCustom(set *CustomRule, number int) custom {
-	r := custom{set: set, number: number, rule: newRule(clamped(set.MoreThan)+1, set.Window, set.Policy)}
+func newCustom(set *CustomRule) custom {
+	r := custom{set: set, rule: newRule(clamped(set.MoreThan)+1, set.Window, set.Policy)}
 	r.where, r.not = slices.Clone(set.Where), slices.Clone(set.Not)
 	cheapest := func(a, b Condition) int { return cmp.Compare(a.cost(), b.cost()) }
 	slices.SortStableFunc(r.where, cheapest)
 	slices.SortStableFunc(r.not, cheapest)
 	return r
 }
-
-// mostTwins is how many failed logins of one source are looked through for the record of another log that tells of the same.
-const mostTwins = 256
 
 // maxMoreThan is the largest MoreThan; what is larger counts as that.
 const maxMoreThan = 1000
@@ -328,18 +321,17 @@ func (e *Engine) watchCustom(ev *Event, w *watched, r *Result) {
 		return
 	}
 	if isLogin(ev) {
-		twin, replaces, counts := c.logins.add(e, &w.key, ev)
-		if !counts {
+		if e.recalling && !behind(e, EventLogin) {
 			return
 		}
-		if replaces {
-			c.groups.withdraw(w.hash, &w.key, twin)
+		if !e.memory.Failed(w.hash, &w.key, loginOf(e, ev, w)) {
+			return
 		}
 	}
 	w.grade = grade(ev)
 	for _, at := range c.may(x, ev, &w.party) {
 		rule := &c.rules[at]
-		if !rule.meets(ev, &w.party, r.Session) || rule.notFor(ev, r.Session) != "" {
+		if e.recalling && !e.memory.Behind(at) || !rule.meets(ev, &w.party, r.Session) || rule.notFor(ev, r.Session) != "" {
 			continue
 		}
 		if len(e.settings.Ignore) > 0 && e.spares(rule.set.Name, ev, &w.party) != nil {
@@ -349,7 +341,7 @@ func (e *Engine) watchCustom(ev *Event, w *watched, r *Result) {
 			continue
 		}
 		r.Outcome, r.Grade = max(r.Outcome, Counted), max(r.Grade, w.grade)
-		v := e.countCustom(rule, ev, w, r.Session)
+		v := countCustom(e, at, ev, w, r.Session)
 		if v == nil {
 			continue
 		}
@@ -363,30 +355,31 @@ func (e *Engine) watchCustom(ev *Event, w *watched, r *Result) {
 }
 
 // countCustom counts a record for one rule, and gives the verdict that it completes.
-func (e *Engine) countCustom(rule *custom, ev *Event, w *watched, became Session) *Verdict {
-	c := e.custom
-	t := sightedAt{time: w.time, ref: ev.Ref, weight: w.weight, proven: w.grade == Proven}
-	of := groupKey{rule: uint16(rule.number), hash: e.spread(rule.set.Per, ev, &w.party, became)}
-	if len(rule.set.Distinct) > 0 {
-		t.value = e.spread(rule.set.Distinct, ev, &w.party, became)
+func countCustom(e *Engine, at int, ev *Event, w *watched, became Session) *Verdict {
+	rule := &e.custom.rules[at]
+	distinct := len(rule.set.Distinct) > 0
+	s := memory.Seen{Key: w.key, Hash: w.hash, Counter: at, Per: spreadFields(e, rule.set.Per, ev, &w.party, became),
+		Point: memory.Point{Time: w.time, Ref: ev.Ref, Weight: w.weight, Proven: w.grade == Proven}}
+	if distinct {
+		s.Value = spreadFields(e, rule.set.Distinct, ev, &w.party, became)
 	}
-	g := c.groups.add(w.hash, &w.key, of, &rule.rule, len(rule.set.Distinct) > 0, &t)
-	if !c.groups.gather(&e.window, g, &rule.rule, len(rule.set.Distinct) > 0, t.time) {
+	g := e.memory.See(&s)
+	if !e.window.gather(&g, &rule.rule, distinct, w.time) {
 		return nil
 	}
-	from, to, grade, ok := e.graded(rule.need, rule.window, t.time, t.proven)
+	from, to, grade, ok := e.graded(rule.need, rule.window, w.time, s.Proven)
 	if !ok {
 		return nil
 	}
 	v := e.customVerdict(ev, w, rule, became, finding{from: from, to: to, grade: grade})
-	if len(rule.set.Distinct) == 0 {
-		v.Hits = c.groups.between(g, nanoseconds(v.FirstSeen), nanoseconds(v.LastSeen), grade == Proven)
+	if !distinct {
+		v.Hits = recordsBetween(&g, nanoseconds(v.FirstSeen), nanoseconds(v.LastSeen), grade == Proven)
 		v.Count = v.Hits
 	}
 	v.Reason = rule.reason(v.Count, v.Target)
 	if e.decided(v, &rule.rule, false); !v.stands() {
-		c.groups.consume(g, v.Mode == Block)
-		if e.memory != nil && !e.recalling {
+		e.memory.UseUp(g, v.Mode == Block)
+		if !e.recalling {
 			key := rule.digest(ev, w, became)
 			e.memory.Spend(&key, spentCustom, v.Mode == Block, w.time)
 		}
@@ -394,34 +387,51 @@ func (e *Engine) countCustom(rule *custom, ev *Event, w *watched, became Session
 	return v
 }
 
+// gather fills the window with what a group holds around a time; false: too little to fire its rule.
+func (w *window) gather(g *memory.Group, r *rule, distinct bool, at int64) bool {
+	w.points = w.points[:0]
+	each, late := uint64(0), g.Late()
+	for p := g.Newest(); p != nil; p = g.Before(p) {
+		if apart(p.Time, at) >= r.window {
+			if !late {
+				break
+			}
+			continue
+		}
+		v := valued{point: point{p.Time, p.Ref, p.Weight}, proven: p.Proven}
+		if distinct {
+			binary.BigEndian.PutUint64(v.value[8:], p.Value)
+			w.points = append(w.points, v)
+			continue
+		}
+		v.weight = 1
+		for range min(int(p.Weight), r.need) { // a record that stands for several is as many values
+			each++
+			binary.BigEndian.PutUint64(v.value[8:], each)
+			w.points = append(w.points, v)
+		}
+	}
+	return len(w.points) >= r.need
+}
+
+// recordsBetween counts the records of a group from one time to another, both included, as often as they say.
+func recordsBetween(g *memory.Group, from, to int64, proven bool) (n int) {
+	for p := g.Newest(); p != nil; p = g.Before(p) {
+		if from <= p.Time && p.Time <= to && (p.Proven || !proven) {
+			n += int(p.Weight)
+		}
+	}
+	return n
+}
+
 // spentCustom is the number under which the memory has what verdicts of custom rules used up; the key says of which rule.
 const spentCustom = 255
 
 // unspent tells whether a record that is recalled is still evidence for the rule.
 func (r *custom) unspent(m *memory.Memory, ev *Event, w *watched, became Session) bool {
-	if m == nil {
-		return true
-	}
 	key := r.digest(ev, w, became)
 	all, forgeable := m.Spent(&key, spentCustom)
 	return w.time > all && (w.time > forgeable || w.grade == Proven)
-}
-
-// forget drops the evidence against a source.
-func (c *customs) forget(e *Engine, key *[16]byte) {
-	if c == nil {
-		return
-	}
-	c.groups.forget(arena.Hash(key), key)
-	c.logins.forget(e, key)
-}
-
-func (c *customs) forgetIn(e *Engine, in func(netip.Addr) bool) {
-	if c == nil {
-		return
-	}
-	c.groups.forgetIn(in)
-	c.logins.forgetIn(e, in)
 }
 
 // same compares texts without regard to case, as folded does.

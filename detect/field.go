@@ -3,7 +3,6 @@ package detect
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"hash/maphash"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -158,35 +157,33 @@ func (f Field) value(ev *Event, p *party, became Session) string {
 	return f.text(ev, p, became)
 }
 
-// spread makes a number of the values of some fields, texts without regard to case; 0 of none. Two that differ have one number as
-// rarely as two of 64 bits drawn by lot, and nobody can choose them so: the seed is another one in each process.
-func (e *sightings) spread(fields []Field, ev *Event, p *party, became Session) uint64 {
+// spreadFields makes a number of the values of some fields, texts without regard to case; 0 of none. Two that differ have one number as
+// rarely as two of 64 bits drawn by lot, and nobody can choose them so: the seed was drawn, and is kept with what is remembered.
+func spreadFields(e *Engine, fields []Field, ev *Event, p *party, became Session) uint64 {
 	if len(fields) == 0 {
 		return 0
 	}
 	if len(fields) == 1 && fields[0].isNumber() {
 		return uint64(fields[0].number(ev, p))
 	}
-	var h maphash.Hash
-	h.SetSeed(e.seed)
+	var room [128]byte
+	b := room[:0]
 	for _, f := range fields {
 		switch {
 		case f.isNumber():
-			var b [4]byte
-			binary.BigEndian.PutUint32(b[:], f.number(ev, p))
-			h.Write(b[:])
+			b = binary.BigEndian.AppendUint32(b, f.number(ev, p))
 		case f.isAddress():
-			b := f.address(p).As16()
-			h.Write(b[:])
+			addr := f.address(p).As16()
+			b = append(b, addr[:]...)
 		default:
 			text := f.text(ev, p, became)
 			for i := range len(text) {
-				h.WriteByte(small(text[i]))
+				b = append(b, small(text[i]))
 			}
-			h.WriteByte(0)
+			b = append(b, 0)
 		}
 	}
-	return h.Sum64()
+	return e.seed.Sum(b)
 }
 
 // small gives the small letter of an ASCII letter.

@@ -107,7 +107,12 @@ func TestTimesAtTheEnds(t *testing.T) {
 	if got := New(Settings{}).Horizon(); got != 0 {
 		t.Errorf("horizon %v with all rules off", got)
 	}
-	if got := New(Settings{Custom: []CustomRule{{Name: "a", Events: []string{"a"}, Window: time.Hour}, {Name: "b", Events: []string{"a"}, Window: 2 * time.Hour, Policy: Policy{Mode: Off}}}}).Horizon(); got != 2*time.Hour {
+	e = New(Settings{Custom: []CustomRule{{Name: "a", Events: []string{"a"}, Window: time.Hour}, {Name: "b", Events: []string{"a"}, Window: 2 * time.Hour, Policy: Policy{Mode: Off}}}})
+	if got, _ := e.Behind(); got != 0 {
+		t.Errorf("from the beginning rules are behind by %s", got)
+	}
+	e.Memory().LoseCounters()
+	if got, counts := e.Behind(); got != 2*time.Hour || !counts(&Event{Type: TypeLog, Subtype: "a"}) || counts(&Event{Type: TypeLog, Subtype: "b"}) {
 		t.Errorf("horizon %v of a custom rule", got)
 	}
 	if got := New(Settings{HostSweep: HostSweep{Hosts: 10, Window: time.Hour}, PortScan: PortScan{Ports: 10, Window: time.Minute}}).Horizon(); got != 2*time.Hour {

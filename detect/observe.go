@@ -21,19 +21,28 @@ type watched struct {
 
 // Observe counts one event and says what became of it. On Fired the evidence that the verdict rests on is gone: the caller
 // calls Block, or does not if the Guard refuses.
-func (e *Engine) Observe(ev *Event) (r Result) {
+func (e *Engine) Observe(ev *Event) Result {
 	var w watched
+	r, ok := observed(e, ev, &w)
+	if ok && watchTable(e, ev, &w, &r) && e.custom != nil && (r.Verdict == nil || !r.Verdict.stands()) {
+		e.watchCustom(ev, &w, &r)
+	}
+	return r
+}
+
+// observed begins what is done with an event; ok: it is held against a source that may be blocked, and is not yet.
+func observed(e *Engine, ev *Event, w *watched) (r Result, ok bool) {
 	e.who(ev, &w.party)
 	if !w.addr.IsValid() || w.proxied && e.isProxy(w.addr) {
 		r.Session = e.became(ev)
-		return r
+		return r, false
 	}
 	w.key = w.addr.As16()
 	if entry, ok := e.blocked.covering(w.addr, w.key); ok {
 		r.Session = e.became(ev)
 		r.Outcome, r.Entry = Blocked, entry
 		e.tally(ev, r.Session, true, r.Session == SessionRefused && e.elsewhere(w.dst))
-		return r
+		return r, false
 	}
 	// Before the look into the directory, which for a private source would only be a walk
 	// to memory that is in no cache.
@@ -42,7 +51,7 @@ func (e *Engine) Observe(ev *Event) (r Result) {
 		if e.memory != nil && !e.recalling && ev.Type == TypeTraffic && !w.proxied {
 			e.opened(ev, &w.party, r.Session)
 		}
-		return r
+		return r, false
 	}
 	w.time, w.weight = nanoseconds(ev.Time), weightOf(ev)
 	if !w.addr.Is4() {
@@ -52,16 +61,17 @@ func (e *Engine) Observe(ev *Event) (r Result) {
 		w.key[0] |= byProxy
 	}
 	w.hash = arena.Hash(&w.key)
-	if isLogin(ev) {
-		r.Session = e.became(ev)
-		e.watchLogin(ev, &w, &r)
-	} else if !e.watch(ev, &w, &r) {
-		return r
+	return r, true
+}
+
+// watchTable counts a record for the rules of the table; false: it is held against nobody.
+func watchTable(e *Engine, ev *Event, w *watched, r *Result) bool {
+	if !isLogin(ev) {
+		return e.watch(ev, w, r)
 	}
-	if e.custom != nil && (r.Verdict == nil || !r.Verdict.stands()) {
-		e.watchCustom(ev, &w, &r)
-	}
-	return r
+	r.Session = e.became(ev)
+	e.watchLogin(ev, w, r)
+	return true
 }
 
 // byProxy marks the key of a client that a proxy named: what only a proxy says of an address is no evidence beside what is known
@@ -305,14 +315,6 @@ func (e *Engine) unspent(w *watched, set ruleSet) ruleSet {
 		}
 	}
 	return set
-}
-
-// Recall tells the engine once more of a record from before a restart: its evidence counts, and what the memory holds of it,
-// which is kept by itself, stays as it is.
-func (e *Engine) Recall(ev *Event) Result {
-	e.recalling = true
-	defer func() { e.recalling = false }()
-	return e.Observe(ev)
 }
 
 // Memory is what is remembered for a day, to be kept over a restart; nil where no rule needs it.

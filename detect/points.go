@@ -5,6 +5,8 @@ import (
 	"hash/fnv"
 	"math"
 	"slices"
+
+	"activedefense/detect/redundant"
 )
 
 // extend adds a sighting to its pair.
@@ -34,15 +36,15 @@ func (e *sightings) extend(p *pair, s *sighting) {
 // extendLate is extend for a pair whose times do not ascend as they arrive.
 func (e *sightings) extendLate(p *pair, s *sighting) {
 	e.points = e.appendPoints(e.points[:0], p)
-	var near neighbours
+	var near redundant.Times
 	for i := range e.points {
-		near.add(s.time, neighbour{e.points[i].time, i + 1})
+		near.Add(s.time, redundant.Time{At: e.points[i].time, Number: i + 1})
 	}
-	if i := near.covering(s.time, e.shortest); i != 0 {
+	if i := near.Covering(s.time, e.shortest); i != 0 {
 		e.points[i-1].weight = plus(e.points[i-1].weight, s.weight)
 	} else {
 		latest := point{s.time, s.ref, s.weight}
-		for _, i := range near.covered(s.time, e.shortest) {
+		for _, i := range near.Covered(s.time, e.shortest) {
 			if i != 0 {
 				latest.weight = plus(latest.weight, e.points[i-1].weight)
 				e.points[i-1].weight = 0
@@ -126,58 +128,6 @@ func (e *sightings) dropPast(p *pair, at *uint32) {
 	e.pasts.Give(i)
 	p.count--
 	e.held--
-}
-
-// neighbour is a point of a pair, by its time and a number; number 0: there is none.
-type neighbour struct {
-	time   int64
-	number int
-}
-
-// neighbours are the points of a pair nearest to a time: up to two not after it, and up
-// to two after it.
-type neighbours struct {
-	before, before2 neighbour
-	after, after2   neighbour
-}
-
-// add considers one point of the pair; t is the time to which near is meant.
-func (n *neighbours) add(t int64, other neighbour) {
-	switch {
-	case other.time <= t:
-		if n.before.number == 0 || other.time > n.before.time {
-			n.before, n.before2 = other, n.before
-		} else if n.before2.number == 0 || other.time > n.before2.time {
-			n.before2 = other
-		}
-	case n.after.number == 0 || other.time < n.after.time:
-		n.after, n.after2 = other, n.after
-	case n.after2.number == 0 || other.time < n.after2.time:
-		n.after2 = other
-	}
-}
-
-// covering gives the point that makes a new one at t redundant; 0 if it is needed.
-func (n *neighbours) covering(t, window int64) int {
-	if n.before.number != 0 && n.before.time == t {
-		return n.before.number
-	}
-	if n.before.number != 0 && n.after.number != 0 && n.after.time-n.before.time <= window {
-		return n.after.number
-	}
-	return 0
-}
-
-// covered gives the points that a new one at t makes redundant; 0 for none.
-func (n *neighbours) covered(t, window int64) [2]int {
-	var found [2]int
-	if n.before2.number != 0 && t-n.before2.time <= window {
-		found[0] = n.before.number
-	}
-	if n.after2.number != 0 && n.after2.time-t <= window {
-		found[1] = n.after.number
-	}
-	return found
 }
 
 const (

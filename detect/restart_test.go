@@ -24,7 +24,7 @@ func everyRule() Settings {
 		Login:         Login{Failures: 3, Window: 10 * time.Minute, Policy: refused},
 		IPv6Prefix:    64,
 		Custom: []CustomRule{
-			{Name: "guess", Events: []string{"ssh-failed", EventLogin}, Per: []Field{FieldSrcUser}, MoreThan: 4, Window: 20 * time.Minute, Policy: refused},
+			{Name: "guess", Events: []string{"ssh-failed", EventLogin}, Per: []Field{FieldSrcUser}, MoreThan: 4, Window: 20 * time.Hour, Policy: refused},
 			{Name: "wide", Events: []string{"ssh-failed", EventTraffic, EventThreat}, Distinct: []Field{FieldDst, FieldDstPort}, MoreThan: 5, Window: 5 * time.Minute, Policy: refused},
 		},
 	}
@@ -81,6 +81,7 @@ func (w *world) next() Event {
 type machine struct {
 	settings Settings
 	engine   *Engine
+	counters []byte
 	parts    map[int][]byte
 	written  map[int]int
 	journals [][]byte
@@ -93,6 +94,7 @@ func newMachine(s Settings) *machine {
 	m.engine = New(s)
 	m.engine.Know(company, nil)
 	m.engine.Memory().Keep()
+	m.counters = m.engine.Memory().Counters(nil)
 	return m
 }
 
@@ -130,6 +132,9 @@ func (m *machine) restart(t *rapid.T) {
 	m.engine.Know(company, nil)
 	mem := m.engine.Memory()
 	mem.Keep()
+	if err := mem.LoadCounters(m.counters); err != nil {
+		t.Fatal(err)
+	}
 	for n, data := range m.parts {
 		if err := mem.Load(n, data, 0); err != nil {
 			t.Fatal(err)
@@ -154,6 +159,84 @@ func (m *machine) restart(t *rapid.T) {
 			}
 		}
 	}
+}
+
+// keep writes all that a daemon keeps once its rules have caught up.
+func (m *machine) keep() {
+	m.engine.Memory().CaughtUp()
+	m.counters = m.engine.Memory().Counters(nil)
+	m.seal(-1)
+	for part := range memory.Parts {
+		m.seal(part)
+	}
+}
+
+// tell tells rules that are behind of a record again.
+func (m *machine) tell(ev Event) {
+	if r := m.engine.CatchUp(&ev); r.Verdict != nil {
+		m.engine.Block(r.Verdict.Source)
+		m.blocked = append(m.blocked, r.Verdict.Source)
+	}
+}
+
+// A rule that was changed blocks whom it would have blocked had it been so from the beginning, however the records of before are told among
+// those that come, and the rules beside it go on from what is remembered. When it has caught up, it goes on so over a restart.
+func TestARuleThatIsBehindCatchesUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := &world{dice: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 7)), now: oracleStart,
+			pace: rapid.SampledFrom([]time.Duration{4 * time.Second, time.Minute, 10 * time.Minute}).Draw(t, "pace")}
+		s := Settings{IPv6Prefix: 64, Custom: []CustomRule{
+			{Name: "guess", Events: []string{"ssh-failed", EventLogin}, Per: []Field{FieldSrcUser}, MoreThan: 6, Window: 20 * time.Hour},
+			{Name: "wide", Events: []string{"ssh-failed", EventTraffic, EventThreat}, Distinct: []Field{FieldDst, FieldDstPort}, MoreThan: 12, Window: 2 * time.Hour},
+			{Name: "web", Events: []string{"web-probe"}, MoreThan: 9, Window: 3 * time.Hour},
+		}}
+		before := s
+		before.Custom = slices.Clone(s.Custom)
+		before.Custom[rapid.IntRange(0, 2).Draw(t, "changed")].MoreThan = 40
+		straight, changed := newMachine(s), newMachine(before)
+		events, told := rapid.IntRange(1, 300).Draw(t, "events before"), 0
+		for i := range events {
+			ev := w.next()
+			straight.take(ev)
+			if changed.take(ev); i%20 == 19 {
+				changed.seal(w.dice.IntN(memory.Parts))
+			}
+		}
+		changed.seal(-1)
+		changed.settings = s
+		changed.restart(t)
+		if behind, _ := changed.engine.Behind(); behind == 0 {
+			t.Fatal("no rule is behind")
+		}
+		for told < events {
+			for range min(w.dice.IntN(5), events-told) {
+				changed.tell(changed.records[told])
+				told++
+			}
+			ev := w.next()
+			straight.take(ev)
+			changed.take(ev)
+		}
+		changed.keep()
+		changed.restart(t)
+		if behind, _ := changed.engine.Behind(); behind != 0 {
+			t.Fatalf("rules are behind by %s", behind)
+		}
+		for range 100 {
+			ev := w.next()
+			straight.take(ev)
+			changed.take(ev)
+		}
+		if want, got := distinct(straight.blocked), distinct(changed.blocked); !slices.Equal(got, want) {
+			t.Fatalf("blocked %v, want %v", got, want)
+		}
+	})
+}
+
+func distinct(list []netip.Prefix) []netip.Prefix {
+	list = slices.Clone(list)
+	slices.SortFunc(list, netip.Prefix.Compare)
+	return slices.Compact(list)
 }
 
 // Whatever the batches and wherever a restart falls, what becomes of every single record and every verdict is the same.

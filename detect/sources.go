@@ -1,7 +1,6 @@
 package detect
 
 import (
-	"hash/maphash"
 	"math"
 
 	"activedefense/detect/arena"
@@ -208,7 +207,6 @@ type sightings struct {
 	pasts   arena.Slab[past, *past]
 	heavies arena.Slab[heavy, *heavy]
 	blocks  arena.Slab[block, *block]
-	seed    maphash.Seed
 	held    int // sightings
 	room    int // taken by pairs and indexes
 
@@ -229,7 +227,6 @@ func newSightings(rules [countingRules]rule, maxSources int) sightings {
 		rules:         rules,
 		pointsPerPair: pointsPerPair,
 		maxSources:    min(maxSources, 1<<28), // numbers of sightings have 32 bits
-		seed:          maphash.MakeSeed(),
 	}
 	if e.maxSources <= 0 {
 		e.maxSources = defaultMaxSources

@@ -153,7 +153,7 @@ func (e *Engine) loginVerdict(ev *Event, w *watched, found finding) *Verdict {
 	v := e.verdict(ev, w, RuleLogin, Proven)
 	e.window.take(v, ev.Ref, found)
 	v.Evidence = slices.Compact(v.Evidence) // a record that stands for several is several values
-	v.Hits = e.attempts.between(e, &w.key, nanoseconds(v.FirstSeen), nanoseconds(v.LastSeen))
+	v.Hits = loginsBetween(e, w, nanoseconds(v.FirstSeen), nanoseconds(v.LastSeen))
 	v.Count = v.Hits
 	v.Target = "logins of " + cmp.Or(ev.Device, "the firewall")
 	v.Reason = several(v.Count, "failed login", "failed logins") + " within " + short(e.settings.Login.Window) +

@@ -57,6 +57,14 @@ func (s *Store) Sightings(ctx context.Context, in []Interval, fn func(*Record) e
 	return s.failed("read the sightings", err)
 }
 
+// LastRecord is the highest id that a record was given so far, committed or not.
+func (s *Store) LastRecord(ctx context.Context) (id int64, err error) {
+	err = s.view(ctx, "read the last record's number", func(ctx context.Context, tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT `+s.lastRecord).Scan(&id)
+	})
+	return id, err
+}
+
 // union sorts the intervals and joins those that meet, so that no record lies in two.
 func union(in []Interval) []Interval {
 	sorted := make([]Interval, 0, len(in))

@@ -149,16 +149,21 @@ func explainLine(a *API, c *call) error {
 		if near := far(r); near != "" {
 			r.Text += "; the records of the source have at most " + near
 		}
-		switch {
-		case err == panos.ErrUncertainLogin: // nobody cut it off
-			r.Text = err.Error()
-		case cut:
-			r.Text = fmt.Sprintf("%v: %v", detect.ErrCut, err)
+		if cut {
+			r.Text = whyCut(err)
 		}
 		out.Rules = append(out.Rules, LineCounting{r.Rule, r.Counts, r.Text})
 		out.Grade = cmp.Or(out.Grade, r.Grade.String())
 	}
 	return c.answer(http.StatusOK, out)
+}
+
+// whyCut says why a line counts for no rule of which it may not have everything.
+func whyCut(err error) string {
+	if err == panos.ErrUncertainLogin { // nobody cut it off
+		return err.Error()
+	}
+	return fmt.Sprintf("%v: %v", detect.ErrCut, err)
 }
 
 // nearest gives a function that says, of a custom rule which counts an event, how near to it the stored records of its source have come; ""

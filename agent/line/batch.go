@@ -28,17 +28,18 @@ type batch struct {
 	urgent  bool            // holds a verdict that blocks
 	opened  bool            // a file was found whose position is to be stored, though no line was taken
 	lines   int             // lines taken, also those that left no record
+	shown   int             // of them, those that status knows of
 }
 
 func newBatch() *batch {
 	return &batch{touched: make(map[touched]int)}
 }
 
-// reset empties the batch for its next use; the memory of the records is kept.
+// reset empties the batch for its next use; the memory of what most batches have is kept.
 func (b *batch) reset() {
-	b.Batch = store.Batch{Records: b.Records[:0], Journal: b.Journal[:0]}
+	b.Batch = store.Batch{Records: b.Records[:0], Journal: b.Journal[:0], MemoryParts: b.MemoryParts[:0], Positions: b.Positions[:0], Touches: b.Touches[:0]}
 	clear(b.touched)
-	b.begun, b.urgent, b.opened, b.lines = time.Time{}, false, false, 0
+	b.begun, b.urgent, b.opened, b.lines, b.shown = time.Time{}, false, false, 0, 0
 }
 
 // empty reports whether there is nothing to commit, not even a moved read position.
@@ -54,7 +55,12 @@ func (b *batch) full() bool {
 
 // record appends the record of one line.
 func (b *batch) record(ev *detect.Event, r detect.Result, at Place) {
-	b.Records = append(b.Records, recordOf(ev, r, at))
+	if n := len(b.Records); n < cap(b.Records) {
+		b.Records = b.Records[:n+1]
+	} else {
+		b.Records = append(b.Records, store.Record{})
+	}
+	setRecord(&b.Records[len(b.Records)-1], ev, r, at)
 }
 
 // touched is what shares a row of activity: an entry, and of a network the address that was seen.

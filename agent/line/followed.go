@@ -21,11 +21,12 @@ type files struct {
 	lanes   map[*tail.Stream]*lane
 	order   []*lane // of the streams, in their order
 	// Of many files few have something new: these are lists of those to look at, so that the others cost nothing.
-	ready  []*lane         // may have lines since they were last asked
-	moved  []*lane         // whose positions changed since they were last committed
-	fresh  []*lane         // not yet read to their ends
-	stale  []*lane         // whose status may have changed since it was last published
-	origin map[int64]*lane // which lane reads a file; files of earlier runs may be missing
+	ready   []*lane         // may have lines since they were last asked
+	moved   []*lane         // whose positions changed since they were last committed
+	fresh   []*lane         // not yet read to their ends
+	stale   []*lane         // whose status may have changed since it was last published
+	counted []*lane         // whose records were not shown to everybody yet
+	origin  map[int64]*lane // which lane reads a file; files of earlier runs may be missing
 	// lastTimes has the event time of each path's last line, as stored by an earlier run.
 	lastTimes map[string]time.Time
 }
@@ -40,6 +41,10 @@ type followed struct {
 	stale  bool      // its status may have changed since it was last published
 	caught bool      // read to its end once
 	stats  *inputStats
+	// records are those that stats was not told of, the last of them read at read: what others may see at any moment costs more for
+	// each line than to parse a field of it.
+	records uint64
+	read    time.Time
 }
 
 // openFiles begins to follow the inputs at the positions of an earlier run. since is when the agent with these positions
@@ -124,6 +129,24 @@ func (f *files) changed(l *lane) {
 		l.live.stale = true
 		f.stale = append(f.stale, l)
 	}
+}
+
+// count notes that a line gave a record.
+func (f *files) count(l *lane, now time.Time) {
+	if l.live.records == 0 {
+		f.counted = append(f.counted, l)
+	}
+	l.live.records++
+	l.live.read = now
+}
+
+// show tells everybody what was counted.
+func (f *files) show() {
+	for _, l := range f.counted {
+		l.live.stats.recorded(l.live.records, l.last, l.live.read)
+		l.live.records = 0
+	}
+	f.counted = f.counted[:0]
 }
 
 // publish makes the state of the lanes visible that may have changed.

@@ -211,11 +211,12 @@ func (s *Stats) LastEvents() map[string]time.Time {
 	return times
 }
 
-func (in *inputStats) recorded(ev *detect.Event, now time.Time) {
-	in.lines.Add(1)
-	in.records.Add(1)
-	in.lastEvent.Store(ev.Time.UnixNano())
-	in.lastRead.Store(now.UnixNano())
+// recorded counts lines that gave a record: the last of them was read at the time given.
+func (in *inputStats) recorded(lines uint64, lastEvent, lastRead time.Time) {
+	in.lines.Add(lines)
+	in.records.Add(lines)
+	in.lastEvent.Store(lastEvent.UnixNano())
+	in.lastRead.Store(lastRead.UnixNano())
 }
 
 // failed counts a line that gave no record: another log type, one that the firewall itself cut off, or a fault that is kept

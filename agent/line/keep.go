@@ -1,6 +1,7 @@
 package line
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -20,8 +21,12 @@ type keeper struct {
 	written [memory.Parts]int64 // the batch as of which each part was written last; 0: never
 	renew   int                 // so many parts are to be written soon, as something that is kept cannot be read
 	since   knownSince
+	told    tellings
 	size    int // of the part written last
 	unsaved int // bytes of journals since then
+
+	counters []byte // which counters know all that there was, as it is kept; nil: nothing is
+	adopting bool   // all counters do, once each part was written as many times as renew says
 }
 
 // untilTomorrow is what follows from a loss.
@@ -43,6 +48,7 @@ func (k *keeper) load(ctx context.Context, st *store.Store, now time.Time, known
 	if err != nil {
 		return err
 	}
+	k.loadCounters(parts, known, log)
 	damaged := func(err error, part int) {
 		k.memory.Lose(part, now.UnixNano())
 		k.renew = memory.Parts
@@ -52,6 +58,11 @@ func (k *keeper) load(ctx context.Context, st *store.Store, now time.Time, known
 	for _, p := range parts {
 		if p.Number == sincePart {
 			k.since.load(p.Data)
+		}
+		if p.Number == toldPart {
+			if err := k.told.load(p.Data); err != nil {
+				log.Error().Err(err).Msg("how much the rules of mode notice have told within the hour cannot be read: they begin anew")
+			}
 		}
 		if p.Number < 0 || p.Number >= memory.Parts {
 			continue // of another version
@@ -86,13 +97,18 @@ func (k *keeper) load(ctx context.Context, st *store.Store, now time.Time, known
 func (k *keeper) seal(b *store.Batch) {
 	if k.memory == nil {
 		k.since.save(b)
+		k.saveCounters(b, memory.NoCounters())
 		return
 	}
 	b.Journal = k.memory.Journal(b.Journal[:0])
 	k.unsaved += len(b.Journal)
 	for len(b.MemoryParts) < mostParts && (k.renew > 0 || k.unsaved >= max(k.size, leastPart)) {
 		part := k.oldest()
-		data := k.memory.Part(nil, part)
+		var data []byte
+		if n := len(b.MemoryParts); n < cap(b.MemoryParts) {
+			data = b.MemoryParts[:n+1][n].Data[:0] // of an earlier batch, which is stored
+		}
+		data = k.memory.Part(data, part)
 		b.MemoryParts = append(b.MemoryParts, store.MemoryPart{Number: part, Data: data})
 		k.written[part] = b.Seq
 		k.unsaved, k.size, k.renew = max(k.unsaved-max(k.size, leastPart), 0), len(data), max(k.renew-1, 0)
@@ -104,7 +120,46 @@ func (k *keeper) seal(b *store.Batch) {
 		}
 	}
 	k.since.save(b)
+	if k.adopting && k.renew == 0 {
+		k.memory.CaughtUp()
+		k.adopting = false
+	}
+	k.saveCounters(b, k.memory.Counters(nil))
 }
+
+// countersPart is the number under which it is kept which counters know all that there was.
+const countersPart = sincePart + 1
+
+// loadCounters takes in, before the parts, which counters know all that there was. Where that is not kept whole, none does: the parts are
+// not looked at for them, and the records are read again.
+func (k *keeper) loadCounters(parts []store.MemoryPart, known bool, log zerolog.Logger) {
+	for _, p := range parts {
+		if p.Number == countersPart {
+			k.counters = p.Data
+		}
+	}
+	if k.counters == nil {
+		if known {
+			k.memory.LoseCounters()
+		}
+		return
+	}
+	if err := k.memory.LoadCounters(k.counters); err != nil {
+		log.Error().Err(err).Msg("what the rules of the configuration (rules) counted cannot be read: the records are read again")
+		k.memory.LoseCounters()
+	}
+}
+
+// saveCounters adds to a batch what changed of which counters know all that there was.
+func (k *keeper) saveCounters(b *store.Batch, counters []byte) {
+	if !bytes.Equal(counters, k.counters) {
+		k.counters = counters
+		b.MemoryParts = append(b.MemoryParts, store.MemoryPart{Number: countersPart, Data: counters})
+	}
+}
+
+// caughtUp says that the counters were told of all that there was. It is kept once all that they were told is.
+func (k *keeper) caughtUp() { k.renew, k.adopting = memory.Parts, true }
 
 // oldest is the part that was written before all others, in whatever run.
 func (k *keeper) oldest() int {

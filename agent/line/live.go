@@ -34,6 +34,9 @@ func (l *Live) Run(ctx context.Context) error {
 	var group errgroup.Group
 	group.Go(func() error { return w.run(grace, ctx) })
 	group.Go(func() error { return l.run(ctx) })
+	if behind := l.behind; behind != nil {
+		group.Go(func() error { behind.read(ctx, &l.opts); return nil })
+	}
 	return group.Wait()
 }
 
@@ -43,6 +46,7 @@ func (l *Live) run(ctx context.Context) error {
 	for {
 		l.refresh(ctx)
 		l.apply()
+		l.tellBehind(ctx)
 		if err := l.drain(ctx); err != nil {
 			break
 		}
@@ -96,11 +100,13 @@ func (l *Live) drain(ctx context.Context) error {
 	}
 	for n := 1; ; n++ {
 		if n%checkEvery == 0 {
+			l.show()
 			if err := ctx.Err(); err != nil {
 				return err
 			}
 			now = l.opts.Now()
 			l.apply()
+			l.tellBehind(ctx)
 			if now.Sub(l.checked) >= refreshEvery {
 				l.refresh(ctx)
 				l.publish()
@@ -114,6 +120,7 @@ func (l *Live) drain(ctx context.Context) error {
 			return err
 		}
 		if !more {
+			l.show()
 			l.opts.Stats.ends.reached(now)
 			l.files.caught()
 			return l.flushIfDue(ctx)
@@ -184,18 +191,34 @@ func (l *Live) seal() {
 	}
 	l.batch.Seq, l.batch.After = l.next, l.seq
 	l.seq, l.next = l.next, l.next+1
+	l.show()
 	now := l.opts.Now()
 	l.batch.notLater(now)
 	l.batch.Positions = l.files.positions(l.batch.Positions, now)
 	l.keeper.seal(&l.batch.Batch)
+	l.keeper.told.save(&l.batch.Batch, now)
 }
 
-// wait blocks until a file grows, the blacklist or the clock asks for attention, or ctx ends.
+// show tells everybody what was counted since it was last called.
+func (l *Live) show() {
+	l.files.show()
+	l.opts.Stats.unstored.Add(int64(l.batch.lines - l.batch.shown))
+	l.batch.shown = l.batch.lines
+}
+
+// wait blocks until a file grows, the blacklist or the clock asks for attention, there may be more to tell rules that are behind, or ctx ends.
 func (l *Live) wait(ctx context.Context) error {
-	if l.batch.empty() {
+	var until time.Time
+	if !l.batch.empty() {
+		until = l.batch.begun.Add(flushAfter)
+	}
+	if soon := time.Now().Add(catchUpPause); l.behind != nil && (until.IsZero() || soon.Before(until)) {
+		until = soon
+	}
+	if until.IsZero() {
 		return l.files.set.Wait(ctx)
 	}
-	due, cancel := context.WithDeadline(ctx, l.batch.begun.Add(flushAfter))
+	due, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	if err := l.files.set.Wait(due); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return err

@@ -74,6 +74,7 @@ type Live struct {
 	warner   *clockWarner
 	keeper   *keeper
 	readers  *readers
+	behind   *catchUp // nil: no rule is behind
 
 	out   chan *batch // to the writer
 	free  chan *batch // and back: one batch is built while one is committed
@@ -83,7 +84,6 @@ type Live struct {
 
 	refused map[netip.Prefix]time.Time   // when a refusal was last logged
 	waiting map[netip.Prefix]store.State // what is held or observed
-	told    map[string]told              // by rule
 	checked time.Time                    // when the files were last looked at
 	forgot  time.Time                    // when positions were last forgotten
 	shown   time.Time                    // when status and metrics last learned of the files
@@ -117,7 +117,7 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 		opts: o, files: files, evidence: &evidenceReader{files: files, store: o.Store},
 		warner: newClockWarner(o.Logger, o.Now, &o.Stats.ends), readers: startReaders(o.Now),
 		out: make(chan *batch, 1), free: make(chan *batch, 2), batch: newBatch(), seq: seq, next: firstSeq(seq),
-		refused: make(map[netip.Prefix]time.Time), waiting: make(map[netip.Prefix]store.State), told: make(map[string]told),
+		refused: make(map[netip.Prefix]time.Time), waiting: make(map[netip.Prefix]store.State),
 	}
 	l.free <- newBatch()
 	l.refresh(ctx)
@@ -142,7 +142,11 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 		if err := l.recallSurge(ctx); err != nil {
 			return err
 		}
-		return l.remember(ctx)
+		if err := l.remember(ctx); err != nil {
+			return err
+		}
+		l.behind, err = l.fallBehind(ctx)
+		return err
 	}) {
 		l.Close()
 		return nil, ctx.Err()
@@ -193,6 +197,9 @@ func (l *Live) apply() {
 	tell := func() {
 		l.engine.Block(came...)
 		l.engine.Release(went...)
+		if l.behind != nil {
+			l.behind.forgot.add(went...)
+		}
 		came, went = came[:0], went[:0]
 	}
 	for _, c := range changes {
@@ -223,4 +230,7 @@ func (l *Live) apply() {
 	}
 	tell()
 	l.engine.Forget(forgotten...)
+	if l.behind != nil {
+		l.behind.forgot.add(forgotten...)
+	}
 }

@@ -2,7 +2,9 @@ package line
 
 import (
 	"net/netip"
+	"reflect"
 	"testing"
+	"time"
 
 	"activedefense/detect"
 	"activedefense/store"
@@ -18,7 +20,8 @@ func TestARecordGivesBackItsEvent(t *testing.T) {
 		for d := detect.DirectionUnknown; d <= detect.ServerToClient; d++ {
 			for p := detect.ProtocolUnknown; p <= detect.OtherProtocol; p++ {
 				seen.Type, seen.Direction, seen.Protocol, seen.Proven = typ, d, p, typ == detect.TypeLog && d == detect.ClientToServer
-				r := recordOf(&seen, detect.Result{Session: seen.Session}, at)
+				var r store.Record
+				setRecord(&r, &seen, detect.Result{Session: seen.Session}, at)
 				if r.Protocol.String() != p.String() {
 					t.Errorf("%s is kept as %s", p, r.Protocol)
 				}
@@ -30,19 +33,56 @@ func TestARecordGivesBackItsEvent(t *testing.T) {
 	}
 }
 
+// A batch's records are made in those of an earlier batch, of which nothing stays.
+func TestARecordHasNothingOfTheOneBefore(t *testing.T) {
+	var used, fresh store.Record
+	fill := reflect.ValueOf(&used).Elem()
+	for i := range fill.NumField() {
+		v := fill.Field(i)
+		switch v.Interface().(type) {
+		case time.Time:
+			v.Set(reflect.ValueOf(noon))
+		case netip.Addr:
+			v.Set(reflect.ValueOf(netip.MustParseAddr("192.0.2.1")))
+		default:
+			switch {
+			case v.CanInt():
+				v.SetInt(7)
+			case v.CanUint():
+				v.SetUint(7)
+			default:
+				v.SetString("left")
+			}
+		}
+	}
+	ev := detect.Event{Type: detect.TypeTraffic}
+	setRecord(&used, &ev, detect.Result{}, Place{})
+	if setRecord(&fresh, &ev, detect.Result{}, Place{}); used != fresh {
+		t.Errorf("of %+v is left %+v", fresh, used)
+	}
+	b := newBatch()
+	b.record(&detect.Event{SrcUser: "anna", Repeat: 3}, detect.Result{}, Place{1, 2})
+	b.reset()
+	if b.record(&ev, detect.Result{}, Place{}); len(b.Records) != 1 || b.Records[0] != fresh {
+		t.Errorf("the second batch has %+v", b.Records)
+	}
+}
+
 // An allowed session into which no byte came back is refused, and stays it although its bytes are not kept. What an
 // earlier version kept, and a start, are judged again by the engine.
 func TestWhatBecameOfASessionStays(t *testing.T) {
 	seen := detect.Event{Type: detect.TypeTraffic, Action: "allow", Application: "ssl", Traffic: detect.Traffic{Counted: true, BytesSent: 60, PacketsSent: 1}}
 	seen.Judge()
-	r := recordOf(&seen, detect.Result{Session: seen.Session}, Place{})
+	var r store.Record
+	setRecord(&r, &seen, detect.Result{Session: seen.Session}, Place{})
 	if got := EventOf(&r); r.Outcome != store.Refused || got.Session != detect.SessionRefused {
 		t.Errorf("it is kept as %q and comes back as %q", r.Outcome, got.Session)
 	}
 	for session, want := range map[detect.Session]detect.Session{detect.SessionAnswered: detect.SessionAnswered, detect.SessionLate: detect.SessionLate,
 		detect.SessionBegun: detect.SessionUnjudged, detect.SessionUnjudged: detect.SessionUnjudged} {
 		seen.Session = session
-		r := recordOf(&seen, detect.Result{Session: seen.Session}, Place{})
+		var r store.Record
+		setRecord(&r, &seen, detect.Result{Session: seen.Session}, Place{})
 		if got := EventOf(&r).Session; got != want {
 			t.Errorf("%d comes back as %d", session, got)
 		}

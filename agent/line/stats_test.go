@@ -96,13 +96,13 @@ func TestLagIsOfWhatIsBehind(t *testing.T) {
 	if lag := in.lag(100, now); lag != 0 {
 		t.Errorf("before the first line it is late by %s", lag)
 	}
-	in.recorded(&detect.Event{Time: now.Add(-time.Minute)}, now)
+	in.recorded(1, now.Add(-time.Minute), now)
 	for behind, want := range map[int64]time.Duration{0: 0, 100: time.Minute} {
 		if lag := in.lag(behind, now); lag.Round(time.Second) != want {
 			t.Errorf("%d bytes behind it is late by %s", behind, lag)
 		}
 	}
-	in.recorded(&detect.Event{Time: now.Add(time.Hour)}, now)
+	in.recorded(1, now.Add(time.Hour), now)
 	if lag := in.lag(100, now); lag != 0 {
 		t.Errorf("with a clock ahead it is late by %s", lag)
 	}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"activedefense/agent/tail"
-	"activedefense/detect"
 	"activedefense/store"
 )
 
@@ -29,9 +28,9 @@ func TestStatusOfVeryManyFilesIsBounded(t *testing.T) {
 		}
 	}
 	for i, in := range stats.allInputs() {
-		in.recorded(&detect.Event{Time: noon}, noon)
+		in.recorded(1, noon, noon)
 		if i == files-4 {
-			in.recorded(&detect.Event{Time: noon}, noon.Add(time.Second))
+			in.recorded(1, noon, noon.Add(time.Second))
 		}
 	}
 	s := stats.Status(time.Now())

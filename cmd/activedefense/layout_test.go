@@ -47,8 +47,8 @@ var allowed = map[string][]string{
 	"agent/uptime":      {"agent/enforce", "firewall/policy", "store"},
 	"agent/web":         {"agent/allow", "agent/api", "agent/display", "agent/enforce", "agent/explain", "agent/line", "agent/members", "agent/trouble", "config", "firewall/policy"},
 	"config":            {"detect/pattern"},
-	"detect":            {"detect/arena", "detect/memory"},
-	"detect/memory":     {"detect/arena"},
+	"detect":            {"detect/arena", "detect/memory", "detect/redundant"},
+	"detect/memory":     {"detect/arena", "detect/redundant"},
 	"detect/panos":      {"detect", "detect/panos/extension"},
 	"detect/pattern":    {"detect", "detect/panos"},
 	"firewall":          {"firewall/capacity", "firewall/room", "firewall/xmlapi"},
@@ -62,6 +62,7 @@ var allowed = map[string][]string{
 	"firewall/policy/panorama": {"firewall/policy/byhand", "firewall/xmlapi"},
 
 	// The simulated firewall, and what uses it.
+	"cmd/bench":                    append(halls("userid"), "detect", "detect/panos", "firewall/panosim"),
 	"cmd/demo":                     append(halls("jobs", "traffic", "userid"), "agent", "agent/enforce", "agent/explain", "config", "detect", "store", "firewall/panosim", "firewall/policy"),
 	"cmd/panosim":                  append(halls("dialect", "logs", "traffic", "userid"), "firewall/panosim"),
 	"firewall/panosim":             halls("answer", "archive", "candidate", "dataplane", "devicegroup", "dialect", "edl", "jobs", "logs", "network", "traffic", "userid", "xmltree"),

@@ -13,7 +13,7 @@ import (
 var benchBase, benchOurs = address("20.0.0.0"), address("198.51.100.1")
 
 // Fetched ahead in groups, as the engine has it done.
-const group = 64
+const groupSize = 64
 
 func benchKey(n uint32) (key Key) {
 	key = benchBase
@@ -26,9 +26,9 @@ func BenchmarkRefuse(b *testing.B) {
 	m, dice := New(Limits{Probes: 300_000}, Day, 30), rand.New(rand.NewPCG(1, 1))
 	const sources = 100_000
 	var hints [sources]uint32
-	var list [group]Hint
-	var targets [group]Target
-	which := make([]uint32, group)
+	var list [groupSize]Hint
+	var targets [groupSize]Target
+	which := make([]uint32, groupSize)
 	fill := func(at int64) {
 		for i := range targets {
 			n := dice.Uint32N(sources)
@@ -46,11 +46,11 @@ func BenchmarkRefuse(b *testing.B) {
 			m.Refuse(&targets[i], &hints[which[i]])
 		}
 	}
-	for range 10 * sources / group {
+	for range 10 * sources / groupSize {
 		round()
 	}
 	b.ResetTimer()
-	for i := 0; i < b.N; i += group {
+	for i := 0; i < b.N; i += groupSize {
 		round()
 	}
 }
@@ -58,7 +58,7 @@ func BenchmarkRefuse(b *testing.B) {
 // Sessions that ours open to many addresses.
 func BenchmarkOpen(b *testing.B) {
 	m, dice := New(Limits{Sessions: 1_000_000, Partners: 1_000_000}, Day, 30), rand.New(rand.NewPCG(1, 1))
-	var list [group]Session
+	var list [groupSize]Session
 	at := start
 	round := func() {
 		at += int64(10 * time.Millisecond)
@@ -70,11 +70,11 @@ func BenchmarkOpen(b *testing.B) {
 			m.Open(&list[i])
 		}
 	}
-	for range 1_000_000 / group {
+	for range 1_000_000 / groupSize {
 		round()
 	}
 	b.ResetTimer()
-	for i := 0; i < b.N; i += group {
+	for i := 0; i < b.N; i += groupSize {
 		round()
 	}
 }

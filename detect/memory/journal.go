@@ -19,6 +19,10 @@ const (
 	opForget
 	opConsume
 	opSpend
+	opCounter // gives a counter the next number, from 0 on, for what follows in this journal
+	opSee
+	opUseUp
+	opFailed
 )
 
 // Flags of an operation.
@@ -26,6 +30,7 @@ const (
 	flagUntranslated = 1 << iota
 	flagServed
 	flagProven
+	flagSystem
 )
 
 // ErrDamaged is what every error of [Memory.Apply] and [Memory.Load] is: what was written is not what is read.
@@ -34,9 +39,10 @@ var ErrDamaged = errors.New("the memory of the last day is damaged")
 // journal is what the memory was told since it was taken last, as bytes: for each operation its kind, flags, times as the
 // difference to the one before, and addresses behind their lengths.
 type journal struct {
-	kept  bool // somebody takes it
-	bytes []byte
-	last  int64
+	kept     bool // somebody takes it
+	bytes    []byte
+	last     int64
+	counters map[uint64]int // their numbers
 }
 
 // Keep has a journal written from now on, for a memory that is to outlive its process.
@@ -49,6 +55,7 @@ func (m *Memory) Journal(buf []byte) []byte {
 	}
 	buf = sealed(append(buf, m.journal.bytes...), len(buf))
 	m.journal.bytes, m.journal.last = m.journal.bytes[:0], 0
+	clear(m.journal.counters)
 	return buf
 }
 
@@ -127,6 +134,60 @@ func (j *journal) forget(p netip.Prefix) {
 	j.bytes = append(appendAddr(j.bytes, &key), byte(bits))
 }
 
+// counter gives the number of a counter.
+func (j *journal) counter(id uint64) uint64 {
+	n, ok := j.counters[id]
+	if !ok {
+		if j.counters == nil {
+			j.counters = make(map[uint64]int)
+		}
+		n = len(j.counters)
+		j.counters[id] = n
+		j.begin(opCounter, 0, j.last)
+		j.bytes = binary.BigEndian.AppendUint64(j.bytes, id)
+	}
+	return uint64(n)
+}
+
+func (j *journal) see(s *Seen, counters []Counter) {
+	if !j.kept {
+		return
+	}
+	number := j.counter(counters[s.Counter].ID)
+	j.begin(opSee, flag(s.Proven), s.Time)
+	j.bytes = appendUvarints(appendAddr(j.bytes, &s.Key), number, s.Per, s.Value, uint64(s.Weight))
+	j.bytes = binary.BigEndian.AppendUint64(j.bytes, s.Ref)
+}
+
+func (j *journal) useUp(key *Key, of groupKey, counters []Counter, keepProven bool) {
+	if !j.kept {
+		return
+	}
+	number := j.counter(counters[of.counter].ID)
+	j.begin(opUseUp, flag(keepProven), j.last)
+	j.bytes = appendUvarints(appendAddr(j.bytes, key), number, of.per)
+}
+
+func (j *journal) failed(key *Key, l *Login) {
+	if !j.kept {
+		return
+	}
+	var flags byte
+	if l.System {
+		flags = flagSystem
+	}
+	j.begin(opFailed, flags, l.Time)
+	j.bytes = appendUvarints(appendAddr(j.bytes, key), uint64(l.Who), uint64(l.Weight))
+	j.bytes = binary.BigEndian.AppendUint64(j.bytes, l.Ref)
+}
+
+func appendUvarints(b []byte, list ...uint64) []byte {
+	for _, n := range list {
+		b = binary.AppendUvarint(b, n)
+	}
+	return b
+}
+
 func appendUint16s(b []byte, list ...uint16) []byte {
 	for _, n := range list {
 		b = binary.BigEndian.AppendUint16(b, n)
@@ -143,13 +204,14 @@ func appendAddr(b []byte, a *[16]byte) []byte {
 }
 
 // Apply tells the memory what a journal holds, as far as want says so of the part. What is told goes into no journal. The
-// error wraps ErrDamaged; what came before the damage was told.
+// error wraps ErrDamaged; what came before the damage was told, and the counters are lost.
 func (m *Memory) Apply(journal []byte, want func(part int) bool) error {
 	if len(journal) == 0 {
 		return nil
 	}
 	r := unsealed(journal)
 	var last int64
+	var counters []kept
 	for len(r.rest) > 0 && r.err == nil {
 		op, flags := r.byte(), r.byte()
 		last += r.varint()
@@ -188,11 +250,49 @@ func (m *Memory) Apply(journal []byte, want func(part int) bool) error {
 			if r.err == nil {
 				m.forgetWanted(p, want)
 			}
+		case opCounter:
+			counter, ok := known(m, r.uint64())
+			counters = append(counters, kept{counter, ok})
+		case opSee, opUseUp, opFailed:
+			applyCount(m, &r, op, flags, last, counters, want)
 		default:
 			r.fail(fmt.Sprintf("operation %d", op))
 		}
 	}
+	if r.err != nil {
+		m.LoseCounters()
+	}
 	return r.err
+}
+
+// applyCount is Apply for what counters count.
+func applyCount(m *Memory, r *reader, op, flags byte, at int64, counters []kept, want func(part int) bool) {
+	key := r.addr()
+	hash, p, wanted := arena.Hash(&key), m.part(&key), want(PartOf(&key))
+	if op == opFailed {
+		l := Login{Time: at, Who: uint32(r.uvarint()), Weight: uint16(r.uvarint()), Ref: r.uint64(), System: flags&flagSystem != 0}
+		if wanted && r.err == nil && loginsKnown(m) {
+			p.failed(hash, &key, l)
+		}
+		return
+	}
+	number, per := r.uvarint(), r.uvarint()
+	if r.err == nil && number >= uint64(len(counters)) {
+		r.fail("a counter that is none")
+	}
+	if op == opSee {
+		now := Point{Time: at, Value: r.uvarint(), Weight: uint16(r.uvarint()), Ref: r.uint64(), Proven: flags&flagProven != 0}
+		if wanted && r.err == nil && counters[number].ok {
+			p.groups.add(hash, &key, groupKey{uint16(counters[number].counter), per}, &now, false)
+		}
+		return
+	}
+	if !wanted || r.err != nil || !counters[number].ok {
+		return
+	}
+	if g := p.groups.find(hash, &key, groupKey{uint16(counters[number].counter), per}); g != 0 {
+		p.groups.consume(g, flags&flagProven != 0)
+	}
 }
 
 func (m *Memory) forgetWanted(p netip.Prefix, want func(part int) bool) {
@@ -201,9 +301,9 @@ func (m *Memory) forgetWanted(p netip.Prefix, want func(part int) bool) {
 			continue
 		}
 		if key := Key(p.Addr().As16()); !p.IsSingleIP() {
-			m.parts[i].probes.forgetIn(p.Contains, func(netip.Prefix) {}) // of an earlier version: now each source is told
+			m.parts[i].forgetIn(p.Contains, func(netip.Prefix) {}) // of an earlier version: now each source is told
 		} else if PartOf(&key) == i {
-			m.parts[i].probes.forget(&key)
+			m.parts[i].forget(&key)
 		}
 	}
 }
@@ -253,6 +353,8 @@ func (r *reader) take(n int) []byte {
 func (r *reader) byte() byte     { return r.take(1)[0] }
 func (r *reader) uint16() uint16 { return binary.BigEndian.Uint16(r.take(2)) }
 func (r *reader) uint32() uint32 { return binary.BigEndian.Uint32(r.take(4)) }
+
+func (r *reader) uint64() uint64 { return binary.BigEndian.Uint64(r.take(8)) }
 
 func (r *reader) varint() int64 {
 	n, size := binary.Varint(r.rest)

@@ -1,6 +1,6 @@
 // Package memory is what detection remembers for longer than its rules look back in the evidence: for a day, to whom ours
 // spoke (partners), and which targets refused or answered a source (probes); for ten minutes, which sessions ours opened
-// (to tell late answers from an attack).
+// (to tell late answers from an attack); and what the operator's own rules count, whose windows may be as long as a day.
 //
 // All of it lives in parts that have nothing to do with each other, by the address outside. What changes a part is written
 // into a journal, and a part can be written whole: so a restart has all of it back from the parts as they were written one
@@ -42,9 +42,15 @@ type Key = [16]byte
 
 // Memory is all that is remembered. The zero value is none; see New.
 type Memory struct {
-	parts   [Parts]part
-	served  visits
-	journal journal
+	// Seed spreads what Seen.Per and Point.Value are of, and Login.Who; LoadCounters takes over that of an earlier run.
+	Seed      Seed
+	parts     [Parts]part
+	served    visits
+	journal   journal
+	counters  []Counter
+	whole     []bool         // by counter: it was told of all that there was
+	counterOf map[uint64]int // by ID
+	again     bool           // what is counted is told again
 }
 
 type part struct {
@@ -52,11 +58,13 @@ type part struct {
 	partners partners
 	probes   probes
 	spent    spent
+	groups   groups
+	logins   Logins
 }
 
 // New makes an empty memory. window is how far back the targets of a source count, at most a day.
 func New(l Limits, window time.Duration, targets int) *Memory {
-	m := &Memory{}
+	m := &Memory{Seed: NewSeed()}
 	share := func(n int) int { return max(n/Parts, 64) }
 	for i := range m.parts {
 		p := &m.parts[i]
@@ -196,21 +204,33 @@ func (m *Memory) Spent(key *Key, rule uint8) (all, forgeable int64) {
 	return s.times[spentOn{*key, rule, false}], s.times[spentOn{*key, rule, true}]
 }
 
-// Forget forgets the targets of the sources in a network. A network costs a walk over all sources.
+// Forget forgets the targets of the sources in a network, and what counters have of them. A network costs a walk over all sources.
 func (m *Memory) Forget(p netip.Prefix) {
 	if !p.IsSingleIP() {
 		m.ForgetIn(p.Contains)
 		return
 	}
-	if key := Key(p.Addr().As16()); m.part(&key).probes.forget(&key) {
+	if key := Key(p.Addr().As16()); m.part(&key).forget(&key) {
 		m.journal.forget(p)
 	}
+}
+
+func (p *part) forget(key *Key) (known bool) {
+	hash := arena.Hash(key)
+	probes, groups, logins := p.probes.forget(key), p.groups.forget(hash, key), p.logins.Forget(hash, key)
+	return probes || groups || logins
+}
+
+func (p *part) forgetIn(in func(netip.Addr) bool, forgot func(netip.Prefix)) {
+	p.probes.forgetIn(in, forgot)
+	p.groups.forgetIn(in, forgot)
+	p.logins.ForgetIn(in, forgot)
 }
 
 // ForgetIn is Forget for all sources that are in some networks. It costs one walk over all sources.
 func (m *Memory) ForgetIn(in func(netip.Addr) bool) {
 	for i := range m.parts {
-		m.parts[i].probes.forgetIn(in, m.journal.forget)
+		m.parts[i].forgetIn(in, m.journal.forget)
 	}
 }
 
@@ -251,7 +271,9 @@ func (m *Memory) Missing(key *Key) (sessions, partners, probes int64) {
 // Sizes is how much is remembered.
 type Sizes struct {
 	Sessions, Partners, Probes int
-	Near                       int // sources that at least half as many targets refused as fire, however long ago
+	Near                       int    // sources that at least half as many targets refused as fire, however long ago
+	Counted, Points            int    // sources that counters have, and their points
+	Evicted, Dropped           uint64 // counted sources, and points, forgotten because memory was full
 }
 
 // Sizes counts over all parts.
@@ -263,6 +285,8 @@ func (m *Memory) Sizes() (s Sizes) {
 		s.Partners += p.partners.table.Used()
 		s.Probes += p.probes.table.Used() + p.probes.singles.len()
 		s.Near += p.probes.near
+		s.Counted, s.Points = s.Counted+p.groups.sources.Used(), s.Points+p.groups.points.Used()
+		s.Evicted, s.Dropped = s.Evicted+p.groups.evicted+p.logins.evicted, s.Dropped+p.groups.dropped
 	}
 	return s
 }

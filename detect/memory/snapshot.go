@@ -11,7 +11,10 @@ import (
 )
 
 // partVersion is that of the way in which a part is written.
-const partVersion = 3
+const partVersion = 4
+
+// uncounted was written without what counters count.
+const uncounted = 3
 
 // firstVersion was written without a checksum, too.
 const firstVersion = 1
@@ -30,19 +33,24 @@ func (m *Memory) Part(buf []byte, number int) []byte {
 	buf = p.sessions.write(buf)
 	buf = p.partners.write(buf)
 	buf = p.probes.write(buf)
-	return sealed(p.spent.write(buf), from)
+	buf = p.spent.write(buf)
+	return sealed(p.logins.write(p.groups.write(buf)), from)
 }
 
 // Load fills a part that is empty with what Part wrote. The error wraps ErrDamaged, and the part is then empty, and everything is
-// missing from it for a day after at; or it is ErrOtherVersion, and the part is as it was.
+// missing from it for a day after at; or it is ErrOtherVersion, and the part is as it was. With either, and where the version before wrote it,
+// the counters of all parts are lost.
 func (m *Memory) Load(number int, data []byte, at int64) error {
 	m.served.settle(m)
 	p, limits := &m.parts[number], m.parts[number]
 	if len(data) > 0 && data[0] == firstVersion {
+		m.LoseCounters()
 		return ErrOtherVersion
 	}
 	r := unsealed(data)
-	if v := r.byte(); v != partVersion && r.err == nil {
+	v := r.byte()
+	if v != partVersion && v != uncounted && r.err == nil {
+		m.LoseCounters()
 		return ErrOtherVersion
 	}
 	p.sessions.missing, p.partners.missing, p.probes.missing = r.varint(), r.varint(), r.varint()
@@ -50,12 +58,19 @@ func (m *Memory) Load(number int, data []byte, at int64) error {
 	p.partners.read(&r)
 	p.probes.read(&r)
 	p.spent.read(&r)
+	if v == partVersion {
+		p.groups.read(&r, func(id uint64) (int, bool) { return known(m, id) })
+		p.logins.read(&r, loginsKnown(m))
+	}
 	if r.err == nil && len(r.rest) > 0 {
 		r.fail("it does not end")
 	}
 	if r.err != nil {
 		*p = limits
 		m.Lose(number, at)
+	}
+	if r.err != nil || v != partVersion {
+		m.LoseCounters()
 	}
 	return r.err
 }

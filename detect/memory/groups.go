@@ -1,14 +1,19 @@
-package detect
+package memory
 
 import (
+	"cmp"
 	"encoding/binary"
+	"math"
 	"net/netip"
+	"slices"
 
 	"activedefense/detect/arena"
+	"activedefense/detect/redundant"
 )
 
-// Groups are what the custom rules count: of each source, by rule and by the values of its Per, the points that can still matter.
-// What may be dropped of them says the comment of pair; here a value's points of one grade are what there a pair is.
+// Groups are what the counters of the operator's own rules count: of each source, by counter and by what else has to be the same, the points that
+// can still matter. Of those of one value and grade what package redundant says is dropped. Nothing goes for its age alone: what comes late
+// may still need it.
 
 const (
 	pointsEach   = 16      // points of one group for each value that fires the rule; it is cut back to so many from a quarter more
@@ -16,28 +21,29 @@ const (
 )
 
 type groups struct {
+	counters   []Counter
 	sources    arena.Table[suspect, *suspect]
 	queue      arena.Queue
 	groups     arena.Table[group, *group]
-	points     arena.Slab[sightedAt, *sightedAt]
+	points     arena.Slab[Point, *Point]
 	maxSources int
 	maxPoints  int
 	evicted    uint64 // sources forgotten because memory was full
 	dropped    uint64 // points forgotten because their source or group had too many
 }
 
-// suspect is a source that a custom rule counts.
+// suspect is a source that is counted.
 type suspect struct {
 	arena.Order
-	key    [16]byte
+	key    Key
 	newest uint32 // group
 	points int32  // of all of them
 }
 
 // groupKey is what the points of a group have in common, beside the source.
 type groupKey struct {
-	rule uint16
-	hash uint64 // of the values of Per
+	counter uint16 // its index
+	per     uint64
 }
 
 // group is what one rule counts together.
@@ -52,36 +58,32 @@ type group struct {
 
 func (t *group) Link() *uint32 { return &t.next }
 
-// sightedAt is one record, or several of one value.
-type sightedAt struct {
-	time   int64
-	ref    uint64
-	value  uint64
+// Point is one record, or several of one value.
+type Point struct {
+	Time   int64 // nanoseconds since 1970
+	Ref    uint64
+	Value  uint64
 	next   uint32 // the one that arrived before
-	weight uint16
-	proven bool
+	Weight uint16 // records
+	Proven bool   // the source was really there
 }
 
-func (t *sightedAt) Link() *uint32 { return &t.next }
-
-func newGroups(maxSources int) groups {
-	return groups{maxSources: maxSources, maxPoints: max(pairsEach*maxSources, 4*mostOfSource)}
-}
+func (t *Point) Link() *uint32 { return &t.next }
 
 func (k groupKey) hashed(source uint32) uint32 {
 	var b [16]byte
 	binary.LittleEndian.PutUint32(b[:], source)
-	binary.LittleEndian.PutUint16(b[4:], k.rule)
-	binary.LittleEndian.PutUint64(b[8:], k.hash)
+	binary.LittleEndian.PutUint16(b[4:], k.counter)
+	binary.LittleEndian.PutUint64(b[8:], k.per)
 	return arena.Hash(&b)
 }
 
-func (t *groups) sourceOf(hash uint32, key *[16]byte) uint32 {
+func (t *groups) sourceOf(hash uint32, key *Key) uint32 {
 	return t.sources.Find(hash, func(s *suspect) bool { return s.key == *key })
 }
 
 // see gives the number of a source, and notes that it was seen.
-func (t *groups) see(hash uint32, key *[16]byte) uint32 {
+func (t *groups) see(hash uint32, key *Key) uint32 {
 	n := t.sourceOf(hash, key)
 	if n != 0 {
 		arena.Renew(&t.queue, &t.sources, n)
@@ -104,33 +106,53 @@ func (t *groups) evict() {
 
 // groupOf gives the group of a source, which is made where there is none.
 func (t *groups) groupOf(source uint32, of groupKey) uint32 {
-	hash := of.hashed(source)
-	if g := t.groups.Find(hash, func(g *group) bool { return g.of == of && g.source == source }); g != 0 {
+	if g := t.group(source, of); g != 0 {
 		return g
 	}
-	g := t.groups.Add(hash)
+	g := t.groups.Add(of.hashed(source))
 	s := t.sources.At(source)
 	*t.groups.At(g) = group{of: of, source: source, next: s.newest}
 	s.newest = g
 	return g
 }
 
-// add counts a sighting, and gives its group. distinct: sightings of one value count once.
-func (t *groups) add(hash uint32, key *[16]byte, of groupKey, r *rule, distinct bool, now *sightedAt) uint32 {
-	source := t.see(hash, key)
-	number := t.groupOf(source, of)
+func (t *groups) group(source uint32, of groupKey) uint32 {
+	return t.groups.Find(of.hashed(source), func(g *group) bool { return g.of == of && g.source == source })
+}
+
+// find gives the group of a source; 0: there is none.
+func (t *groups) find(hash uint32, key *Key, of groupKey) uint32 {
+	if source := t.sourceOf(hash, key); source != 0 {
+		return t.group(source, of)
+	}
+	return 0
+}
+
+// add counts a record, and gives its group.
+func (t *groups) add(hash uint32, key *Key, of groupKey, now *Point, behind bool) uint32 {
+	number := t.groupOf(t.see(hash, key), of)
+	g, counter := t.groups.At(number), &t.counters[of.counter]
+	if !counter.Distinct || !t.merge(g, counter.Window, now) {
+		t.put(number, now, behind)
+	}
+	return number
+}
+
+// put adds a point to a group, within the bounds. behind: points of long before arrive among others, so that those go that are the
+// oldest by their time.
+func (t *groups) put(number uint32, now *Point, behind bool) {
 	g := t.groups.At(number)
-	if g.newest != 0 && t.points.At(g.newest).time > now.time {
+	if g.newest != 0 && t.points.At(g.newest).Time > now.Time {
 		g.late = true
 	}
-	if distinct && t.merge(g, r.window, now) {
-		return number
-	}
-	most := int32(pointsEach * r.need)
+	most := int32(pointsEach * t.counters[g.of.counter].Need)
 	if g.count >= most+most/4 {
+		if behind {
+			t.sort(g)
+		}
 		t.cut(g, most)
 	}
-	if s := t.sources.At(source); s.points >= mostOfSource {
+	if s := t.sources.At(g.source); s.points >= mostOfSource {
 		t.dropOlder(s, number)
 	}
 	for t.points.Used() >= t.maxPoints && t.queue.Len() > 1 {
@@ -140,40 +162,57 @@ func (t *groups) add(hash uint32, key *[16]byte, of groupKey, r *rule, distinct 
 	*t.points.At(i) = *now
 	t.points.At(i).next, g.newest = g.newest, i
 	g.count++
-	t.sources.At(source).points++
-	return number
+	t.sources.At(g.source).points++
 }
 
-// merge takes a sighting together with others of its value and grade that are redundant beside it, or it beside them; true: there
+// sort puts the points of a group in the order of their times, as they would have arrived had none been told again.
+func (t *groups) sort(g *group) {
+	list := make([]uint32, 0, g.count)
+	for i := g.newest; i != 0; i = t.points.At(i).next {
+		list = append(list, i)
+	}
+	slices.SortStableFunc(list, func(a, b uint32) int { return cmp.Compare(t.points.At(b).Time, t.points.At(a).Time) })
+	at := &g.newest
+	for _, i := range list {
+		*at = i
+		at = &t.points.At(i).next
+	}
+	*at = 0
+}
+
+// merge takes a point together with others of its value and grade that are redundant beside it, or it beside them; true: there
 // is nothing to add. The record at work stays as a point in any case, by its ref.
-func (t *groups) merge(g *group, window int64, now *sightedAt) bool {
-	var near neighbours
+func (t *groups) merge(g *group, window int64, now *Point) bool {
+	var near redundant.Times
+	late := g.late || g.newest != 0 && t.points.At(g.newest).Time > now.Time
 	for i := g.newest; i != 0; {
 		p := t.points.At(i)
-		if !g.late && now.time-p.time > window {
+		if !late && now.Time-p.Time > window {
 			break
 		}
-		if p.value == now.value && p.proven == now.proven {
-			near.add(now.time, neighbour{p.time, int(i)})
+		if p.Value == now.Value && p.Proven == now.Proven {
+			near.Add(now.Time, redundant.Time{At: p.Time, Number: int(i)})
 		}
 		i = p.next
 	}
-	if i := near.covering(now.time, window); i != 0 {
+	if i := near.Covering(now.Time, window); i != 0 {
 		p := t.points.At(uint32(i))
-		p.weight = plus(p.weight, now.weight)
-		if p.time == now.time {
-			p.ref = now.ref
+		p.Weight = plus(p.Weight, now.Weight)
+		if p.Time == now.Time {
+			p.Ref = now.Ref
 		}
 		return true
 	}
-	for _, i := range near.covered(now.time, window) {
+	for _, i := range near.Covered(now.Time, window) {
 		if i != 0 {
-			now.weight = plus(now.weight, t.points.At(uint32(i)).weight)
+			now.Weight = plus(now.Weight, t.points.At(uint32(i)).Weight)
 			t.unlink(g, uint32(i))
 		}
 	}
 	return false
 }
+
+func plus(a, b uint16) uint16 { return uint16(min(uint32(a)+uint32(b), math.MaxUint16)) }
 
 // unlink takes a point out of its group.
 func (t *groups) unlink(g *group, number uint32) {
@@ -204,54 +243,12 @@ func (t *groups) cut(g *group, most int32) {
 	}
 }
 
-// gather fills the window with what a group holds around a time; false: too little to fire its rule.
-func (t *groups) gather(w *window, number uint32, r *rule, distinct bool, at int64) bool {
-	g := t.groups.At(number)
-	w.points = w.points[:0]
-	each := uint64(0)
-	for i := g.newest; i != 0; {
-		p := t.points.At(i)
-		i = p.next
-		if apart(p.time, at) >= r.window {
-			if !g.late {
-				break
-			}
-			continue
-		}
-		v := valued{point: point{p.time, p.ref, p.weight}, proven: p.proven}
-		if distinct {
-			binary.BigEndian.PutUint64(v.value[8:], p.value)
-			w.points = append(w.points, v)
-			continue
-		}
-		v.weight = 1
-		for range min(int(p.weight), r.need) { // a record that stands for several is as many values
-			each++
-			binary.BigEndian.PutUint64(v.value[8:], each)
-			w.points = append(w.points, v)
-		}
-	}
-	return len(w.points) >= r.need
-}
-
-// between counts the records of a group from one time to another, both included, as often as they say.
-func (t *groups) between(number uint32, from, to int64, proven bool) (n int) {
-	for i := t.groups.At(number).newest; i != 0; {
-		p := t.points.At(i)
-		i = p.next
-		if from <= p.time && p.time <= to && (p.proven || !proven) {
-			n += int(p.weight)
-		}
-	}
-	return n
-}
-
 // consume drops what a verdict rests on, of a source that goes on being counted: all of the group, or what may be forged.
 func (t *groups) consume(number uint32, keepProven bool) {
 	g := t.groups.At(number)
 	for at := &g.newest; *at != 0; {
 		i := *at
-		if p := t.points.At(i); keepProven && p.proven {
+		if p := t.points.At(i); keepProven && p.Proven {
 			at = &p.next
 			continue
 		}
@@ -276,7 +273,7 @@ func (t *groups) dropEmpty(number uint32) {
 }
 
 // withdraw drops the points of one record.
-func (t *groups) withdraw(hash uint32, key *[16]byte, ref uint64) {
+func (t *groups) withdraw(hash uint32, key *Key, ref uint64) {
 	n := t.sourceOf(hash, key)
 	if n == 0 {
 		return
@@ -287,7 +284,7 @@ func (t *groups) withdraw(hash uint32, key *[16]byte, ref uint64) {
 		next = g.next
 		for at := &g.newest; *at != 0; {
 			i := *at
-			if p := t.points.At(i); p.ref != ref {
+			if p := t.points.At(i); p.Ref != ref {
 				at = &p.next
 				continue
 			}
@@ -345,18 +342,21 @@ func (t *groups) drop(n uint32) {
 	t.sources.Remove(hash, n)
 }
 
-func (t *groups) forget(hash uint32, key *[16]byte) {
-	if n := t.sourceOf(hash, key); n != 0 {
+func (t *groups) forget(hash uint32, key *Key) (known bool) {
+	n := t.sourceOf(hash, key)
+	if n != 0 {
 		t.drop(n)
 	}
+	return n != 0
 }
 
-// forgetIn forgets the sources in some networks.
-func (t *groups) forgetIn(in func(netip.Addr) bool) {
+// forgetIn forgets the sources in some networks, and tells of each.
+func (t *groups) forgetIn(in func(netip.Addr) bool, forgot func(netip.Prefix)) {
 	for n := t.queue.Oldest(); n != 0; {
 		next := arena.Next(&t.sources, n)
-		if in(netip.AddrFrom16(t.sources.At(n).key).Unmap()) {
+		if addr := netip.AddrFrom16(t.sources.At(n).key).Unmap(); in(addr) {
 			t.drop(n)
+			forgot(netip.PrefixFrom(addr, addr.BitLen()))
 		}
 		n = next
 	}
