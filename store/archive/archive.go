@@ -65,11 +65,12 @@ type Registry interface {
 // ErrChanged: a file or a block was replaced after it was listed. Who lists again finds its records elsewhere.
 var ErrChanged = errors.New("the files of records have changed meanwhile")
 
-// Fault is a file that is registered and cannot be read.
+// Fault is a file that is registered and cannot be read, or a block that cannot be.
 type Fault struct {
-	File  File
+	File  File  // whose ID is 0 where it is a block
+	Block Block // whose FirstID is 0 where it is a file
 	Since time.Time
-	Err   error // names the file
+	Err   error // names the file, or the records of the block
 }
 
 // Archive is a folder of files. Its methods may be called from several goroutines; those that write wait for one another.
@@ -77,11 +78,12 @@ type Archive struct {
 	folder   string
 	registry Registry
 
-	mu     sync.Mutex
-	open   map[int64]*handle
-	used   int64 // counts up with every use
-	faults map[int64]Fault
-	dirty  bool // files have changed since it was last seen to what is to be merged
+	mu      sync.Mutex
+	open    map[int64]*handle
+	used    int64           // counts up with every use
+	faults  map[int64]Fault // of files, by their id
+	damaged map[int64]Fault // of blocks, by their FirstID
+	dirty   bool            // files have changed since it was last seen to what is to be merged
 
 	writing sync.Mutex // held while files are made or removed
 	sealer  sealer
@@ -89,7 +91,7 @@ type Archive struct {
 
 // New is the archive of a folder, which need not be there.
 func New(folder string, r Registry) *Archive {
-	return &Archive{folder: folder, registry: r, open: make(map[int64]*handle), faults: make(map[int64]Fault), dirty: true}
+	return &Archive{folder: folder, registry: r, open: make(map[int64]*handle), faults: make(map[int64]Fault), damaged: make(map[int64]Fault), dirty: true}
 }
 
 // mostOpen is how many files are kept open that nobody reads just now.
