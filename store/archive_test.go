@@ -518,3 +518,42 @@ func TestRowsBecomeFiles(t *testing.T) {
 	registered(t, s)
 	wantKept(t, s, "at the end", 1, 21_000)
 }
+
+// Who reads rows reads again at most once because they become files, and what becomes files waits no longer than two minutes for those who read.
+func TestReadingEndsWhileRowsMove(t *testing.T) {
+	s := newSQLite(t).open("daemon")
+	must(t, putRows(t.Context(), s, 20_000))
+	p := newStepper(t, s)
+	records := s.records.(*sqliteRecords)
+	var turn turn
+	times := 0
+	must(t, records.again(&turn, func() error {
+		times++
+		at, err := records.placement(t.Context(), where{}, where{})
+		must(t, err)
+		_, err = records.still(at.lowest, func(ctx context.Context) ([]Record, error) {
+			_, err := s.archive.Step(ctx, p.now)
+			return nil, err
+		})(t.Context())
+		return err
+	}))
+	left := []int{rowsLeft(t, s)}
+	for range 2 {
+		p.steps(time.Minute)
+		left = append(left, rowsLeft(t, s))
+	}
+	if times != 2 || left[0] == 20_000 || left[1] != left[0] || left[2] >= left[1] {
+		t.Errorf("it was read %d times, and %v rows were left then and after each minute", times, left)
+	}
+	turn.leave()
+	p.steps(0)
+	if rowsLeft(t, s) != 0 {
+		t.Error("reading has ended, and rows are left")
+	}
+}
+
+func rowsLeft(t testing.TB, s *Store) (n int) {
+	t.Helper()
+	must(t, s.readers.QueryRowContext(context.Background(), `SELECT count(*) FROM records`).Scan(&n))
+	return n
+}

@@ -84,6 +84,8 @@ type Archive struct {
 	faults  map[int64]Fault // of files, by their id
 	damaged map[int64]Fault // of blocks, by their FirstID
 	dirty   bool            // files have changed since it was last seen to what is to be merged
+	holders int             // see Hold
+	refused time.Time       // the first step that did nothing for them, since one did something; zero: none
 
 	writing sync.Mutex // held while files are made or removed
 	sealer  sealer
@@ -103,6 +105,36 @@ type handle struct {
 	readers int
 	used    int64 // (Archive).used when it was last
 	gone    bool  // it is to be closed when nobody reads it
+}
+
+// mostHeld is how long steps do nothing for those who hold what is there.
+const mostHeld = 2 * time.Minute
+
+// Hold has steps do nothing until release is called, once: for who reads blocks and rows, and began in vain because they became files meanwhile. However many hold them
+// one after the other, there is a step every two minutes.
+func (a *Archive) Hold() (release func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.holders++
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.holders--
+	}
+}
+
+// held tells whether a step at this time is to do nothing.
+func (a *Archive) held(now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.holders > 0 && a.refused.IsZero() {
+		a.refused = now
+	}
+	if a.holders > 0 && now.Sub(a.refused) < mostHeld {
+		return true
+	}
+	a.refused = time.Time{}
+	return false
 }
 
 // Path is where a file is.

@@ -43,7 +43,7 @@ type arrival struct {
 }
 
 // Step does what there is to do next, at this time: it begins, seals, merges, seals rows, or gives room back, one of them. more: there may be more to do, at once; else
-// in a second. It is called by one goroutine. What fails is tried again by the next call, and nothing is lost by it.
+// in a second. Where others hold what is there (see Hold) it only looks. It is called by one goroutine. What fails is tried again by the next call, and nothing is lost by it.
 func (a *Archive) Step(ctx context.Context, now time.Time) (more bool, err error) {
 	a.writing.Lock()
 	defer a.writing.Unlock()
@@ -59,6 +59,9 @@ func (a *Archive) Step(ctx context.Context, now time.Time) (more bool, err error
 	}
 	blocks = a.whole(blocks)
 	s.arrived(blocks, now)
+	if a.held(now) {
+		return false, nil
+	}
 	if some := s.due(blocks, now); len(some) > 0 {
 		return true, a.seal(ctx, some)
 	}
