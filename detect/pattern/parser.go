@@ -151,7 +151,7 @@ const (
 )
 
 // merged is the header of RFC 5424, behind which rsyslog has a merged message.
-var merged = regexp.MustCompile(`^(?:<\d{1,3}>)?1 \S+ \S+ \S+ \S+ \S+ (?:-|(?:\[[^\]]*\])+) {1,2}(?:\x{FEFF} ?)?message repeated `)
+var merged = regexp.MustCompile(`^(?:<\d{1,3}>)?1 \S+ \S+ \S+ \S+ \S+ ` + structured + ` {1,2}(?:\x{FEFF} ?)?message repeated `)
 
 // undoRepeat puts a message together again that rsyslog merged with its like: "sshd[7]: message repeated 3 times: [ Failed ...]". It does
 // so only where that stands right behind the tag, or the header of RFC 5424: what stands further on, a stranger may have written.

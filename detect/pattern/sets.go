@@ -40,6 +40,9 @@ const host = `(?:[^\s\[]*[^\s\[:] )?`
 // facility and severity are what busybox's syslogd writes ahead of a program's tag.
 const facility = `\w+\.(?:emerg|panic|alert|crit|err|error|warn|warning|notice|info|debug)`
 
+// structured is the structured data of RFC 5424: in quotes it may hold anything, and what would end it with a backslash ahead (6.3.3).
+const structured = `(?:-|(?:\[(?:[^\]"]|"(?:[^"\\]|\\.)*")*\])+)`
+
 // syslog gives the beginning of a regular expression for the messages of a program, whose name it is an expression for: the header in a file, and
 // that of RFC 5424. Only so is a message known to be the program's own: what stands further on, another program may have been made to write.
 func syslog(program string) string { return `^` + header(program, program) }
@@ -47,7 +50,7 @@ func syslog(program string) string { return `^` + header(program, program) }
 // header is the same for a program that RFC 5424 calls by another name. Where rsyslog makes that of an older message (RSYSLOG_SyslogProtocol23Format), the message
 // keeps the blank that stood behind its tag.
 func header(program, name string) string {
-	return `(?:(?:<\d{1,3}>)?(?:1 \S+ \S+ ` + name + ` \S+ \S+ (?:-|(?:\[[^\]]*\])+) {1,2}(?:\x{FEFF} ?)?|` + stamp + ` ` + host + `(?:` + facility + ` )?` + program + `(?:\[\d+\])?: ))`
+	return `(?:(?:<\d{1,3}>)?(?:1 \S+ \S+ ` + name + ` \S+ \S+ ` + structured + ` {1,2}(?:\x{FEFF} ?)?|` + stamp + ` ` + host + `(?:` + facility + ` )?` + program + `(?:\[\d+\])?: ))`
 }
 
 var sshdTag = syslog(`sshd(?:-session|-auth)?`)

@@ -157,7 +157,8 @@ var (
 	apache = escaped(`"\`, func(c byte) string {
 		return map[bool]string{true: `\` + string(c), false: fmt.Sprintf(`\x%02x`, c)}[c >= ' ']
 	})
-	haproxied = escaped(`"#{|}`, func(c byte) string { return fmt.Sprintf(`#%02X`, c) })
+	structuredValue = escaped(`"\]`, func(c byte) string { return `\` + string(c) })
+	haproxied       = escaped(`"#{|}`, func(c byte) string { return fmt.Sprintf(`#%02X`, c) })
 )
 
 // virtualHost is what of a request's Host may be logged: the servers answer 400 to one with what no host's name has, and log their own.
@@ -188,6 +189,8 @@ var slots = []slot{
 	{"sshd", "Nov 29 11:59:58 h sshd[1]: message repeated 2 times: [ Failed password for @ from 203.0.113.5 port 51234 ssh2]", printable},
 	{"sshd", "<38>1 2026-11-30T16:15:52.627977+00:00 vm sshd 812 - -  Failed password for @ from 203.0.113.5 port 51234 ssh2", printable},
 	{"sshd", "<38>1 2026-11-30T16:15:52.627977+00:00 vm app 812 - -  @", printable},
+	{"sshd", `<38>1 2026-11-30T16:15:52Z vm sshd 812 - [a b="@"][c d="@"] Failed password for root from 203.0.113.5 port 51234 ssh2`, structuredValue},
+	{"sshd", `<38>1 2026-11-30T16:15:52Z vm sshd 812 - [a b="@"] Accepted password for root from 203.0.113.5 port 51234 ssh2`, structuredValue},
 	{"sshd", "<38>Nov 29 11:59:58 app: @", printable},
 	{"sshd", "<38>Nov 29 11:59:58 app[1]: @", printable},
 	{"haproxy", "<134>Nov 29 11:59:58 app: @", haproxied},
