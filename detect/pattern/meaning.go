@@ -6,7 +6,7 @@ var meanings = map[string]string{
 	"ssh-failed-again":        "an attempt by keyboard-interactive that an ssh-failed (PAM's line) has told of: not to be counted beside it",
 	"ssh-invalid-user":        "the host has no such user",
 	"ssh-max-attempts":        "as many attempts in one connection as sshd allows (MaxAuthTries)",
-	"ssh-not-allowed":         "a user whom AllowUsers, DenyUsers or the groups refuse, or root with the right password (PermitRootLogin)",
+	"ssh-not-allowed":         "a user whom AllowUsers, DenyUsers, the groups or PAM refuse (an account that has expired), or root with the right password (PermitRootLogin)",
 	"ssh-protocol":            "it speaks no SSH, or none that was agreed on: scanners, and old clients",
 	"ssh-timeout":             "it did not log in within LoginGraceTime",
 	"ssh-dropped":             "sshd itself penalises the source (PerSourcePenalties)",

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -185,6 +186,7 @@ var slots = []slot{
 	{"sshd", "Nov 29 11:59:58 h sshd[1]: Connection closed by invalid user @ 203.0.113.5 port 51234 [preauth]", printable},
 	{"sshd", "Nov 29 11:59:58 h sshd[1]: Disconnecting invalid user @ 203.0.113.5 port 51234: Too many authentication failures [preauth]", printable},
 	{"sshd", "Nov 29 11:59:58 h sshd[1]: Disconnecting invalid user a 203.0.113.5 port 51234: Change of username or service not allowed: (a,@) -> (b,c) [preauth]", printable},
+	{"sshd", "Nov 29 11:59:58 h sshd[1]: Disconnecting invalid user @ 203.0.113.5 port 51234: Change of username or service not allowed: (@,a) -> (@,c) [preauth]", printable},
 	{"sshd", "Nov 29 11:59:58 h sshd[1]: Received disconnect from 203.0.113.5 port 51234:11: @ [preauth]", printable},
 	{"sshd", "Nov 29 11:59:58 h sshd[1]: message repeated 2 times: [ Failed password for @ from 203.0.113.5 port 51234 ssh2]", printable},
 	{"sshd", "<38>1 2026-11-30T16:15:52.627977+00:00 vm sshd 812 - -  Failed password for @ from 203.0.113.5 port 51234 ssh2", printable},
@@ -282,6 +284,26 @@ func (s *slot) names(t *testing.T, p *Parser, text string) {
 	line := s.fill(text)
 	if err := p.Parse([]byte(line), noon, &ev); err == nil && ev.Src != honest && ev.Subtype != "http-ambiguous" { // which says that it may be another
 		t.Fatalf("%s: %s: the source is %s (%s)", s.set, line, ev.Src, ev.Subtype)
+	}
+}
+
+// without is tested with all texts of its characters.
+func TestWithoutAText(t *testing.T) {
+	re := regexp.MustCompile(`^` + without(": 5 ") + `$`)
+	texts := []string{""}
+	for range 7 {
+		for _, text := range texts {
+			if re.MatchString(text) == strings.Contains(text, ": 5 ") {
+				t.Fatalf("%q: %t", text, re.MatchString(text))
+			}
+		}
+		var longer []string
+		for _, text := range texts {
+			for _, c := range ": 5x" {
+				longer = append(longer, text+string(c))
+			}
+		}
+		texts = longer
 	}
 }
 
