@@ -249,6 +249,7 @@ var slots = []slot{
 	{"exim", "2026-11-29 11:59:58 login authenticator failed for (@) [203.0.113.5]: 535 Incorrect authentication data (set_id=anna)", printable},
 	{"exim", "2026-11-29 11:59:58 login authenticator failed for h.example.net (mail) [203.0.113.5]:51234 I=[198.51.100.7]:25: 535 Incorrect authentication data (set_id=@)", printable},
 	{"exim", "2026-11-29 11:59:58 login authenticator failed for (@) [203.0.113.5]: 535 Incorrect authentication data (set_id=@)", printable},
+	{"exim", "2026-11-29 11:59:58 login authenticator failed for (@) [203.0.113.5] U=@: 535 Incorrect authentication data (set_id=@)", printable},
 	{"exim", `2026-11-29 11:59:58 SMTP call from (@) [203.0.113.5] dropped: too many syntax or protocol errors (last command was "@", NULL)`, printable},
 	{"exim", `2026-11-29 11:59:58 H=(@) [203.0.113.5] F=<@> rejected RCPT <@>: relay not permitted`, printable},
 	{"exim", "Nov 29 11:59:58 h exim[8]: 2026-11-29 11:59:58 1aBcDe-000001-AB <= @ H=(@) [203.0.113.5] P=esmtp S=900 T=\"@\"", printable},
