@@ -19,10 +19,10 @@ var postfix = []Pattern{
 
 // dovecot are the failed logins of Dovecot 2.2 to 2.4 (login-common/client-common.c), in syslog or in its own file, with the time that it writes there unless log_timestamp says
 // otherwise, or one of ISO 8601. Behind the user, who may hold anything, stands no angle
-// bracket but those of the session's name at the end of the line.
+// bracket but those of the session's name at the end of the line. One line tells of all failures of a connection.
 var dovecot = []Pattern{
 	{Event: "mail-auth-failed", Proven: true,
-		Regexp: `(?:` + syslog(`dovecot`) + `|^(?:` + stamp + `|(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?[+-]\d\d:?\d\d)?)) )(?P<threat_name>imap|pop3|managesieve|submission)-login: (?:Info: )?(?:Aborted login|Login aborted|Disconnected|Remote closed connection|Client has quit the connection)[^<>]* ?\(auth failed, \d+ attempts[^<>]*: ` +
+		Regexp: `(?:` + syslog(`dovecot`) + `|^(?:` + stamp + `|(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?[+-]\d\d:?\d\d)?)) )(?P<threat_name>imap|pop3|managesieve|submission)-login: (?:Info: )?(?:Aborted login|Login aborted|Disconnected|Remote closed connection|Client has quit the connection)[^<>]* ?\(auth failed, (?P<repeat>\d+) attempts[^<>]*: ` +
 			`(?:user=<(?P<src_user>.*)>, )?(?:method=[^ ,]+, )?rip=(?P<src>[^ ,<>]+)(?:, lip=(?P<dst>[^ ,<>]+))?(?:, [^<>]*)?(?:, session=<[^<>]*>)?$`},
 }
 

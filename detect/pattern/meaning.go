@@ -24,7 +24,7 @@ var meanings = map[string]string{
 	"smtp-auth-failed":        "a wrong password in SMTP",
 	"smtp-protocol":           "the server cut it off for too many errors or unknown commands",
 	"smtp-auth-unavailable":   "a login that failed for a reason of ours: no guess",
-	"mail-auth-failed":        "one or more wrong passwords in one connection, in IMAP, POP3, ManageSieve or submission",
+	"mail-auth-failed":        "wrong passwords, each of a connection's counted (at most 1,000), in IMAP, POP3, ManageSieve or submission",
 	"ftp-auth-failed":         "a wrong password in FTP",
 	"tls-failed":              "the TLS handshake failed: scanners, and old clients",
 	"vpn-auth-failed":         "a wrong password",
