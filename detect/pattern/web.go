@@ -14,7 +14,10 @@ const (
 // Paths that are asked for to find out what a server has or leaks, by whole segments of them: of the first, nobody else asks for them, and one that was served is worse than one that
 // was not; of the others, some servers have them. Not among them is what programs ask every server for by themselves, such as autodiscover.
 var (
-	leaks = folders + `(?:(?:` + paths("/.env", "/wp-config.php") + `)(?:(?:[.~]|%2[eE]|%7[eE])[\w.~%-]*)?|` +
+	// What WordPress answers with 200 where a password is wrong; a right one has the form send elsewhere (302).
+	loginForm = folders + paths("/wp-login.php")
+	loginCall = folders + paths("/xmlrpc.php")
+	leaks     = folders + `(?:(?:` + paths("/.env", "/wp-config.php") + `)(?:(?:[.~]|%2[eE]|%7[eE])[\w.~%-]*)?|` +
 		paths("/.git", "/.svn", "/.aws", "/.ssh", "/.vscode", "/.htpasswd", "/.DS_Store", "/phpinfo.php") + `)` + rest
 	probes = folders + `(?:` + paths("/phpmyadmin") + `[\w.-]*|` +
 		paths("/wp-login.php", "/xmlrpc.php", "/wp-admin", "/wp-includes", "/pma", "/cgi-bin", "/vendor/phpunit", "/actuator", "/solr/admin", "/boaform", "/HNAP1", "/setup.cgi", "/manager/html",
@@ -28,8 +31,9 @@ const (
 	anyPath = `[^"?\\ ]*`
 	// spelled is a path with a letter or digit as %xx. Groups keep the percent sign with what tells it from those of other characters: lines are looked through for both.
 	spelled = anyPath + `(?:(%[46][1-9A-Fa-f])|(%[357]\d)|(%[57][Aa]))` + anyPath
-	// method is what stands ahead of the path: nginx passes over several blanks, and all servers over scheme and host, which HAProxy writes of every request of HTTP/2.
-	method = `\S+ +(?:[A-Za-z][\w+.-]*://[^/"? ]*)?`
+	// target is what stands between method and path: nginx passes over several blanks, and all servers over scheme and host, which HAProxy writes of every request of HTTP/2.
+	target = ` +(?:[A-Za-z][\w+.-]*://[^/"? ]*)?`
+	method = `\S+`
 )
 
 // paths is an expression for some paths, in any case, for some file systems ignore that, and with dots and slashes also as %xx.
@@ -75,8 +79,9 @@ func access(begin string) []Pattern {
 		return Pattern{Event: event, Proven: true, Regexp: begin + client + ` - ` + user + ` \[` + clock + `\] "` + path + `" (?P<action>` + status + `) `}
 	}
 	line := func(event, user, path, status string) Pattern { return pattern(event, user, path+quoted, status) }
-	request := func(path string) string { return method + `(?P<threat_name>` + path + `)` }
-	asked := func(path string) string { return request(path) + `(?:[?;# ]` + quoted + `)?` }
+	request := func(path string) string { return method + target + `(?P<threat_name>` + path + `)` }
+	const query = `(?:[?;# ]` + quoted + `)?`
+	asked := func(path string) string { return request(path) + query }
 	const (
 		char    = `(?:[^"\\ ]|\\.)`                                   // of a user
 		word    = `(?:(?:[^"\\ -]|\\.|-` + char + `)` + char + `*)`   // of a user, and no hyphen
@@ -84,12 +89,15 @@ func access(begin string) []Pattern {
 		anybody = `(?:-|` + user + `)`
 		hidden  = `(?:` + quoted + ` -(?: ` + quoted + `)?|- ` + quoted + `)` // with one that is
 	)
+	post := func(path string) string { return `POST` + target + `(?P<threat_name>` + path + `)` + query }
 	odd := pattern("http-ambiguous", hidden, request(anyPath)+quoted, `[1-5]\d\d`)
 	odd.Proven = false
 	return []Pattern{
 		pattern("http-probe", anybody, asked(leaks), `\d{3}`),
 		pattern("http-probe", anybody, asked(probes), `4\d\d`),
 		pattern("http-probe-moved", anybody, asked(probes), `30[1278]`),
+		pattern("wordpress-login", anybody, post(loginForm), `200`),
+		pattern("wordpress-xmlrpc", anybody, post(loginCall), `200`),
 		line("http-auth-failed", user, request(anyPath), `401`), // without a user it is the server's first question
 		line("http-bad-request", anybody, ``, `400`),
 		line("http-forbidden", anybody, request(anyPath), `403|444`),
@@ -106,22 +114,24 @@ var haproxyTag = syslog(`haproxy`) + `(?P<src>\S+):(?P<src_port>\d+) \[(?P<time>
 // HAProxy writes it as #22.
 var haproxy = []Pattern{
 	{Event: "tls-failed", Proven: true, Regexp: haproxyTag + `[^ /]+/\S+: SSL handshake failure`},
-	haproxyLine("http-probe", leaks, ended, `\d{3}`),
-	haproxyLine("http-probe", probes, ended, `4\d\d`),
-	haproxyLine("http-probe-moved", probes, ended, `30[1278]`),
+	haproxyLine("http-probe", method, leaks, ended, `\d{3}`),
+	haproxyLine("http-probe", method, probes, ended, `4\d\d`),
+	haproxyLine("http-probe-moved", method, probes, ended, `30[1278]`),
+	haproxyLine("wordpress-login", `POST`, loginForm, ended, `200`),
+	haproxyLine("wordpress-xmlrpc", `POST`, loginCall, ended, `200`),
 	{Event: "http-bad-request", Proven: true, Regexp: haproxyHead(`400`)},
-	haproxyLine("http-unauthorized", anyPath, ``, `401`),
-	haproxyLine("http-forbidden", anyPath, ``, `403`),
-	haproxyLine("http-not-found", anyPath, ``, `404`),
-	haproxyLine("http-limited", anyPath, ``, `429`),
-	haproxyLine("http-encoded", spelled, ended, `\d{3}`),
+	haproxyLine("http-unauthorized", method, anyPath, ``, `401`),
+	haproxyLine("http-forbidden", method, anyPath, ``, `403`),
+	haproxyLine("http-not-found", method, anyPath, ``, `404`),
+	haproxyLine("http-limited", method, anyPath, ``, `429`),
+	haproxyLine("http-encoded", method, spelled, ended, `\d{3}`),
 }
 
 // ended ends the path of a request, which HAProxy cuts off where its line is too long.
 const ended = `(?:[?;# "]|$)`
 
-func haproxyLine(event, path, behind, status string) Pattern {
-	return Pattern{Event: event, Proven: true, Regexp: haproxyHead(status) + method + `(?P<threat_name>` + path + `)` + behind}
+func haproxyLine(event, method, path, behind, status string) Pattern {
+	return Pattern{Event: event, Proven: true, Regexp: haproxyHead(status) + method + target + `(?P<threat_name>` + path + `)` + behind}
 }
 
 // haproxyHead begins a line up to the request.
