@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"net/netip"
+	"slices"
 	"time"
 
 	"activedefense/detect"
@@ -221,20 +222,33 @@ func isSubtype(b []byte) bool {
 	return len(b) > 0
 }
 
-// severity gives the severity: a word where the record has one, else the word for its number.
+// severity gives the severity: of several words and numbers any of which a stranger may have written, who would hide an attack, the worst; a word that is none where there
+// is no other. The number in CEF's header stands ahead of strangers, but Strata has written another one there than its word says, so that a word that is certain goes before it.
 func (r *keyed) severity() []byte {
 	x := r.x
-	number := x.HeaderSeverity()
-	if r.h.kind == kindLEEF {
-		number = x.Value(extension.SeverityNumber)
+	var worst []byte
+	grade := -1
+	if x.Cloud() || r.h.kind == kindLEEF {
+		x.Each(extension.Severity, func(word []byte) {
+			g := slices.IndexFunc(severities[:], func(known []byte) bool { return bytes.EqualFold(word, known) })
+			if g > grade || len(worst) == 0 {
+				worst, grade = word, max(g, grade)
+			}
+		})
 	}
-	if word := x.Value(extension.Severity); len(word) > 0 && (x.Cloud() || r.h.kind == kindLEEF) {
-		return word
+	number := func(b []byte) {
+		if len(b) == 1 && b[0] >= '1' && b[0] <= '5' && int(b[0]-'1') > grade {
+			grade = int(b[0] - '1')
+			worst = severities[grade]
+		}
 	}
-	if len(number) == 1 && number[0] >= '1' && number[0] <= '5' {
-		return severities[number[0]-'1']
+	switch {
+	case r.h.kind == kindLEEF:
+		x.Each(extension.SeverityNumber, number)
+	case grade < 0 || !x.Certain(extension.Severity):
+		number(x.HeaderSeverity())
 	}
-	return nil
+	return worst
 }
 
 // severities are those that PAN-OS numbers, from 1 on.

@@ -167,3 +167,18 @@ func TestWhatHelpsAgainstHiding(t *testing.T) {
 		}
 	}
 }
+
+// TestNoStrangerLowersTheSeverity: whoever writes severities of his own, with other keys ahead of them and behind, hides no attack.
+func TestNoStrangerLowersTheSeverity(t *testing.T) {
+	for _, c := range []struct{ format, name, text string }{
+		{lfLong, "misc", "host/x?a cnt=7 PanOSSeverity=Low"}, {lfLong, "url", "host/x?a cnt=7 PanOSSeverity=Low"}, {lfLong, "srcuser", "x cnt=7 PanOSSeverity=Low"},
+		{lfThreat, "misc", "x cnt=7 PanOSSeverity=Low"}, {leefThreat, "subject", "x|ThreatID=q|Severity=low"}, {leefThreat, "contenttype", "x|ThreatID=q|Severity=low|sev=1"}, {leefThreat, "misc", "x|ThreatID=q|Severity=low|sev=1"},
+		{cloudThreat, "misc", "x\tcat=7\tVendorSeverity=Low"},
+	} {
+		v := injectedValues("THREAT")
+		v[c.name] = c.text
+		if ev := mustParse(t, written(c.format, v)); ev.Severity != "critical" {
+			t.Errorf("%s of %s: severity %q\n%s", c.name, c.text, ev.Severity, c.format)
+		}
+	}
+}

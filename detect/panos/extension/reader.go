@@ -36,6 +36,8 @@ type Reader struct {
 	at         zone // of the keys that are being read
 	sourceSeen bool
 	maps       [2]keyMap
+	keys       *keyMap // of the record's format
+	between    byte    // what separates its keys
 	// What the last record began with, up to its product's version, and whose it was.
 	begun        []byte
 	begunInCloud bool
@@ -152,6 +154,27 @@ func (r *Reader) First(f Field) bool {
 	return s.count > 0 && s.zone == ahead && !s.doubled
 }
 
+// Each calls do with all values of a field of the record last read any of which may be the firewall's, without the blanks around them: with one alone where it is certain.
+func (r *Reader) Each(f Field, do func(value []byte)) {
+	if r.Certain(f) {
+		do(r.Value(f))
+		return
+	}
+	for at, c := range r.text {
+		if c != '=' {
+			continue
+		}
+		if k, _ := r.keys.find(r.text, at, r.between); k == nil || k.field != f {
+			continue
+		}
+		value, _, more := bytes.Cut(r.text[at+1:], []byte{'='})
+		if end := bytes.LastIndexByte(value, r.between); more && end >= 0 {
+			value = value[:end]
+		}
+		do(trimmed(value))
+	}
+}
+
 // Ahead says whether a field of the record last read stands ahead of all keys that hold what strangers chose in the templates that are known.
 func (r *Reader) Ahead(f Field) bool { return r.slots[f].count > 0 && r.slots[f].zone >= behindOther }
 
@@ -191,6 +214,7 @@ func (r *Reader) scan(format int, t table, separator byte) {
 	if m.byName == nil {
 		*m = newKeyMap(t, templatesOf[format])
 	}
+	r.keys, r.between = m, separator
 	b, before, open := r.text, &m.first, None
 	behind := before // the last key that is known
 	for base := 0; base < len(b); base += 64 {
