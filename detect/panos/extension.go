@@ -84,7 +84,9 @@ func (r *keyed) session(at time.Time, ev *detect.Event) error {
 	ev.NATSrc, ev.NATSrcPort = translated(src, srcPort, x.Value(extension.NATSrc), x.Value(extension.NATSrcPort))
 	ev.NATDst, ev.NATDstPort = translated(dst, dstPort, x.Value(extension.NATDst), x.Value(extension.NATDstPort))
 	ev.Protocol = protocol(x.Value(extension.Protocol))
-	r.p.setUser(ev, r.unescaped(x.Value(extension.User)))
+	if x.Certain(extension.User) || x.Ahead(extension.User) {
+		r.p.setUser(ev, r.unescaped(x.Value(extension.User)))
+	}
 	ev.SrcCountry = n.region.get(x.Value(extension.SrcRegion))
 	ev.DstCountry = n.region.get(x.Value(extension.DstRegion))
 	ev.Action = n.action.get(action)
@@ -182,7 +184,7 @@ func (r *keyed) setThreat(ev *detect.Event) {
 	ev.ThreatName, ev.ThreatID = n.threat.get(name), n.threatID.get(id)
 	ev.Severity = n.severity.get(r.severity())
 	ev.Direction = direction(r.labelled(extension.Direction, extension.DirectionLabel, "Direction", "DirectionOfAttack"))
-	if r.h.kind == kindCEF || x.Cloud() || x.AheadOfContents(extension.ThreatCategory) { // PAN-OS's template of LEEF 1.0 has none
+	if x.Certain(extension.ThreatCategory) && (r.h.kind == kindCEF || x.Cloud() || x.AheadOfContents(extension.ThreatCategory)) { // PAN-OS's template of LEEF 1.0 has none
 		ev.Category = n.category.get(x.Value(extension.ThreatCategory))
 	}
 }
@@ -206,7 +208,7 @@ func (r *keyed) threat() (subtype, threat []byte) {
 	case !isSubtype(signature):
 		return category, signature
 	}
-	if isSubtype(category) {
+	if isSubtype(category) || !x.Certain(extension.Category) {
 		category = nil
 	}
 	return signature, category
@@ -345,7 +347,10 @@ func (r *keyed) globalProtect(at time.Time, ev *detect.Event) error {
 		ev.Application = n.application.get(x.Value(extension.Method))
 	}
 	ev.SrcUser = n.user.get(r.unescaped(x.Value(extension.User)))
-	ev.SrcCountry = n.region.get(x.Value(extension.ClientRegion))
+	ev.SrcCountry = ""
+	if x.Certain(extension.ClientRegion) {
+		ev.SrcCountry = n.region.get(x.Value(extension.ClientRegion))
+	}
 	for _, f := range [...]extension.Field{extension.Error, extension.Description, extension.Reason} {
 		if ev.EndReason == "" {
 			ev.EndReason = n.endReason.get(r.unescaped(x.Value(f)))
