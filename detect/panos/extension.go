@@ -257,19 +257,27 @@ func (r *keyed) severity() []byte {
 var severities = [...][]byte{[]byte("informational"), []byte("low"), []byte("medium"), []byte("high"), []byte("critical")}
 
 // times gives the times of a record. devTime of LEEF is when the firewall received it, of Strata's when the record was generated. PAN-OS's templates do not
-// have all of them: where a stranger may have supplied one it is not read.
+// have all of them: where a stranger may have supplied one it is not read, and of several none.
 func (r *keyed) times() recordTimes {
 	x := r.x
-	t := recordTimes{received: x.Value(extension.Received), generated: x.Value(extension.Generated), precise: x.Value(extension.Precise)}
-	if sent := x.Value(extension.Sent); r.h.kind == kindLEEF && x.Cloud() {
-		t.generated = sent
-	} else if r.h.kind == kindLEEF && len(sent) > 0 {
-		t.received = sent
+	var t recordTimes
+	if x.Ahead(extension.Received) {
+		t.received = x.Value(extension.Received)
 	}
-	if !x.Cloud() && !x.AheadOfContents(extension.Generated) {
-		t.generated = nil
+	if r.isGenerated() {
+		t.generated = x.Value(extension.Generated)
 	}
-	if !x.Cloud() && !x.Ahead(extension.Precise) && (len(t.generated) == 0 || !x.AheadOfContents(extension.Precise)) {
+	if sent := x.Value(extension.Sent); r.h.kind == kindLEEF && x.Ahead(extension.Sent) && len(sent) > 0 {
+		if x.Cloud() {
+			t.generated = sent
+		} else {
+			t.received = sent
+		}
+	}
+	t.precise = x.Value(extension.Precise)
+	switch {
+	case x.Ahead(extension.Precise):
+	case x.Cloud() && !x.Certain(extension.Precise), !x.Cloud() && (len(t.generated) == 0 || !x.AheadOfContents(extension.Precise)):
 		t.precise = nil
 	}
 	zone := x.Value(extension.Zone)
@@ -285,6 +293,19 @@ func (r *keyed) times() recordTimes {
 		}
 	}
 	return t
+}
+
+// isGenerated says whether the time of generation is the firewall's: it stands ahead of all strangers, as in most templates, or, behind users, in TRAFFIC records, whose users write none behind it,
+// or is the only one, of Strata's longer records or of a site that has no other time.
+func (r *keyed) isGenerated() bool {
+	x := r.x
+	switch {
+	case x.Ahead(extension.Generated):
+		return true
+	case x.Cloud():
+		return x.Certain(extension.Generated)
+	}
+	return x.AheadOfContents(extension.Generated) && (equalFold(x.Log(), "TRAFFIC") || x.Certain(extension.Generated) && !x.Ahead(extension.Received))
 }
 
 // inUTC gives a time that has no zone of its own one.

@@ -208,7 +208,7 @@ func TestNoForgedSourceBetweenKeys(t *testing.T) {
 			w := maps.Clone(v)
 			w[name] = "x\x00"
 			ahead, behind, _ := strings.Cut(written(c.format, w), "\x00")
-			for _, target := range []string{"PanOSPublicIPv4=9.9.9.9", "PublicIP=9.9.9.9", "PanOSPublicIPv6=2001:db8::9", "PublicIPv6=2001:db8::9", "PanOSEventStatus=success", "Status=success", "src=9.9.9.9"} {
+			for _, target := range []string{"PanOSPublicIPv4=9.9.9.9", "PublicIP=9.9.9.9", "PanOSPublicIPv6=2001:db8::9", "PublicIPv6=2001:db8::9", "PanOSEventStatus=success", "Status=success", "src=9.9.9.9", "start=Jan 01 2020 00:00:00 GMT"} {
 				if !strings.Contains(c.format, strings.SplitAfter(target, "=")[0]) {
 					continue
 				}
@@ -232,6 +232,24 @@ func TestNoForgedSourceBetweenKeys(t *testing.T) {
 	}
 	if read < 1000 || undecided < 1000 {
 		t.Errorf("%d records were read, %d not", read, undecided)
+	}
+}
+
+// TestNoStrangerSetsTheTime: who writes a time of his own, behind another key, does not put his failed logins and attacks out of their time.
+func TestNoStrangerSetsTheTime(t *testing.T) {
+	for _, c := range []struct{ format, log, name, text string }{
+		{leefGlobalProtect, "GLOBALPROTECT", "machinename", "PC|sev=1|devTime=Nov 05 2026 03:00:00 GMT"}, {leefGlobalProtect, "GLOBALPROTECT", "srcuser", "x|sev=1|devTime=Nov 05 2026 03:00:00 GMT"},
+		{leefGlobalProtect, "GLOBALPROTECT", "opaque", "x|sev=1|devTime=Nov 55 2026 03:00:00 GMT"}, {leefThreat, "THREAT", "subject", "x|sev=1|devTime=Nov 05 2026 03:00:00 GMT"},
+		{lfLong, "THREAT", "misc", "x PanOSLogTimeStamp=Nov 05 2026 03:00:00 suser=y"}, {lfLong, "THREAT", "url", "x cnt=1 PanOSLogTimeStamp=Nov 05 2026 03:00:00 suser=y"},
+		{cefThreat, "THREAT", "srcuser", "x cnt=1 start=Nov 05 2026 03:00:00 GMT"}, {cefURL, "THREAT", "user_agent", "x cnt=1 rt=Nov 05 2026 03:00:00 GMT"},
+		{cefGlobalProtect, "GLOBALPROTECT", "machinename", "x cnt=1 start=Nov 05 2026 03:00:00 GMT cnt=2"},
+	} {
+		v := injectedValues(c.log)
+		want := mustParse(t, written(c.format, v))
+		v[c.name] = c.text
+		if ev := mustParse(t, written(c.format, v)); !ev.Time.Equal(want.Time) || ev.Src != want.Src {
+			t.Errorf("%s of %s: time %s\n%s", c.name, c.text, ev.Time, c.format)
+		}
 	}
 }
 
