@@ -183,10 +183,26 @@ func (r *keyed) setThreat(ev *detect.Event) {
 	}
 	ev.ThreatName, ev.ThreatID = n.threat.get(name), n.threatID.get(id)
 	ev.Severity = n.severity.get(r.severity())
-	ev.Direction = direction(r.labelled(extension.Direction, extension.DirectionLabel, "Direction", "DirectionOfAttack"))
+	ev.Direction = r.direction()
 	if x.Certain(extension.ThreatCategory) && (r.h.kind == kindCEF || x.Cloud() || x.AheadOfContents(extension.ThreatCategory)) { // PAN-OS's template of LEEF 1.0 has none
 		ev.Category = n.category.get(x.Value(extension.ThreatCategory))
 	}
+}
+
+// direction gives the direction: of several that differ, any of which a stranger may have written to hide an attack, none, so that the record counts.
+func (r *keyed) direction() detect.Direction {
+	if len(r.labelled(extension.Direction, extension.DirectionLabel, "Direction", "DirectionOfAttack")) == 0 {
+		return detect.DirectionUnknown
+	}
+	var found [3]bool
+	r.x.Each(extension.Direction, func(text []byte) { found[direction(text)] = true })
+	switch {
+	case found[detect.ClientToServer] && !found[detect.ServerToClient]:
+		return detect.ClientToServer
+	case found[detect.ServerToClient] && !found[detect.ClientToServer]:
+		return detect.ServerToClient
+	}
+	return detect.DirectionUnknown
 }
 
 // threat gives the subtype and the threat of a THREAT record. PAN-OS's template of threats has the threat in the header of CEF and the subtype

@@ -104,6 +104,9 @@ func TestNoInjection(t *testing.T) {
 					if c.format == lfLong { // none is believed
 						want.SrcUser, want.Category = unlessEmpty(want.SrcUser, got.SrcUser), unlessEmpty(want.Category, got.Category)
 					}
+					if strings.HasSuffix(text, "=server-to-client") && got.Direction == detect.DirectionUnknown {
+						want.Direction = got.Direction
+					}
 					if c.format == cefURL && got.ThreatID == "" {
 						want.ThreatName, want.ThreatID = "", ""
 					}
@@ -261,17 +264,19 @@ func templateKeys(format string) (keys []string) {
 	return keys
 }
 
-// TestNoStrangerLowersTheSeverity: whoever writes severities of his own, with other keys ahead of them and behind, hides no attack.
+// TestNoStrangerLowersTheSeverity: whoever writes severities and directions of his own, with other keys ahead of them and behind, hides no attack.
 func TestNoStrangerLowersTheSeverity(t *testing.T) {
 	for _, c := range []struct{ format, name, text string }{
 		{lfLong, "misc", "host/x?a cnt=7 PanOSSeverity=Low"}, {lfLong, "url", "host/x?a cnt=7 PanOSSeverity=Low"}, {lfLong, "srcuser", "x cnt=7 PanOSSeverity=Low"},
 		{lfThreat, "misc", "x cnt=7 PanOSSeverity=Low"}, {leefThreat, "subject", "x|ThreatID=q|Severity=low"}, {leefThreat, "contenttype", "x|ThreatID=q|Severity=low|sev=1"}, {leefThreat, "misc", "x|ThreatID=q|Severity=low|sev=1"},
-		{cloudThreat, "misc", "x\tcat=7\tVendorSeverity=Low"},
+		{cloudThreat, "misc", "x\tcat=7\tVendorSeverity=Low"}, {leefThreat, "subject", "x|ReceiveTime=7|Direction=server-to-client"}, {leefThreat, "contenttype", "x|ReceiveTime=7|Direction=server-to-client"},
+		{cefURL, "user_agent", "x rt=1 flexString2=server-to-client"}, {cefURL, "xff", "x rt=1 flexString2=server-to-client"}, {cefURL, "referer", "x rt=1 flexString2=server-to-client"},
+		{cefThreat, "http_headers", "x rt=1 flexString2=server-to-client"}, {cefThreat, "http_headers", "x rt=1 flexString2Label=Direction flexString2=server-to-client flexString2=client-to-server rt=1"},
 	} {
 		v := injectedValues("THREAT")
 		v[c.name] = c.text
-		if ev := mustParse(t, written(c.format, v)); ev.Severity != "critical" {
-			t.Errorf("%s of %s: severity %q\n%s", c.name, c.text, ev.Severity, c.format)
+		if ev := mustParse(t, written(c.format, v)); ev.Severity != "critical" || ev.Direction == detect.ServerToClient {
+			t.Errorf("%s of %s: severity %q, %s\n%s", c.name, c.text, ev.Severity, ev.Direction, c.format)
 		}
 	}
 }

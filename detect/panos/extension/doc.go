@@ -23,6 +23,6 @@
 // So in a record with all keys of its template a user can forge nothing of a TRAFFIC record, and a content nothing that
 // precedes it. A user of a THREAT record who holds a key of contents and others behind it can forge what stands between him and the true contents (ports, action),
 // and what stands behind them in the template (direction, category),
-// as contents that hold all of these could not be told from him; never the source. A key that a site left out of its template may be supplied by a stranger, so sites
+// as contents that hold all of these could not be told from him; never the source, nor a severity below the true one, nor a direction that hides it (of several none counts, see [Reader.Each]). A key that a site left out of its template may be supplied by a stranger, so sites
 // should leave none out. The name of a threat stands in the header, ahead of everything: it is the vendor's, and held for the firewall's.
 package extension
