@@ -69,7 +69,7 @@ func (r *keyed) session(at time.Time, ev *detect.Event) error {
 	if r.h.kind == kindLEEF && ev.Type == detect.TypeTraffic && (x.Cloud() || isAction(x.Signature())) {
 		action = x.Signature() // where a site has another event, and no key, what was done is not known
 	}
-	if len(action) == 0 || !x.Has(extension.DstPort) {
+	if len(action) == 0 || !x.Has(extension.DstPort) || ev.Type == detect.TypeThreat && r.isCutOff() {
 		return ErrTruncated
 	}
 	src, certain := r.source()
@@ -108,6 +108,26 @@ func (r *keyed) session(at time.Time, ev *detect.Event) error {
 	}
 	return r.p.setGenerated(ev, r.times(), r.h, at)
 }
+
+// isCutOff says whether a THREAT record lacks what the templates have behind its action and its contents: an address of a page may be so long that a relay cut off what follows. In
+// LEEF that is the severity, too, and in PAN-OS's CEF the subtype of a threat, of which "vulnerability" may be cut.
+func (r *keyed) isCutOff() bool {
+	x := r.x
+	switch {
+	case x.Last(extension.Action), x.HasContents() && !x.Cloud() && !x.Has(extension.Direction):
+		return true
+	case r.h.kind == kindLEEF && x.Last(extension.Severity) && x.Last(extension.SeverityNumber):
+		return true
+	}
+	if r.h.kind == kindLEEF || x.Cloud() || !bytes.HasSuffix(x.Signature(), []byte{')'}) {
+		return false
+	}
+	subtype := x.Value(extension.Category)
+	return x.Last(extension.Category) && len(subtype) < len(vulnerability) && hasPrefix([]byte(vulnerability), string(subtype))
+}
+
+// vulnerability is the subtype of THREAT records that tell of attacks.
+const vulnerability = "vulnerability"
 
 // isAction says whether b could be what the firewall did with a session, as PAN-OS's templates of LEEF have it for the event.
 func isAction(b []byte) bool {
@@ -174,7 +194,10 @@ func (r *keyed) setThreat(ev *detect.Event) {
 	x, n := r.x, &r.p.names
 	subtype, threat := r.threat()
 	if r.h.kind == kindCEF && !x.Cloud() && !x.Certain(extension.Category) && string(subtype) != "scan" && bytes.HasSuffix(x.Signature(), []byte{')'}) {
-		subtype = []byte("vulnerability") // of several, any of which a stranger may have written to hide an attack, that which counts
+		subtype = []byte(vulnerability) // of several, any of which a stranger may have written to hide an attack, that which counts
+	}
+	if r.h.kind == kindCEF && hasPrefix(subtype, vulnerability+" ") { // and a part of the next key
+		subtype = subtype[:len(vulnerability)]
 	}
 	ev.Subtype = n.subtype.get(subtype)
 	name, id := splitThreat(r.unescaped(threat))
@@ -241,7 +264,8 @@ func isSubtype(b []byte) bool {
 }
 
 // severity gives the severity: of several words and numbers any of which a stranger may have written, who would hide an attack, the worst; a word that is none where there
-// is no other. The number in CEF's header stands ahead of strangers, but Strata has written another one there than its word says, so that a word that is certain goes before it.
+// is no other. The number in CEF's header stands ahead of strangers, but Strata has written another one there than its word says, so that a word that is certain goes before it; not where a high
+// or critical one is lowered behind contents, where a relay may have cut the true word off.
 func (r *keyed) severity() []byte {
 	x := r.x
 	var worst []byte
@@ -263,7 +287,7 @@ func (r *keyed) severity() []byte {
 	switch {
 	case r.h.kind == kindLEEF:
 		x.Each(extension.SeverityNumber, number)
-	case grade < 0 || !x.Certain(extension.Severity):
+	case grade < 0 || !x.Certain(extension.Severity) || !x.AheadOfContents(extension.Severity) && string(x.HeaderSeverity()) >= "4":
 		number(x.HeaderSeverity())
 	}
 	return worst

@@ -256,6 +256,39 @@ func TestNoStrangerSetsTheTime(t *testing.T) {
 	}
 }
 
+// TestCutThreats: a THREAT record that a relay cut off, wherever, is what the whole one is, or refused as cut off.
+func TestCutThreats(t *testing.T) {
+	for _, c := range injected {
+		if c.log != "THREAT" || c.separator == "; " {
+			continue
+		}
+		line := written(c.format, injectedValues(c.log))
+		want, refused := mustParse(t, line), 0
+		for n := strings.Index(line, "src=203"); n < len(line); n++ {
+			ev, err := parse(line[:n])
+			switch {
+			case err != nil:
+				refused++
+			case !strings.EqualFold(ev.Subtype, want.Subtype) || ev.Severity != want.Severity || ev.Src != want.Src || ev.Action != want.Action:
+				t.Fatalf("%s cut at %d: %s\nsubtype %q, severity %q, action %q of %s", c.name, n, line[:n], ev.Subtype, ev.Severity, ev.Action, ev.Src)
+			}
+		}
+		if _, err := parse(line[:strings.Index(line, "x"+c.separator)]); refused == 0 || err == nil {
+			t.Errorf("%s: %d cut records were refused", c.name, refused)
+		}
+	}
+}
+
+// TestCutInAnAddress: who writes an address of a page so long that a relay cuts off what is behind it, and a severity into it, lowers none that the header has.
+func TestCutInAnAddress(t *testing.T) {
+	v := injectedValues("THREAT")
+	v["misc"] = "/x PanOSSeverity=Low externalId=1 cat=9 "
+	line := written(lfThreat, v)
+	if ev := mustParse(t, line[:strings.Index(line, "cat=9")]); ev.Severity != "critical" {
+		t.Errorf("%s\nseverity %q", line, ev.Severity)
+	}
+}
+
 // templateKeys are the keys of a template.
 func templateKeys(format string) (keys []string) {
 	for _, m := range regexp.MustCompile(`(?:[|\t]|^|; | )([A-Za-z0-9-]+)=`).FindAllStringSubmatch(format, -1) {

@@ -35,6 +35,7 @@ type Reader struct {
 	endAhead   bool // the first one stands ahead of the description: the template has none behind it
 	at         zone // of the keys that are being read
 	sourceSeen bool
+	contents   bool // a content was seen
 	maps       [2]keyMap
 	keys       *keyMap // of the record's format
 	between    byte    // what separates its keys
@@ -141,6 +142,14 @@ func (r *Reader) BehindMessage() []byte { return r.text[r.slots[Message].end:] }
 // Has says whether the record last read has a key of the field.
 func (r *Reader) Has(f Field) bool { return r.slots[f].count > 0 }
 
+// HasContents says whether the record last read has a key whose value anybody may choose who sends anything.
+func (r *Reader) HasContents() bool { return r.contents }
+
+// Last says whether nothing stands behind the value of a field of the record last read, which the record may lack.
+func (r *Reader) Last(f Field) bool {
+	return r.slots[f].count == 0 || int(r.slots[f].end) == len(r.text)
+}
+
 // Certain says whether a field of the record last read is the firewall's: it alone stands ahead of all that a stranger may have chosen, or is
 // the only one. A field that is missing is certain.
 func (r *Reader) Certain(f Field) bool {
@@ -209,7 +218,7 @@ var templatesOf = [...][]string{cef: cefTemplates, leef: leefTemplates}
 // scan finds the keys of the text, each behind a separator.
 func (r *Reader) scan(format int, t table, separator byte) {
 	clear(r.slots[:])
-	r.last, r.endAhead, r.at, r.sourceSeen, r.twice = 0, false, ahead, false, false
+	r.last, r.endAhead, r.at, r.sourceSeen, r.contents, r.twice = 0, false, ahead, false, false, false
 	m := &r.maps[format]
 	if m.byName == nil {
 		*m = newKeyMap(t, templatesOf[format])
@@ -306,6 +315,7 @@ func (r *Reader) take(k *node, start, value int) Field {
 			break // its records have no contents: a user has written it, or the site has it for something else
 		}
 		was := r.at
+		r.contents = true
 		if r.at = behindContent; !r.sourceSeen {
 			r.at = behindStranger
 		}
