@@ -39,6 +39,14 @@ type recordField struct {
 // inAll are the fields that an event of a pattern has in any case.
 var inAll = []string{"device", "src", "src_country", "subtype", "type"}
 
+// threatSeverities are those of threat records; a pattern's event has what its group takes.
+var threatSeverities = []string{"critical", "high", "medium", "low", "informational"}
+
+// actions are those that firewalls log of traffic and threats, in all formats and versions that are known.
+var actions = []string{"alert", "allow", "block", "block-continue", "block-ip", "block-override", "block-url", "continue", "continue-override", "deny", "drop", "drop-all", "drop-all-packets", "drop all packets",
+	"drop-icmp", "drop icmp", "drop-packet", "forward", "override", "override-lockout", "random-drop", "reset-both", "reset both", "reset-client", "reset client", "reset-server", "reset server", "sinkhole",
+	"syncookie-sent", "wildfire-upload-fail", "wildfire-upload-skip", "wildfire-upload-success"}
+
 var recordFields = func() []recordField {
 	all := []string{"traffic", "threat", "login"}
 	sessions := all[:2]
@@ -47,7 +55,7 @@ var recordFields = func() []recordField {
 		{"src_country", fieldText, all, nil}, {"dst", fieldNetwork, sessions, nil}, {"dst_port", fieldPort, sessions, nil}, {"dst_country", fieldText, sessions, nil},
 		{"action", fieldText, all, nil}, {"rule", fieldText, sessions, nil}, {"rule_id", fieldText, sessions, nil},
 		{"threat_name", fieldText, all[1:2], nil}, {"threat_id", fieldID, all[1:2], nil},
-		{"severity", fieldText, all[1:2], []string{"critical", "high", "medium", "low", "informational"}},
+		{"severity", fieldText, all[1:2], threatSeverities},
 		{"subtype", fieldText, all, nil}, {"type", fieldText, all, []string{"TRAFFIC", "THREAT", "GLOBALPROTECT", "SYSTEM", "LOG"}},
 		{"application", fieldText, all, nil}, {"from_zone", fieldText, sessions, nil}, {"to_zone", fieldText, sessions, nil},
 		{"session_end_reason", fieldText, []string{"traffic", "login"}, nil},
@@ -149,7 +157,11 @@ func (s customReader) conditions(key string, fields map[string]any) (list []Cond
 		case fieldID:
 			c.Numbers = s.numbers(at, texts, 1, maxThreatID, "the id of a threat or a range of them; use the number that the log shows, such as 40015")
 		default:
-			c.Texts = s.words(at, texts, f.values)
+			of := f.values
+			if f.name == "severity" && s.ofPatterns() { // which is judged when all inputs are read
+				of = nil
+			}
+			c.Texts = s.words(at, texts, of)
 		}
 		list = append(list, c)
 	}

@@ -126,6 +126,11 @@ func (s customReader) events() []string {
 	return names
 }
 
+// ofPatterns tells whether the rule names events that are not the firewalls'.
+func (s customReader) ofPatterns() bool {
+	return slices.ContainsFunc(s.k.Strings("event"), func(event string) bool { return typesOf[event] == nil })
+}
+
 // count reads what is counted: events, which is nil, or fields.
 func (s customReader) count() []string {
 	names := s.k.Strings("count")

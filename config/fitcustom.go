@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"activedefense/detect/pattern"
 )
 
 // fitCustom refuses rules that can never fire, and warns of what only some of their events do.
@@ -13,6 +15,7 @@ func (l *loader) fitCustom(c *Config) {
 	if l.faultedBelow("inputs") {
 		return // what is missing there was perhaps meant
 	}
+	values := valuesOf{config: c, of: make(map[[2]string]func(string) bool)}
 	for i := range c.Detect.Custom {
 		r := &c.Detect.Custom[i]
 		at := fmt.Sprintf("rules[%d].", i)
@@ -25,6 +28,9 @@ func (l *loader) fitCustom(c *Config) {
 		if !l.damaged[at] {
 			l.fitConditions(c, r, at)
 		}
+		if !l.damaged[at] {
+			l.fitTexts(values, r, at)
+		}
 		if longest := c.Blacklist.ReleaseAfter; r.Escalate != nil && r.Escalate.Factor > 1 {
 			if r.BlockFor > 0 {
 				longest = r.BlockFor
@@ -35,6 +41,93 @@ func (l *loader) fitCustom(c *Config) {
 			}
 		}
 	}
+	l.fitOrder(c)
+}
+
+// fitOrder warns of rules that fire for nobody whom another has not dealt with by then.
+func (l *loader) fitOrder(c *Config) {
+	type placed struct {
+		*CustomRule
+		what string
+	}
+	var rules []placed // those that are on
+	if d := &c.Detect.Login; d.Mode == "block" && d.Window > 0 {
+		rules = append(rules, placed{&CustomRule{Rule: d.Rule, Name: RuleLogin, Event: []string{"login"}, MoreThan: d.Failures, Window: d.Window}, "detect.login"})
+	}
+	at := make(map[*CustomRule]string)
+	for i := range c.Detect.Custom {
+		r := &c.Detect.Custom[i]
+		if key := fmt.Sprintf("rules[%d]", i); r.Mode != "off" && !l.damaged[key+"."] {
+			at[r] = key
+			rules = append(rules, placed{r, fmt.Sprintf("%s (%s)", key, r.Name)})
+		}
+	}
+	byEvent := make(map[string][]int) // the places of the rules that name it
+	for i, r := range rules {
+		for _, event := range r.Event {
+			byEvent[event] = append(byEvent[event], i)
+		}
+	}
+	for j, second := range rules {
+		if at[second.CustomRule] == "" {
+			continue
+		}
+		for _, i := range byEvent[second.Event[0]] {
+			first := rules[i]
+			if rank, other := slices.Index(ownModeOrder, first.Mode), slices.Index(ownModeOrder, second.Mode); i == j || rank > other || rank == other && i > j || c.sparesApart(first.Name, second.Name) {
+				continue
+			}
+			if why := first.goesBefore(second.CustomRule); why != "" {
+				l.warn(at[second.CustomRule], "%s; change one of them, or set mode: \"off\"", fmt.Sprintf(why, first.what))
+				break
+			}
+		}
+	}
+}
+
+// ownModeOrder is which of several rules that one event fires is the one, by their modes.
+var ownModeOrder = []string{"block", "observe", "notice"}
+
+// sparesApart tells whether detect.ignore has a rule count less than another one.
+func (c *Config) sparesApart(rule, other string) bool {
+	return slices.ContainsFunc(c.Detect.Ignore, func(i Ignore) bool { return contains(i.Rules, rule) && !contains(i.Rules, other) })
+}
+
+// goesBefore says, with a place for what the rule is called, why another one fires for nobody whom it has not dealt with, given that it is ahead; "" where that is not certain.
+// After a verdict of mode block what was counted of the source begins anew; after one of another mode, and where it is held, each rule goes on with what it has.
+func (r *CustomRule) goesBefore(other *CustomRule) string {
+	switch {
+	case !r.counts(other):
+	case r.MoreThan == other.MoreThan && r.Window == other.Window && other.counts(r):
+		return "is never the one: %s counts the same, and goes before it"
+	case r.Mode == "block" && r.MoreThan <= other.MoreThan && r.Window >= other.Window:
+		return "fires for nobody whom %s has not blocked or held before: that counts all that it counts, with a more_than no higher and a window no shorter"
+	}
+	return ""
+}
+
+// counts tells whether a rule counts as many as another one at least, of the same records, whatever they hold.
+func (r *CustomRule) counts(other *CustomRule) bool {
+	within := func(all, some []string) bool {
+		return !slices.ContainsFunc(some, func(s string) bool { return !slices.Contains(all, s) })
+	}
+	switch {
+	case !within(r.Event, other.Event), !within(other.Per, r.Per):
+		return false
+	case len(r.Count) > 0 && (len(other.Count) == 0 || !within(r.Count, other.Count) || !within(other.Count, r.Count)):
+		return false
+	case r.Outcome == "refused" && other.Outcome != "refused": // which also has what is forgeable of a partner held
+		return false
+	}
+	narrower := func(cond Condition) bool {
+		met := other.condition(cond.Field)
+		return met != nil && cond.covers(*met)
+	}
+	excluded := func(cond Condition) bool {
+		return slices.ContainsFunc(other.Not, func(not Condition) bool { return not.Field == cond.Field && not.covers(cond) })
+	}
+	return !slices.ContainsFunc(r.Where, func(cond Condition) bool { return !narrower(cond) }) &&
+		!slices.ContainsFunc(r.Not, func(cond Condition) bool { return !excluded(cond) })
 }
 
 // fitEvents refuses events that nothing gives.
@@ -126,7 +219,9 @@ func (l *loader) fitConditions(c *Config, r *CustomRule, at string) {
 		key, why := at+"where."+cond.Field, ""
 		switch cond.Field {
 		case "src":
-			why = c.spares(cond.Networks)
+			if r.Mode != "notice" || !slices.ContainsFunc(cond.Networks, somePublic) || coversNetworks(c.Networks.Own, cond.Networks) { // which tells of others who are never blocked
+				why = c.spares(cond.Networks)
+			}
 		case "dst":
 			if overSessions && c.elsewhere(cond.Networks) {
 				why = "it is neither yours (networks.own) nor private, and what goes elsewhere counts for nobody"
@@ -166,6 +261,91 @@ func (l *loader) fitConditions(c *Config, r *CustomRule, at string) {
 		action != nil && app != nil && !contains(app.Texts, "incomplete") && !slices.ContainsFunc(action.Texts, func(a string) bool { return !strings.EqualFold(a, "allow") }) {
 		l.warn(at+"outcome", "refused counts, of what was allowed, only sessions to which no byte came back, of which most applications have none; set all to count those that were served")
 	}
+}
+
+// valuesOf tells which texts the fields of events can have, as far as the configuration says.
+type valuesOf struct {
+	config *Config
+	of     map[[2]string]func(string) bool // by event and field, those of patterns
+}
+
+// has tells whether an event can have a text in a field, and else whether that is certain: a version to come may log other actions.
+func (v valuesOf) has(event, field, text string) (can, certain bool) {
+	f, _ := recordFieldNamed(field)
+	switch {
+	case typesOf[event] != nil && !slices.Contains(f.events, event):
+		return false, true
+	case typesOf[event] != nil && field == "action":
+		return event != "login" && contains(actions, text) || event == "login" && strings.EqualFold(text, "failure"), event == "login"
+	case typesOf[event] != nil:
+		return f.values == nil || contains(f.values, text), true
+	case !slices.Contains(pattern.Groups, field): // the header's, or found out
+		return true, true
+	}
+	key := [2]string{event, field}
+	if v.of[key] == nil {
+		v.of[key] = v.config.valuesOfPatterns(event, field)
+	}
+	return v.of[key](text), true
+}
+
+// valuesOfPatterns tells which texts patterns of any input can give a field of an event.
+func (c *Config) valuesOfPatterns(event, field string) func(string) bool {
+	var all []func(string) bool
+	for _, in := range c.Inputs {
+		if in.Patterns != nil {
+			all = append(all, in.Patterns.Values(event, field))
+		}
+	}
+	return func(text string) bool {
+		return slices.ContainsFunc(all, func(can func(string) bool) bool { return can(text) })
+	}
+}
+
+// fitTexts refuses conditions on texts that no event of a rule can have, and warns of single texts and of what is not certain.
+func (l *loader) fitTexts(v valuesOf, r *CustomRule, at string) {
+	for n, conds := range [][]Condition{r.Where, r.Not} {
+		for _, cond := range conds {
+			key, unmet := at+[]string{"where.", "where.not."}[n]+cond.Field, 0
+			var warnings []Warning
+			for i, text := range cond.Texts {
+				can, certain := false, true
+				for _, event := range r.Event {
+					is, sure := v.has(event, cond.Field, text)
+					can, certain = can || is, certain && sure
+				}
+				if can {
+					continue
+				}
+				if certain {
+					unmet++
+				}
+				warnings = append(warnings, Warning{fmt.Sprintf("%s[%d]", key, i), v.noneHas(r, cond.Field, text)})
+			}
+			if n == 0 && unmet > 0 && unmet == len(cond.Texts) {
+				l.fault(key, "is never met: %s; correct it, or set mode: \"off\"", warnings[0].Text)
+				continue
+			}
+			l.warnings = append(l.warnings, warnings...)
+		}
+	}
+}
+
+// noneHas says what is wrong with a text.
+func (v valuesOf) noneHas(r *CustomRule, field, text string) string {
+	known := threatSeverities
+	if field == "action" {
+		known = actions
+	}
+	ofFirewalls := slices.ContainsFunc(r.Event, func(event string) bool { return event == "traffic" || event == "threat" })
+	if !ofFirewalls {
+		return fmt.Sprintf("%q is none that the field has in an event %s (activedefense patterns show has what the regular expressions take)", clip(text), strings.Join(r.Event, " or "))
+	}
+	meant := "known are " + strings.Join(known, ", ")
+	if best, ok := nearest(strings.ToLower(text), known, func(s string) string { return s }, 1+len(text)/4); ok {
+		meant = "did you mean " + best + "?"
+	}
+	return fmt.Sprintf("%q is no %s that is known of an event %s; %s", clip(text), field, strings.Join(r.Event, " or "), meant)
 }
 
 // condition gives that on a field; nil: there is none.
@@ -210,7 +390,7 @@ func (l *loader) fitCount(r *CustomRule, at string) {
 // values bounds how many values, other than none, a field can have in records that meet the conditions; at most one more than can be counted.
 func (r *CustomRule) values(field string) (most int, bounded bool) {
 	f, _ := recordFieldNamed(field)
-	if most, bounded = len(f.values), f.values != nil; !bounded {
+	if most, bounded = len(f.values), f.values != nil && (field != "severity" || !slices.ContainsFunc(r.Event, func(event string) bool { return typesOf[event] == nil })); !bounded {
 		most = maxMoreThan + 1
 	}
 	cond := r.condition(field)

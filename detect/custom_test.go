@@ -409,3 +409,37 @@ func TestACustomRuleHoldsWhatMayBeForged(t *testing.T) {
 		}
 	}
 }
+
+// What check warns of: behind a rule that blocks and counts all that another one counts, with no more needed and no less time, and behind its like in any mode, a rule
+// never fires, in whatever order the lines come and whenever the source is released.
+func TestARuleBehindAnotherNeverFires(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		draw := func(what string, from, to int) int { return rapid.IntRange(from, to).Draw(t, what) }
+		first := CustomRule{Name: "first", Events: []string{"x", "y"}, MoreThan: draw("more than", 0, 4), Window: time.Duration(draw("window", 1, 20)) * time.Minute}
+		second := first
+		second.Name = "second"
+		if rapid.Bool().Draw(t, "its like") {
+			first.Mode = rapid.SampledFrom([]Mode{Block, Observe, Notice}).Draw(t, "mode")
+			second.Mode = rapid.SampledFrom([]Mode{Block, Observe, Notice}[first.Mode:]).Draw(t, "its mode")
+		} else {
+			second.Events, second.MoreThan, second.Window = second.Events[:draw("events", 1, 2)], first.MoreThan+draw("more", 0, 3), max(first.Window-time.Duration(draw("less", 0, 5))*time.Minute, time.Minute)
+			second.Mode, second.Per = rapid.SampledFrom([]Mode{Block, Observe, Notice}).Draw(t, "its mode"), []Field{FieldSrcUser}[:draw("per", 0, 1)]
+		}
+		e := New(Settings{Custom: []CustomRule{first, second}})
+		at := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+		for range draw("lines", 1, 60) {
+			at = at.Add(time.Duration(draw("seconds", -300, 600)) * time.Second)
+			r := e.Observe(&Event{Time: at, Src: netip.MustParseAddr("203.0.113.7"), Type: TypeLog, Subtype: rapid.SampledFrom([]string{"x", "y"}).Draw(t, "event"),
+				SrcUser: rapid.SampledFrom([]string{"anna", "ben"}).Draw(t, "user"), Repeat: uint32(draw("repeat", 1, 3)), Proven: rapid.Bool().Draw(t, "proven")})
+			switch {
+			case r.Outcome == Blocked && draw("release", 0, 3) == 0:
+				e.Release(r.Entry)
+			case r.Outcome != Fired:
+			case r.Verdict.Rule == "second":
+				t.Fatalf("%+v fires behind %+v", second, first)
+			case r.Verdict.Mode == Block:
+				e.Block(r.Verdict.Source)
+			}
+		}
+	})
+}

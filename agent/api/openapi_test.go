@@ -3,13 +3,17 @@ package api
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/knadh/koanf/parsers/yaml"
+
+	"activedefense/agent/explain"
 )
 
 // described are the routes that config/openapi.yaml has, each as a line: method, path, role, where it is served, parameters.
@@ -73,6 +77,30 @@ func TestTheDocumentIsWhatIsServed(t *testing.T) {
 	for _, line := range document {
 		if !slices.Contains(served, line) {
 			t.Errorf("config/openapi.yaml has what is not served: %s", line)
+		}
+	}
+}
+
+// The fields of what the document describes one by one are those that are served.
+func TestTheDocumentHasTheFieldsThatAreServed(t *testing.T) {
+	text, err := os.ReadFile("../../config/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	document, err := yaml.Parser().Unmarshal(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	schemas := document["components"].(map[string]any)["schemas"].(map[string]any)
+	for name, of := range map[string]reflect.Type{"Change": reflect.TypeFor[Change](), "Near": reflect.TypeFor[explain.Near]()} {
+		var fields []string
+		for i := range of.NumField() {
+			field, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
+			fields = append(fields, field)
+		}
+		slices.Sort(fields)
+		if have := slices.Sorted(maps.Keys(schemas[name].(map[string]any)["properties"].(map[string]any))); !slices.Equal(have, fields) {
+			t.Errorf("%s has %v in config/openapi.yaml; served are %v", name, have, fields)
 		}
 	}
 }

@@ -103,6 +103,40 @@ func TestARuleTellsOfSoManyInAnHour(t *testing.T) {
 	}
 }
 
+// A restart gives no rule another hundred: what it told within the hour still counts, and what other rules did by themselves.
+func TestARestartTellsOfNoMoreInAnHour(t *testing.T) {
+	st := newTestStore(t)
+	if _, err := st.SetReceivers(t.Context(), []string{"test"}); err != nil {
+		t.Fatal(err)
+	}
+	now, n := noon, 0
+	run := func(findings int) int {
+		o := testOptions(t, st, filepath.Join(t.TempDir(), "*.log"))
+		o.Now = func() time.Time { return now }
+		o.Settings.Custom = []detect.CustomRule{{Name: "mine", Events: []string{detect.EventTraffic}, MoreThan: 1, Window: time.Hour, Policy: detect.Policy{Mode: detect.Notice}}}
+		l := openTestLive(t, o)
+		for range findings {
+			n++
+			source := netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, byte(n >> 8), byte(n)}), 32)
+			l.judge(&detect.Verdict{Source: source, Rule: "mine", Reason: "r", Mode: detect.Notice, Time: now, FirstSeen: now, LastSeen: now}, nil, now)
+		}
+		l.seal()
+		if _, err := st.Commit(t.Context(), &l.batch.Batch); err != nil {
+			t.Fatal(err)
+		}
+		return len(notices(t, st))
+	}
+	for _, step := range []struct {
+		findings, told int
+		later          time.Duration
+	}{{mostTold - 10, mostTold - 10, 0}, {20, mostTold + 1, time.Minute}, {20, mostTold + 1, time.Minute}, {2, mostTold + 3, toldWithin}, {1, mostTold + 4, 0}} {
+		now = now.Add(step.later)
+		if got := run(step.findings); got != step.told {
+			t.Errorf("%d more at %s: %d are told, want %d", step.findings, now, got, step.told)
+		}
+	}
+}
+
 // What a rule finds again and again is logged once a source and hour, and of a flood of sources the first thousand are.
 func TestWhatARuleTellsIsLoggedOnce(t *testing.T) {
 	o := testOptions(t, newTestStore(t), filepath.Join(t.TempDir(), "fw1.log"))

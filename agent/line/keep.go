@@ -21,6 +21,7 @@ type keeper struct {
 	written [memory.Parts]int64 // the batch as of which each part was written last; 0: never
 	renew   int                 // so many parts are to be written soon, as something that is kept cannot be read
 	since   knownSince
+	told    tellings
 	size    int // of the part written last
 	unsaved int // bytes of journals since then
 
@@ -57,6 +58,11 @@ func (k *keeper) load(ctx context.Context, st *store.Store, now time.Time, known
 	for _, p := range parts {
 		if p.Number == sincePart {
 			k.since.load(p.Data)
+		}
+		if p.Number == toldPart {
+			if err := k.told.load(p.Data); err != nil {
+				log.Error().Err(err).Msg("how much the rules of mode notice have told within the hour cannot be read: they begin anew")
+			}
 		}
 		if p.Number < 0 || p.Number >= memory.Parts {
 			continue // of another version

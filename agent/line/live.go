@@ -196,6 +196,7 @@ func (l *Live) seal() {
 	l.batch.notLater(now)
 	l.batch.Positions = l.files.positions(l.batch.Positions, now)
 	l.keeper.seal(&l.batch.Batch)
+	l.keeper.told.save(&l.batch.Batch, now)
 }
 
 // show tells everybody what was counted since it was last called.

@@ -1,7 +1,9 @@
 package line
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"net/netip"
 	"time"
 
@@ -67,30 +69,71 @@ const (
 	mostLogged = 1000
 )
 
-// told is how many were, and since when.
+// told is what one rule has told.
 type told struct {
-	from   time.Time
-	n      int
+	From   int64                 // since when, in nanoseconds since 1970
+	N      int                   // so many verdicts
 	logged map[netip.Prefix]bool // at most mostLogged
+}
+
+// tellings is what each rule has told of late. It is kept beside the memory, so that a restart gives no rule another mostTold.
+type tellings struct {
+	rules   map[string]told
+	changed bool // and to be saved
+}
+
+// toldPart is the number under which it is kept.
+const toldPart = countersPart + 1
+
+// note counts one more verdict of a rule, and gives what it has told with that.
+func (t *tellings) note(rule string, now time.Time) told {
+	if t.rules == nil {
+		t.rules = make(map[string]told)
+	}
+	one := t.rules[rule]
+	if one.over(now) {
+		one = told{From: now.UnixNano(), logged: make(map[netip.Prefix]bool)}
+	}
+	if one.logged == nil { // of an earlier run
+		one.logged = make(map[netip.Prefix]bool)
+	}
+	one.N++
+	t.rules[rule] = one
+	t.changed = t.changed || one.N <= mostTold+1 // after which nothing depends on it
+	return one
+}
+
+// over tells whether the rule begins anew. A clock that was set back has it do so, too.
+func (t told) over(now time.Time) bool {
+	passed := now.UnixNano() - t.From
+	return passed < 0 || passed >= int64(toldWithin)
+}
+
+func (t *tellings) load(data []byte) error { return json.Unmarshal(data, &t.rules) }
+
+// save adds to a batch what changed, without what is over.
+func (t *tellings) save(b *store.Batch, now time.Time) {
+	if !t.changed {
+		return
+	}
+	maps.DeleteFunc(t.rules, func(_ string, one told) bool { return one.over(now) })
+	data, _ := json.Marshal(t.rules) // names and numbers
+	b.MemoryParts = append(b.MemoryParts, store.MemoryPart{Number: toldPart, Data: data})
+	t.changed = false
 }
 
 // tell notes what a rule found that blocks nobody.
 func (l *Live) tell(v *detect.Verdict, by *lane, now time.Time) {
-	t := l.told[v.Rule]
-	if passed := now.Sub(t.from); passed < 0 || passed >= toldWithin {
-		t = told{from: now, logged: make(map[netip.Prefix]bool)}
-	}
-	t.n++
-	l.told[v.Rule] = t
+	t := l.keeper.told.note(v.Rule, now)
 	block := blockOf(v, nil, now)
-	if t.n <= mostTold {
+	if t.N <= mostTold {
 		l.opts.Stats.verdict(v.Rule, "told")
 		block.Evidence = l.evidence.lines(v, by, now)
 		block.Members, block.Port = v.Addresses, v.Port
 		l.batch.Notices = append(l.batch.Notices, block.Notice(store.EventNotice))
-	} else if l.opts.Stats.verdict(v.Rule, "untold"); t.n == mostTold+1 {
+	} else if l.opts.Stats.verdict(v.Rule, "untold"); t.N == mostTold+1 {
 		l.batch.Notices = append(l.batch.Notices, store.Notice{Event: store.EventNotice, Time: now, Rule: v.Rule,
-			Subject: fmt.Sprintf("the rule %s has found %d sources within an hour; more are not told one by one before %s", v.Rule, mostTold, t.from.Add(toldWithin).UTC().Format(time.RFC3339)),
+			Subject: fmt.Sprintf("the rule %s has found %d sources within an hour; more are not told one by one before %s", v.Rule, mostTold, time.Unix(0, t.From).Add(toldWithin).UTC().Format(time.RFC3339)),
 			Remedy:  fmt.Sprintf("the log names the first %d of an hour; if so many are usual, have the rule count more before it tells", mostLogged)})
 	}
 	if t.logged[v.Source] || len(t.logged) >= mostLogged {

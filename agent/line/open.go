@@ -84,7 +84,6 @@ type Live struct {
 
 	refused map[netip.Prefix]time.Time   // when a refusal was last logged
 	waiting map[netip.Prefix]store.State // what is held or observed
-	told    map[string]told              // by rule
 	checked time.Time                    // when the files were last looked at
 	forgot  time.Time                    // when positions were last forgotten
 	shown   time.Time                    // when status and metrics last learned of the files
@@ -118,7 +117,7 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 		opts: o, files: files, evidence: &evidenceReader{files: files, store: o.Store},
 		warner: newClockWarner(o.Logger, o.Now, &o.Stats.ends), readers: startReaders(o.Now),
 		out: make(chan *batch, 1), free: make(chan *batch, 2), batch: newBatch(), seq: seq, next: firstSeq(seq),
-		refused: make(map[netip.Prefix]time.Time), waiting: make(map[netip.Prefix]store.State), told: make(map[string]told),
+		refused: make(map[netip.Prefix]time.Time), waiting: make(map[netip.Prefix]store.State),
 	}
 	l.free <- newBatch()
 	l.refresh(ctx)

@@ -42,6 +42,12 @@ func exampleLogs() map[string]string {
 	add("nginx/access.log", "203.0.113.103", 1, web("-", "GET /index.htm", "404"))
 	add("apache2/access.log", "203.0.113.4", 5, web("anna", "GET /", "401"))
 	add("apache2/access.log", "203.0.113.102", 4, web("anna", "GET /", "401"))
+	add("apache2/access.log", "203.0.113.10", 3, web("-", "POST /wp-login.php", "200"))
+	add("apache2/access.log", "203.0.113.10", 2, web("-", "POST /xmlrpc.php", "403"))
+	add("apache2/access.log", "203.0.113.110", 4, web("-", "POST /wp-login.php", "200"))
+	add("apache2/access.log", "203.0.113.110", 1, web("-", "POST /wp-login.php", "302")) // who knew it at last
+	add("nginx/access.log", "203.0.113.11", 3, web("-", "POST /xmlrpc.php", "200"))
+	add("apache2/access.log", "203.0.113.11", 2, web("-", "POST /wp-login.php?redirect_to=%2F", "200"))
 	add("mail.log", "203.0.113.5", 5, syslog("postfix/smtpd[7]: warning: unknown[SOURCE]: SASL LOGIN authentication failed: UGFzc3dvcmQ6"))
 	add("mail.log", "203.0.113.6", 5, syslog("dovecot: imap-login: Disconnected (auth failed, 1 attempts in 2 secs): user=<USER>, method=PLAIN, rip=SOURCE, lip=198.51.100.7, TLS, session=<aB1+>"))
 	// Four in one log and five in another, of nine users: no jail acts, and one rule tells.
@@ -61,7 +67,7 @@ func exampleLogs() map[string]string {
 // The examples for those who come from fail2ban and Log2table are valid, and do what their comments say.
 func TestExamplesOfRulesDoWhatTheySay(t *testing.T) {
 	for name, want := range map[string]string{
-		"fail2ban.yaml": "203.0.113.1 sshd blocked, 203.0.113.2 nginx-http-auth blocked, 203.0.113.3 nginx-botsearch blocked, 203.0.113.4 apache-auth blocked, " +
+		"fail2ban.yaml": "203.0.113.1 sshd blocked, 203.0.113.10 wordpress blocked, 203.0.113.11 wordpress blocked, 203.0.113.2 nginx-http-auth blocked, 203.0.113.3 nginx-botsearch blocked, 203.0.113.4 apache-auth blocked, " +
 			"203.0.113.5 postfix-sasl blocked, 203.0.113.6 dovecot blocked, 203.0.113.7 many-users notice, 203.0.113.9 sshd blocked",
 		"log2table.yaml": "203.0.113.1 hacker blocked, 203.0.113.101 hacker blocked, 203.0.113.3 hacker blocked, 203.0.113.7 hacker blocked, 203.0.113.8 wifi-temp blocked",
 	} {

@@ -23,6 +23,8 @@ type header struct {
 	kind  kind
 	body  []byte
 	tag   []byte // the name of the program in RFC 5424, which may be the beginning of the record; nil without one
+	// In RFC 5424 the record stands right behind the host.
+	noTag bool
 }
 
 const byteOrderMark = "\xef\xbb\xbf"
@@ -65,7 +67,7 @@ func splitHeader(line []byte) (header, bool) {
 
 // front is what stood before the record in the line before: the next one often has the same, for it is of the same second.
 type front struct {
-	text        []byte // up to the record, which is comma-separated; empty: none that can be used again
+	text        []byte // up to the record; empty: none that can be used again
 	stamp, host span
 }
 
@@ -76,11 +78,11 @@ type span struct{ start, end int }
 const frontMax = 128
 
 // keep keeps what stands before the record of a line that was taken apart, where nothing of that depends on the record: the host's name ends
-// at a space, and what may stand behind it is told from a record by its first character.
+// at a space, and what may stand behind it is told from a record by its first characters, unless it might be the name of a program.
 func (f *front) keep(line []byte, h *header) {
 	f.text = f.text[:0]
 	n := len(line) - len(h.body)
-	if h.kind != kindCSV || len(h.host) == 0 || n > frontMax {
+	if !h.kind.isPlain() || h.noTag || len(h.host) == 0 || n > frontMax {
 		return
 	}
 	at := func(part []byte) (s span) {
@@ -93,13 +95,20 @@ func (f *front) keep(line []byte, h *header) {
 	f.text, f.stamp, f.host = append(f.text, line[:n]...), at(h.stamp), at(h.host)
 }
 
-// again takes a line apart whose front is the one that was kept; false: it is another, or no comma-separated record follows.
+// isPlain says whether records of a kind are told from all that may stand ahead of them by their first characters: comma-separated ones, CEF and LEEF.
+func (k kind) isPlain() bool { return k == kindCSV || k == kindCEF || k == kindLEEF }
+
+// again takes a line apart whose front is the one that was kept; false: it is another, or no such record follows.
 func (f *front) again(line []byte) (h header, ok bool) {
 	n := len(f.text)
-	if n == 0 || len(line) <= n || string(line[:n]) != string(f.text) || recordKind(line[n:]) != kindCSV {
+	if n == 0 || len(line) <= n || string(line[:n]) != string(f.text) {
 		return h, false
 	}
-	h = header{host: line[f.host.start:f.host.end], kind: kindCSV, body: line[n:]}
+	k := recordKind(line[n:])
+	if !k.isPlain() {
+		return h, false
+	}
+	h = header{host: line[f.host.start:f.host.end], kind: k, body: line[n:]}
 	if f.stamp.end > 0 {
 		h.stamp = line[f.stamp.start:f.stamp.end]
 	}
@@ -186,6 +195,7 @@ func (h *header) ietf(b []byte) ([]byte, bool) {
 	b = trimLeft(b[len(host):])
 	tag := token(b)
 	if rest := b[len(tag):]; recordKind(b) != kindNone && !hasPrefix(rest, " - - - ") && !hasPrefix(rest, " - - [") {
+		h.noTag = true
 		return b, true // a sender that leaves the rest out
 	}
 	h.tag = tag

@@ -189,3 +189,25 @@ func TestRepeated(t *testing.T) {
 		t.Errorf("cut behind what is needed: %+v", ev)
 	}
 }
+
+// TestTheLineAheadChangesNothing: what stands before a record is taken from the line ahead only where it means the same in any line.
+func TestTheLineAheadChangesNothing(t *testing.T) {
+	csv := string(csvLines(1)[0][len("Nov 21 02:00:00 LAB-FW-01 "):])
+	cef := written(cefTraffic, injectedValues("TRAFFIC"))
+	leef := written(leefTraffic, injectedValues("TRAFFIC"))
+	records := []string{csv, cef, leef, strings.Replace(csv, " 02", " - - - 02", 1), "CEF - - - " + cef[len("CEF:"):], strings.Replace(cef, "Palo ", "Palo - - - ", 1), "LEEF:1.0|x - - [x] " + leef, "logforwarder " + cef, "- " + cef, "SSL", cef[:9]}
+	for _, front := range []string{"Nov 21 02:00:00 fw ", "<14>1 2025-11-21T02:00:00Z fw ", "<14>1 2025-11-21T02:00:00Z fw - - - - ", "<14>1 2025-11-21T02:00:00Z fw logforwarder - panwlogs - ", ""} {
+		for _, first := range records {
+			for _, second := range records {
+				used := New(Options{Location: time.UTC})
+				var ev, want detect.Event
+				_ = used.Parse([]byte(front+first), readAt(), &ev)
+				err := used.Parse([]byte(front+second), readAt(), &ev)
+				wantErr := New(Options{Location: time.UTC}).Parse([]byte(front+second), readAt(), &want)
+				if err != wantErr || err == nil && ev != want {
+					t.Errorf("behind %s%.20s: %s%.60s\ngot  %v %+v\nwant %v %+v", front, first, front, second, err, ev, wantErr, want)
+				}
+			}
+		}
+	}
+}

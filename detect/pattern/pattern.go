@@ -239,6 +239,64 @@ func (s *Set) Fields(event string) (fields []string) {
 	return fields
 }
 
+// Values tells which texts a field of an event can have, without regard to case, by what its groups take: false is certain. A field without a group can have none.
+func (s *Set) Values(event, field string) (can func(text string) bool) {
+	var res []*regexp.Regexp
+	for i := range s.patterns {
+		c := &s.patterns[i]
+		at := slices.Index(Groups, field)
+		if c.Event != event || at < 0 || c.groups[at] == 0 {
+			continue
+		}
+		re := taken(c.Regexp, c.groups[at])
+		if re == nil {
+			return func(string) bool { return true }
+		}
+		res = append(res, re)
+	}
+	return func(text string) bool {
+		odd := len(text) > maxJudged || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' || r == '\\' }) // which records may hold otherwise than lines do
+		return odd && len(res) > 0 || slices.ContainsFunc(res, func(re *regexp.Regexp) bool { return re.MatchString(text) })
+	}
+}
+
+// maxJudged is how long a text is at most, in bytes, of which Values is certain.
+const maxJudged = 100
+
+// taken gives a regular expression of all that a group can take, in any case; nil: what it takes depends on what stands around it, or on the case.
+func taken(text string, group int) *regexp.Regexp {
+	tree, err := syntax.Parse(text, syntax.Perl|syntax.FoldCase)
+	if err != nil || strings.Contains(text, "(?-") || strings.Contains(text, "-i") {
+		return nil
+	}
+	sub := groupIn(tree, group)
+	if sub == nil || looksAround(sub) {
+		return nil
+	}
+	re, err := regexp.Compile(`\A(?:` + sub.String() + `)\z`)
+	if err != nil {
+		return nil
+	}
+	return re
+}
+
+func groupIn(tree *syntax.Regexp, group int) *syntax.Regexp {
+	if tree.Op == syntax.OpCapture && tree.Cap == group {
+		return tree
+	}
+	for _, sub := range tree.Sub {
+		if found := groupIn(sub, group); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+// looksAround tells whether there is something in a regular expression that takes nothing, such as a word's end.
+func looksAround(tree *syntax.Regexp) bool {
+	return tree.Op >= syntax.OpBeginLine && tree.Op <= syntax.OpNoWordBoundary || slices.ContainsFunc(tree.Sub, looksAround)
+}
+
 // Events gives the names of the events, sorted, each once.
 func (s *Set) Events() (names []string) {
 	for i := range s.patterns {

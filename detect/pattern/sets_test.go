@@ -211,6 +211,8 @@ var slots = []slot{
 	{"apache-access", `203.0.113.5 - - [29/Nov/2026:12:00:00 +0100] "GET / HTTP/1.1" 200 179 "@" "@"`, apache},
 	{"nginx-access", `@ 203.0.113.5 - - [29/Nov/2026:12:00:00 +0100] "GET /.env HTTP/1.1" 404 153 "-" "curl"`, virtualHost},
 	{"apache-access", `@ 203.0.113.5 - - [29/Nov/2026:12:00:00 +0100] "GET /.env HTTP/1.1" 404 153 "-" "curl"`, virtualHost},
+	{"nginx-access", `203.0.113.5 - @ [29/Nov/2026:12:00:00 +0100] "POST /wp-login.php?@ HTTP/1.1" 200 5121 "@" "@"`, nginx},
+	{"apache-access", `203.0.113.5 - @ [29/Nov/2026:12:00:00 +0100] "POST /xmlrpc.php?@ HTTP/1.1" 200 403 "@" "@"`, apache},
 	{"postfix-sasl", "Nov 29 11:59:58 h postfix/smtpd[1]: warning: unknown[203.0.113.5]: SASL @ authentication failed: UGFzc3dvcmQ6", printable},
 	{"postfix-sasl", "Nov 29 11:59:58 h postfix/smtpd[1]: warning: unknown[203.0.113.5]: SASL LOGIN authentication failed: @", printable},
 	{"postfix-sasl", "Nov 29 11:59:58 h postfix/smtpd[1]: warning: unknown[203.0.113.5]: SASL LOGIN authentication failed: authentication failure, sasl_username=@", printable},

@@ -10,8 +10,11 @@ const (
 const (
 	folders = `/(?:[^"? ]*/)?`
 	rest    = `(?:/[^"? ]*)?`
-	leaks   = folders + `(?:\.env(?:[.~][\w.~-]*)?|\.git|\.svn|\.aws|\.ssh|\.vscode|\.htpasswd|\.DS_Store|wp-config\.php(?:[.~][\w.~-]*)?|phpinfo\.php)` + rest
-	probes  = folders + `(?:wp-login\.php|xmlrpc\.php|wp-admin|wp-includes|php[mM]y[aA]dmin[\w.-]*|pma|cgi-bin|vendor/phpunit|actuator|solr/admin|boaform|HNAP1|setup\.cgi|manager/html|_ignition|remote/login|\+CSCOE\+|api/jsonws|console/login|geoserver|telescope)` + rest
+	// What WordPress answers with 200 where a password is wrong; a right one has the form send elsewhere (302).
+	loginForm = folders + `wp-login\.php`
+	loginCall = folders + `xmlrpc\.php`
+	leaks     = folders + `(?:\.env(?:[.~][\w.~-]*)?|\.git|\.svn|\.aws|\.ssh|\.vscode|\.htpasswd|\.DS_Store|wp-config\.php(?:[.~][\w.~-]*)?|phpinfo\.php)` + rest
+	probes    = folders + `(?:wp-login\.php|xmlrpc\.php|wp-admin|wp-includes|php[mM]y[aA]dmin[\w.-]*|pma|cgi-bin|vendor/phpunit|actuator|solr/admin|boaform|HNAP1|setup\.cgi|manager/html|_ignition|remote/login|\+CSCOE\+|api/jsonws|console/login|geoserver|telescope)` + rest
 )
 
 // Inside quotes the servers escape quotes and backslashes (nginx as \x22 and \x5C, Apache with a backslash), so that these are what a quoted text,
@@ -35,7 +38,8 @@ func access(begin string) []Pattern {
 	}
 	line := func(event, user, path, status string) Pattern { return pattern(event, user, path+quoted, status) }
 	request := func(path string) string { return `\S+ (?P<threat_name>` + path + `)` }
-	asked := func(path string) string { return request(path) + `(?:[?;# ]` + quoted + `)?` }
+	const query = `(?:[?;# ]` + quoted + `)?`
+	asked := func(path string) string { return request(path) + query }
 	const (
 		anyPath = `[^"?\\ ]*`
 		char    = `(?:[^"\\ ]|\\.)`                                   // of a user
@@ -44,12 +48,15 @@ func access(begin string) []Pattern {
 		anybody = `(?:-|` + user + `)`
 		hidden  = `(?:` + quoted + ` -(?: ` + quoted + `)?|- ` + quoted + `)` // with one that is
 	)
+	post := func(path string) string { return `POST (?P<threat_name>` + path + `)` + query }
 	odd := pattern("http-ambiguous", hidden, `\S+ (?P<threat_name>`+anyPath+`)`+quoted, `[1-5]\d\d`)
 	odd.Proven = false
 	return []Pattern{
 		pattern("http-probe", anybody, asked(leaks), `\d{3}`),
 		pattern("http-probe", anybody, asked(probes), `4\d\d`),
 		pattern("http-probe-moved", anybody, asked(probes), `30[1278]`),
+		pattern("wordpress-login", anybody, post(loginForm), `200`),
+		pattern("wordpress-xmlrpc", anybody, post(loginCall), `200`),
 		line("http-auth-failed", user, request(anyPath), `401`), // without a user it is the server's first question
 		line("http-bad-request", anybody, ``, `400`),
 		line("http-forbidden", anybody, request(anyPath), `403|444`),
@@ -68,6 +75,8 @@ var haproxy = []Pattern{
 	haproxyLine("http-probe", `\S+ (?P<threat_name>`+leaks+`)(?:[?;# "]|$)`, `\d{3}`),
 	haproxyLine("http-probe", `\S+ (?P<threat_name>`+probes+`)(?:[?;# "]|$)`, `4\d\d`),
 	haproxyLine("http-probe-moved", `\S+ (?P<threat_name>`+probes+`)(?:[?;# "]|$)`, `30[1278]`),
+	haproxyLine("wordpress-login", `POST (?P<threat_name>`+loginForm+`)(?:[?;# "]|$)`, `200`),
+	haproxyLine("wordpress-xmlrpc", `POST (?P<threat_name>`+loginCall+`)(?:[?;# "]|$)`, `200`),
 	haproxyLine("http-bad-request", ``, `400`),
 	haproxyLine("http-unauthorized", `\S+ (?P<threat_name>[^"? ]*)`, `401`),
 	haproxyLine("http-forbidden", `\S+ (?P<threat_name>[^"? ]*)`, `403`),

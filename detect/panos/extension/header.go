@@ -197,7 +197,7 @@ func (r *Reader) unwriteTabs() {
 const writtenTab = "#011"
 
 // separator finds what stands between the attributes: in version 2.0 the header says it, as a character or a hexadecimal number, and where it says
-// nothing, and in 1.0, it is a tab. PAN-OS's templates of 1.0 have a bar all the same.
+// nothing, or what keys consist of or end with, and in 1.0, it is a tab. PAN-OS's templates of 1.0 have a bar all the same.
 func (r *Reader) separator(named bool) byte {
 	if name, rest, ok := bytes.Cut(r.text, []byte{'|'}); ok && named && len(name) <= len("0x7C") && bytes.IndexByte(name, '=') < 0 {
 		r.text = rest
@@ -205,7 +205,7 @@ func (r *Reader) separator(named bool) byte {
 			r.text = rest[1:]
 			return '|'
 		}
-		if c := separatorNamed(name); c != 0 && c != ' ' {
+		if c := separatorNamed(name); c != 0 && c != ' ' && c != '=' && !isKeyByte(c) {
 			return c
 		}
 		if bytes.IndexByte(rest, '\t') < 0 && !bytes.Contains(rest, []byte(writtenTab)) && bytes.IndexByte(rest, ' ') >= 0 {

@@ -48,6 +48,7 @@ type Reader struct {
 	joined      []byte
 	twice       bool    // a field has several keys, or the source may have
 	tokens      []token // of a record in which that is so
+	steps       []step  // of a layout that is being made
 }
 
 // keyMap holds the keys of a format, and which followed which.
@@ -58,6 +59,9 @@ type keyMap struct {
 	unknown int  // how many in byName are not known
 	// The templates of the format.
 	templates []template
+	// The layouts of records of late, and where the next one goes.
+	layouts    [8]layout
+	nextLayout int
 }
 
 // node is a key as a reader knows it.
@@ -65,6 +69,7 @@ type node struct {
 	next       *node  // the key that followed it last time; nil: none yet
 	head, tail uint64 // its first and last eight bytes, of a shorter one the tail alone
 	name       string
+	sign       string // the name and an equals sign
 	length     uint8
 	shift      uint8 // by which eight bytes are made as many as it has
 	field      Field
@@ -95,7 +100,8 @@ func newNode(k key) *node {
 }
 
 func (n *node) set(k key) {
-	*n = node{name: k.name, length: uint8(len(k.name)), field: k.field, class: k.class}
+	sign := k.name + "="
+	*n = node{name: sign[:len(k.name)], sign: sign, length: uint8(len(k.name)), field: k.field, class: k.class}
 	n.strangers, n.neverBehind = k.class.isStrangers(), k.isNeverBehind()
 	n.isRead = k.field != None || k.class != own && k.class != anything && k.class != unknown
 	if len(k.name) < 8 {
@@ -215,15 +221,32 @@ const (
 
 var templatesOf = [...][]string{cef: cefTemplates, leef: leefTemplates}
 
-// scan finds the keys of the text, each behind a separator.
+// scan reads the text, whose keys stand each behind a separator.
 func (r *Reader) scan(format int, t table, separator byte) {
-	clear(r.slots[:])
-	r.last, r.endAhead, r.at, r.sourceSeen, r.contents, r.twice = 0, false, ahead, false, false, false
 	m := &r.maps[format]
 	if m.byName == nil {
 		*m = newKeyMap(t, templatesOf[format])
 	}
 	r.keys, r.between = m, separator
+	signs := bytes.Count(r.text, []byte{'='})
+	if r.recall(m, signs, separator) {
+		return
+	}
+	clear(r.slots[:])
+	r.last, r.endAhead, r.at, r.sourceSeen, r.contents, r.twice = 0, false, ahead, false, false, false
+	onlyKeys := r.walk(m, separator)
+	r.endMessage()
+	switch {
+	case r.twice:
+		r.settle(m, separator)
+	case onlyKeys && r.slots[Message].count == 0: // whose end its text decides
+		r.keep(m, signs, separator)
+	}
+}
+
+// walk finds the keys one by one, and says whether every equals sign ends one, so that no value holds any.
+func (r *Reader) walk(m *keyMap, separator byte) (onlyKeys bool) {
+	onlyKeys = true
 	b, before, open := r.text, &m.first, None
 	behind := before // the last key that is known
 	for base := 0; base < len(b); base += 64 {
@@ -242,9 +265,11 @@ func (r *Reader) scan(format int, t table, separator byte) {
 			// Nearly always the key that followed last time does so again.
 			if n == nil || start < 1 || at < 8 || binary.LittleEndian.Uint64(b[at-8:])>>(n.shift&63) != n.tail || b[start-1] != separator || n.length > 8 && !n.begins(b[start:]) {
 				if n, start = m.find(b, at, separator); n == nil {
+					onlyKeys = false
 					r.other()
 					continue
 				}
+				onlyKeys = onlyKeys && start+int(n.length) == at
 				if n != &m.other {
 					before.next = n
 				}
@@ -254,6 +279,7 @@ func (r *Reader) scan(format int, t table, separator byte) {
 			if n.class != unknown {
 				behind = n
 			} else if open.isStrangers() {
+				onlyKeys = false
 				continue // which may be a part of it
 			}
 			if open != None {
@@ -272,10 +298,7 @@ func (r *Reader) scan(format int, t table, separator byte) {
 	if open != None {
 		r.slots[open].end = int32(len(b))
 	}
-	r.endMessage()
-	if r.twice {
-		r.settle(m, separator)
-	}
+	return onlyKeys
 }
 
 // endMessage ends a description, which runs as far as it can: whoever chose a part of it may have put any key there.

@@ -50,7 +50,7 @@ func read(r *Reader, line string) string {
 		return err.Error()
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%v %q %q %q", r.Cloud(), r.Log(), r.Signature(), r.HeaderSeverity())
+	fmt.Fprintf(&b, "%v %v %q %q %q", r.Cloud(), r.HasContents(), r.Log(), r.Signature(), r.HeaderSeverity())
 	for f := Src; f < numFields; f++ {
 		if r.Has(f) {
 			fmt.Fprintf(&b, " %d=%q %v%v%v", f, r.Value(f), r.Ahead(f), r.AheadOfContents(f), r.Certain(f))
@@ -86,6 +86,68 @@ func TestReadersForgetNothingAndNobody(t *testing.T) {
 	}
 }
 
+// templateLine is a record of a template, whose values are of any length and now and then hold what no value should.
+func templateLine(r *rand.Rand) string {
+	template := []struct{ head, separator, keys string }{
+		{"CEF:0|Palo Alto Networks|PAN-OS|11.1|end|TRAFFIC|1|", " ", "rt src dst cs1Label cs1 duser suser dvchost app spt dpt proto act ownKey in out start reason"},
+		{"CEF:0|Palo Alto Networks|PAN-OS|11.1|url|THREAT|1|", " ", "rt src dst cs1Label cs1 suser duser app spt dpt proto act request cs2 flexString2 cat dvchost PanOSRuleUUID"},
+		{"CEF:0|Palo Alto Networks|PAN-OS|11.1|url|TRAFFIC|1|", " ", "rt src dst cs1Label cs1 suser duser app spt dpt proto act request cs2 flexString2 cat dvchost PanOSRuleUUID"},
+		{"CEF:0|Palo Alto Networks|LF|2.0|TRAFFIC|end|1|", " ", "rt src dst cs1Label cs1 duser suser dvchost app spt dpt proto act ownKey in out start reason"},
+		{"LEEF:1.0|Palo Alto Networks|PAN-OS Syslog Integration|11.1|deny|", "|", "cat src dst usrName Application srcPort Miscellaneous dstPort Severity Direction"},
+		{"LEEF:1.0|Palo Alto Networks|PAN-OS Syslog Integration|11.1|deny|", "\t", "cat src dst usrName Application srcPort Miscellaneous dstPort Severity Direction"},
+		// One that names another separator than it has.
+		{"LEEF:2.0|Palo Alto Networks|PAN-OS Syslog Integration|11.1|deny|^|", "|", "cat src dst usrName Application srcPort Miscellaneous dstPort Severity Direction"},
+	}[r.IntN(7)]
+	var b strings.Builder
+	b.WriteString(template.head)
+	for n, key := range strings.Fields(template.keys) {
+		if n > 0 && r.IntN(300) > 0 {
+			b.WriteString(template.separator)
+		}
+		b.WriteString(key + "=")
+		switch r.IntN(150) {
+		case 0:
+			b.WriteString([]string{"a=b", "=", template.separator + "src=9", template.separator + "dpt=", template.separator + "x=", template.separator}[r.IntN(6)])
+		default:
+			b.WriteString([]string{"", "7", "TRAFFIC", "THREAT", "some words", " blanks ", "203.0.113.5"}[r.IntN(7)])
+		}
+	}
+	line := b.String()
+	if r.IntN(20) == 0 {
+		line = line[:len(template.head)+r.IntN(len(line)-len(template.head))]
+	}
+	return line
+}
+
+// TestLayoutsChangeNothing: what is found in a record is the same whether one like it was read before or not, and most are recalled.
+func TestLayoutsChangeNothing(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 8))
+	var used Reader
+	recalled := 0
+	const lines = 10_000
+	for range lines {
+		line := templateLine(random)
+		var fresh Reader
+		if got, want := read(&used, line), read(&fresh, line); got != want {
+			t.Fatalf("%q\ngot  %s\nwant %s", line, got, want)
+		}
+		m := &used.maps[leef]
+		separator := byte('\t')
+		switch {
+		case strings.HasPrefix(line, "CEF"):
+			m, separator = &used.maps[cef], ' '
+		case strings.HasPrefix(line, "LEEF:1.0") && strings.Contains(line, "|src="):
+			separator = '|'
+		}
+		if used.recall(m, strings.Count(string(used.text), "="), separator) {
+			recalled++
+		}
+	}
+	if recalled < lines/2 {
+		t.Errorf("%d of %d records had a layout that was known", recalled, lines)
+	}
+}
+
 // TestTheKeyThatCounts has the rules of the package's comment, by the destination port.
 func TestTheKeyThatCounts(t *testing.T) {
 	const traffic, threat = "CEF:0|Palo Alto Networks|PAN-OS|11.1|end|TRAFFIC|1|", "CEF:0|Palo Alto Networks|PAN-OS|11.1|x(1)|THREAT|1|"
@@ -111,6 +173,20 @@ func TestTheKeyThatCounts(t *testing.T) {
 	}
 	if read(&r, "CEF:0|Palo Alto Networks|PAN-OS|11.1|auth|SYSTEM|1|msg=x externalId=1 cat=y externalId=2 cat=z"); string(r.Value(Message)) != "x externalId=1 cat=y" || string(r.Value(Category)) != "z" {
 		t.Errorf("a description %q of %q", r.Value(Message), r.Value(Category))
+	}
+}
+
+// TestAnySeparator: whatever byte a header of LEEF 2.0 names, the record can be read, and no other one than by a new reader.
+func TestAnySeparator(t *testing.T) {
+	const head = "LEEF:2.0|Palo Alto Networks|Next Generation Firewall|11.2|deny|"
+	var used Reader
+	for c := range 256 {
+		read(&used, head+"^|firstKey=1^src=1^dst=2")
+		line := fmt.Sprintf("%s0x%02X|%s", head, c, strings.ReplaceAll("firstKey=1^src=dst=^^dstPort=2=", "^", string([]byte{byte(c)})))
+		var fresh Reader
+		if got, want := read(&used, line), read(&fresh, line); got != want {
+			t.Errorf("%q\ngot  %s\nwant %s", line, got, want)
+		}
 	}
 }
 
