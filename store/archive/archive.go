@@ -57,6 +57,8 @@ type Registry interface {
 	Change(ctx context.Context, c Change) error
 	// EachRow calls fn for the records in rows with the lowest ids, at most so many; the record is valid during the call only.
 	EachRow(ctx context.Context, most int, fn func(*block.Record) error) error
+	// Identity is that of the database, which no other one has.
+	Identity() string
 	// GiveBack gives some room that the database does not need any more to the file system, in a step that is short; spare is how many bytes it keeps for itself.
 	// more: there is more to be given back.
 	GiveBack(ctx context.Context, spare int64) (more bool, err error)

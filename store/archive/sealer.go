@@ -95,8 +95,8 @@ func (a *Archive) look(ctx context.Context, now time.Time) error {
 }
 
 // begin makes the folder, and removes what a crash has left in it: files that no row names. Where files are missing that rows name, the database is an
-// older one that was put back without its files, and those that are here may be all that there is of their records: they stay. So do those of another database, which this
-// one, that has not made a file yet, took the place of; they are moved out of the way.
+// older one that was put back without its files, and those that are here may be all that there is of their records: they stay. So do those of another database, which
+// this one took the place of; they are moved out of the way.
 func (a *Archive) begin(ctx context.Context, files []File) error {
 	if err := os.MkdirAll(a.folder, 0o700); err != nil {
 		return fmt.Errorf("make the folder of records files: %w", err)
@@ -112,12 +112,15 @@ func (a *Archive) begin(ctx context.Context, files []File) error {
 	for _, path := range here {
 		a.sealer.least = max(a.sealer.least, idIn(path))
 	}
-	next, err := a.registry.NewIDs(ctx, 0, 0)
+	ours, err := a.ours(len(files) > 0)
 	if err != nil {
 		return err
 	}
-	if next == 1 && len(here) > 0 {
-		return a.moveAway(here)
+	if !ours {
+		if err := a.moveAway(slices.DeleteFunc(here, func(path string) bool { return slices.Contains(keep, path) })); err != nil {
+			return err
+		}
+		return a.own()
 	}
 	if slices.ContainsFunc(a.Faults(), func(f Fault) bool { return errors.Is(f.Err, fs.ErrNotExist) }) {
 		keep = append(keep, here...)
@@ -125,24 +128,7 @@ func (a *Archive) begin(ctx context.Context, files []File) error {
 	if _, err := block.RemoveOthers(a.folder, keep); err != nil {
 		return err
 	}
-	return nil
-}
-
-// formerFolder is where the files of a former database are moved to, in the folder.
-const formerFolder = "former"
-
-// moveAway moves files there.
-func (a *Archive) moveAway(paths []string) error {
-	to := filepath.Join(a.folder, formerFolder)
-	if err := os.MkdirAll(to, 0o700); err != nil {
-		return fmt.Errorf("make a folder for the records files of a former database: %w", err)
-	}
-	for _, path := range paths {
-		if err := os.Rename(path, filepath.Join(to, filepath.Base(path))); err != nil {
-			return fmt.Errorf("move the records files of a former database away: %w", err)
-		}
-	}
-	return nil
+	return a.own()
 }
 
 // fileName is the name of a file: its day and its id, which no other ever has.
