@@ -24,7 +24,7 @@ import (
 // childArchives in the environment makes the test program a process that writes, seals, merges, seals rows and prunes in this SQLite file until it is killed.
 const childArchives = "ACTIVEDEFENSE_STORE_TEST_ARCHIVES"
 
-// killsWanted in the environment is how often it is killed, 20 times without it.
+// killsWanted in the environment is how often it is killed, killsOf times without it.
 const killsWanted = "ACTIVEDEFENSE_STORE_TEST_KILLS"
 
 // archiveForEver says when a step has done something, and before it prunes from which record on they stay.
@@ -80,7 +80,7 @@ func archiveForEver(path string) error {
 func TestKilledWhileSealing(t *testing.T) {
 	db := newSQLite(t)
 	s := db.open("parent")
-	kills := 20
+	kills := killsOf
 	if text := os.Getenv(killsWanted); text != "" {
 		var err error
 		kills, err = strconv.Atoi(text)

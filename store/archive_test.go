@@ -391,6 +391,27 @@ func TestSealingGoesOn(t *testing.T) {
 	registered(t, s)
 }
 
+// A file that goes while it is open is told of, too.
+func TestAFileThatGoesIsTold(t *testing.T) {
+	s := newSQLite(t).open("daemon")
+	p := newStepper(t, s)
+	p.steps(0)
+	must(t, putBlock(t.Context(), s, 100))
+	p.seal()
+	wantKept(t, s, "which opens it", 1, 100)
+	path := s.archive.Path(recordFiles(t, s)[0])
+	must(t, os.Rename(path, path+".away"))
+	p.steps(2 * time.Minute)
+	if faults := s.archive.Faults(); len(faults) != 1 || !errors.Is(faults[0].Err, fs.ErrNotExist) {
+		t.Errorf("%+v", faults)
+	}
+	must(t, os.Rename(path+".away", path))
+	p.steps(2 * time.Minute)
+	if faults := s.archive.Faults(); len(faults) != 0 {
+		t.Errorf("it is back: %+v", faults)
+	}
+}
+
 // A block that is damaged stays where it is, holds up no other, and is told of for as long as it is there and not whole again.
 func TestADamagedBlockHoldsUpNothing(t *testing.T) {
 	s := newSQLite(t).open("daemon")

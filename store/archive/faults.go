@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -110,7 +111,8 @@ func (a *Archive) inspect(ctx context.Context, files []File) {
 	there := make(map[int64]bool, len(files))
 	for _, f := range files {
 		there[f.ID] = true
-		info, err := os.Lstat(a.Path(f))
+		info, err := os.Stat(a.Path(f))
+		a.replaced(f.ID, info)
 		known := a.faulty(f.ID)
 		if !known && err == nil && info.Size() == f.Bytes {
 			continue
@@ -127,6 +129,15 @@ func (a *Archive) inspect(ctx context.Context, files []File) {
 		if f.File.ID > 0 && !there[f.File.ID] {
 			a.mend(f.File.ID) // retention has taken it
 		}
+	}
+}
+
+// replaced closes a file that is open where that is not what is under its name; nil: nothing is.
+func (a *Archive) replaced(id int64, found fs.FileInfo) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if h := a.open[id]; h != nil && (found == nil || !h.file.Is(found)) {
+		a.forget(id)
 	}
 }
 

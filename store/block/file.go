@@ -111,6 +111,12 @@ func (f *File) open() (err error) {
 // Close closes the file.
 func (f *File) Close() error { return f.file.Close() }
 
+// Is tells whether this is the file that was found under a name.
+func (f *File) Is(found fs.FileInfo) bool {
+	stat, err := f.file.Stat()
+	return err == nil && os.SameFile(stat, found)
+}
+
 // Path is where the file is.
 func (f *File) Path() string { return f.path }
 
