@@ -268,6 +268,16 @@ func TestFileTooLarge(t *testing.T) {
 	}
 }
 
+// What takes most of such a file is named, as ten thousand patterns do.
+func TestFileTooLargeNamesItsLargestSection(t *testing.T) {
+	patterns := strings.Repeat(`      - {event: a, regexp: '^\S+ app\[\d+\]: login of (?P<src_user>.*) from (?P<src>\S+) refused$'}`+"\n", 10_000)
+	path := write(t, "c.yaml", "state_dir: /tmp\ninputs:\n  - path: /a.log\n    format: pattern\n    patterns:\n"+patterns, 0o600)
+	_, _, err := Load(Options{Path: path})
+	if fs := faultsOf(t, err); len(fs) != 1 || fs[0].Key != path || !strings.Contains(fs[0].Text, "inputs takes 511 KiB; shorten that (an input takes at most 1000 patterns)") {
+		t.Error(err)
+	}
+}
+
 func TestInputsOverExistingFiles(t *testing.T) {
 	folder := t.TempDir()
 	for _, name := range []string{"fw-a.log", "other.log"} {

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"activedefense/detect/pattern"
 )
 
 func TestFaultsOfPatternsNameTheirKeys(t *testing.T) {
@@ -88,17 +90,26 @@ func TestPatternsOfAnInput(t *testing.T) {
 // What is legal and unwise about a pattern is told, of a ready-made set nothing.
 func TestPatternsAreWarnedOf(t *testing.T) {
 	for regexps, want := range map[string]string{
-		`{event: a, regexp: 'from (?P<src>\S+)'}`:                                            "inputs[0].patterns[0].regexp: lets a stranger's text",
-		`{event: a, regexp: '^(?P<src>\S+)'}`:                                                "inputs[0].patterns[0].regexp: has no fixed text",
-		`sshd, {event: a, regexp: '(?:^a|b) from (?P<src>\S+)'}`:                             "inputs[0].patterns[1].regexp: lets a stranger's text",
-		`{event: a, regexp: '^.*login failed user="(?P<src_user>.*)" ip=(?P<src>\S+) '}`:     "inputs[0].patterns[0].regexp: lets a stranger's text",
-		`sshd, {event: a, regexp: '(?:^a|^b) from (?P<src>\S+)'}`:                            "",
-		`apache-access, dovecot, haproxy, nginx-access, openvpn, postfix-sasl, sshd, vsftpd`: "",
+		`{event: a, regexp: 'from (?P<src>\S+)'}`:                                        "inputs[0].patterns[0].regexp: lets a stranger's text",
+		`{event: a, regexp: '^(?P<src>\S+)'}`:                                            "inputs[0].patterns[0].regexp: has no fixed text",
+		`sshd, {event: a, regexp: '(?:^a|b) from (?P<src>\S+)'}`:                         "inputs[0].patterns[1].regexp: lets a stranger's text",
+		`{event: a, regexp: '^.*login failed user="(?P<src_user>.*)" ip=(?P<src>\S+) '}`: "inputs[0].patterns[0].regexp: lets a stranger's text",
+		`sshd, {event: a, regexp: '(?:^a|^b) from (?P<src>\S+)'}`:                        "",
+		strings.Join(pattern.Sets(), ", "):                                               "",
 	} {
 		_, warnings, err := loadBytes([]byte("never_block: [192.0.2.1]\nnetworks: {own: [198.51.100.0/24]}\ninputs: [{path: /a.log, format: pattern, patterns: [" + regexps + "]}]"))
 		if got := fmt.Sprint(warnings); err != nil || want == "" && len(warnings) > 0 || want != "" && (len(warnings) != 1 || !strings.HasPrefix(got, "["+want)) {
 			t.Errorf("%s: %s, %v", regexps, got, err)
 		}
+	}
+}
+
+// The example names all sets that there are.
+func TestTheExampleNamesTheSets(t *testing.T) {
+	sets := pattern.Sets()
+	last := len(sets) - 1
+	if want := "# a set: " + strings.Join(sets[:last], ", ") + " or " + sets[last] + "\n"; !strings.Contains(string(Example), want) {
+		t.Errorf("the example lacks %q", want)
 	}
 }
 

@@ -1,12 +1,14 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -17,6 +19,8 @@ import (
 	"github.com/knadh/koanf/v2"
 
 	"github.com/knadh/koanf/maps"
+
+	"activedefense/detect/pattern"
 )
 
 // Options says where the configuration comes from.
@@ -71,10 +75,30 @@ func readConfig(path string) ([]byte, fs.FileMode, error) {
 	}
 	content, err := io.ReadAll(io.LimitReader(f, mostConfig+1))
 	if err == nil && len(content) > mostConfig {
-		err = fmt.Errorf("larger than %d KiB; not a configuration file", mostConfig>>10)
+		err = tooLarge(content)
 	}
 	return content, info.Mode(), err
 }
+
+// tooLarge says of the beginning of a file what takes most of it.
+func tooLarge(content []byte) error {
+	sizes, key, most := map[string]int{}, "", ""
+	for line := range bytes.Lines(content) {
+		if name := firstLevel.FindSubmatch(line); name != nil {
+			key = string(name[1])
+		}
+		if sizes[key] += len(line); key != "" && sizes[key] > sizes[most] {
+			most = key
+		}
+	}
+	if most == "" {
+		return fmt.Errorf("larger than %d KiB; not a configuration file", mostConfig>>10)
+	}
+	return fmt.Errorf("larger than %d KiB, the most that is read, of which %s takes %d KiB; shorten that (an input takes at most %d patterns)", mostConfig>>10, most, sizes[most]>>10, pattern.MaxPatterns)
+}
+
+// firstLevel begins a line with a key of the first level.
+var firstLevel = regexp.MustCompile(`^([a-z_]{1,40}):`)
 
 // loader is one run of Load: what it found wrong and where values came from.
 type loader struct {

@@ -152,8 +152,8 @@ type Event struct {
 	Traffic   Traffic
 	// Session is what became of it; see Judge. Records that were stored have it, without all that it was judged by.
 	Session Session
-	// Repeat counts the identical messages that syslog merged into this one, and of GLOBALPROTECT the events that the
-	// firewall did; 0 and 1 both mean one.
+	// Repeat counts the identical messages that syslog merged into this one, of GLOBALPROTECT the events that the
+	// firewall did, and of TypeLog the attempts that the line tells of; 0 and 1 both mean one.
 	Repeat uint32
 	// Ref is the caller's name for the line; detection only hands it back in
 	// Verdict.Evidence.

@@ -31,6 +31,9 @@ type registry struct {
 	pages int // that the next step of GiveBack gives back
 }
 
+// Identity implements archive.Registry.
+func (r *registry) Identity() string { return r.place.Identity }
+
 const fileColumns = "id, path, day, records, oldest, newest, first_id, last_id, bytes"
 
 // Files implements archive.Registry.

@@ -154,7 +154,9 @@ func inFolder(t testing.TB, s *Store) (names []string) {
 	entries, err := os.ReadDir(filepath.Join(filepath.Dir(s.place.Database), RecordsFolder))
 	must(t, err)
 	for _, e := range entries {
-		names = append(names, e.Name())
+		if e.Name() != "database" { // which says whose they are
+			names = append(names, e.Name())
+		}
 	}
 	return names
 }
@@ -291,8 +293,12 @@ func TestFilesOfAFormerDatabaseStay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for range 2 { // starts
+	for i := range 2 { // starts
 		s = db.open("daemon")
+		if i == 0 { // as in one that was copied back, which goes on counting
+			_, err := s.writer.ExecContext(t.Context(), `UPDATE counters SET value = 17 WHERE name = 'record_files'`)
+			must(t, err)
+		}
 		p := newStepper(t, s)
 		p.steps(0)
 		must(t, putBlock(t.Context(), s, 10))
@@ -385,29 +391,55 @@ func TestSealingGoesOn(t *testing.T) {
 	registered(t, s)
 }
 
-// A block that is damaged stays where it is, and holds up no other.
+// A block that is damaged stays where it is, holds up no other, and is told of for as long as it is there and not whole again.
 func TestADamagedBlockHoldsUpNothing(t *testing.T) {
 	s := newSQLite(t).open("daemon")
 	p := newStepper(t, s)
 	p.steps(0)
-	for range 3 {
+	for range 4 {
 		must(t, putBlock(t.Context(), s, 100))
 	}
-	_, err := s.writer.ExecContext(t.Context(), `UPDATE blocks SET data = zeroblob(length(data)) WHERE first_id = 101`)
-	must(t, err)
-	p.now = p.now.Add(time.Second)
-	must(t, second(s.archive.Step(t.Context(), p.now)))
-	p.now = p.now.Add(6 * time.Second)
-	if _, err := s.archive.Step(t.Context(), p.now); !errors.Is(err, block.ErrDamaged) || !strings.Contains(err.Error(), "101 to 200") {
-		t.Errorf("%v", err)
+	exec := func(statement string, args ...any) {
+		t.Helper()
+		must(t, second(s.writer.ExecContext(t.Context(), statement, args...)))
 	}
-	p.steps(time.Second)
-	if blocksLeft(t, s) != 1 {
+	told := func(when string, ids ...int64) {
+		t.Helper()
+		faults := s.archive.Faults()
+		if len(faults) != len(ids) {
+			t.Fatalf("%s: %+v", when, faults)
+		}
+		for i, f := range faults {
+			if text := fmt.Sprintf("%d to %d", ids[i], ids[i]+99); f.Block.FirstID != ids[i] || f.Block.Records != 100 || !errors.Is(f.Err, block.ErrDamaged) || !strings.Contains(f.Err.Error(), text) {
+				t.Errorf("%s: %+v", when, f)
+			}
+		}
+	}
+	var data []byte
+	must(t, s.readers.QueryRowContext(t.Context(), `SELECT data FROM blocks WHERE first_id = 101`).Scan(&data))
+	exec(`UPDATE blocks SET data = zeroblob(length(data)) WHERE first_id IN (101, 301)`)
+	p.seal()
+	if blocksLeft(t, s) != 2 {
 		t.Errorf("%d blocks are left", blocksLeft(t, s))
 	}
-	if list, err := kept(t, s, block.Filter{}); len(list) != 200 || !errors.Is(err, block.ErrDamaged) {
+	told("sealed", 101, 301)
+	must(t, putBlock(t.Context(), s, 100))
+	p.seal()
+	p.steps(2 * time.Minute)
+	told("others were sealed", 101, 301)
+	if list, err := kept(t, s, block.Filter{}); len(list) != 300 || !errors.Is(err, block.ErrDamaged) {
 		t.Errorf("%d records, %v", len(list), err)
 	}
+	exec(`UPDATE blocks SET data = $1 WHERE first_id = 101`, data)
+	p.steps(2 * time.Minute)
+	p.steps(6 * time.Second)
+	told("one is whole again", 301)
+	if list, err := kept(t, s, block.Filter{}); len(list) != 400 || !errors.Is(err, block.ErrDamaged) || blocksLeft(t, s) != 1 {
+		t.Errorf("%d records, %v", len(list), err)
+	}
+	must(t, second(s.PruneRecords(t.Context(), nth(1000).Time)))
+	p.steps(time.Second)
+	told("all is too old")
 }
 
 func second[T any](_ T, err error) error { return err }
@@ -491,4 +523,43 @@ func TestRowsBecomeFiles(t *testing.T) {
 	p.seal()
 	registered(t, s)
 	wantKept(t, s, "at the end", 1, 21_000)
+}
+
+// Who reads rows reads again at most once because they become files, and what becomes files waits no longer than two minutes for those who read.
+func TestReadingEndsWhileRowsMove(t *testing.T) {
+	s := newSQLite(t).open("daemon")
+	must(t, putRows(t.Context(), s, 20_000))
+	p := newStepper(t, s)
+	records := s.records.(*sqliteRecords)
+	var turn turn
+	times := 0
+	must(t, records.again(&turn, func() error {
+		times++
+		at, err := records.placement(t.Context(), where{}, where{})
+		must(t, err)
+		_, err = records.still(at.lowest, func(ctx context.Context) ([]Record, error) {
+			_, err := s.archive.Step(ctx, p.now)
+			return nil, err
+		})(t.Context())
+		return err
+	}))
+	left := []int{rowsLeft(t, s)}
+	for range 2 {
+		p.steps(time.Minute)
+		left = append(left, rowsLeft(t, s))
+	}
+	if times != 2 || left[0] == 20_000 || left[1] != left[0] || left[2] >= left[1] {
+		t.Errorf("it was read %d times, and %v rows were left then and after each minute", times, left)
+	}
+	turn.leave()
+	p.steps(0)
+	if rowsLeft(t, s) != 0 {
+		t.Error("reading has ended, and rows are left")
+	}
+}
+
+func rowsLeft(t testing.TB, s *Store) (n int) {
+	t.Helper()
+	must(t, s.readers.QueryRowContext(context.Background(), `SELECT count(*) FROM records`).Scan(&n))
+	return n
 }

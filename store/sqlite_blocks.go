@@ -209,26 +209,47 @@ func (t *sqliteRecords) once(ctx context.Context, s *placement, rows rowPages, r
 // A turn is one of as many searches as there are cores: more at once would only take each other's time and memory. Without searches nobody waits.
 type turn struct {
 	searches chan struct{}
+	hold     func() (release func()) // nil: what is read may move
+	release  func()                  // of what is held; nil: nothing is
 	has      bool
 }
 
 func (u *turn) take(ctx context.Context) error {
-	if u.searches == nil {
-		return nil
+	if u.searches != nil {
+		select {
+		case u.searches <- struct{}{}:
+			u.has = true
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	select {
-	case u.searches <- struct{}{}:
-		u.has = true
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	if u.hold != nil {
+		u.release = u.hold()
 	}
+	return nil
 }
 
 func (u *turn) leave() {
+	if u.release != nil {
+		u.release()
+		u.release = nil
+	}
 	if u.has {
 		u.has = false
 		<-u.searches
+	}
+}
+
+// again reads until nothing has moved meanwhile. From the second time on what is there is held, or a reading that is slower than what moves would never end.
+func (t *sqliteRecords) again(u *turn, once func() error) error {
+	for {
+		if err := once(); !errors.Is(err, errMoved) {
+			return err
+		}
+		if u.hold == nil {
+			u.hold = t.archive.Hold
+			u.release = u.hold()
+		}
 	}
 }
 
@@ -238,6 +259,7 @@ func newer(a, b *Record) bool {
 }
 
 // search implements recordTable. While fn works, which may be for hours, or search itself, it is another search's turn.
+// Where records move before it has ended, it goes on behind what it gave.
 func (t *sqliteRecords) search(ctx context.Context, f *RecordFilter, fn func(*Record) error) (err error) {
 	own := *f
 	if own.Src, err = canonicalAll(f.Src); err != nil {
@@ -270,15 +292,13 @@ func (t *sqliteRecords) search(ctx context.Context, f *RecordFilter, fn func(*Re
 		}
 		return turn.take(ctx)
 	}
-	for {
+	return t.again(&turn, func() error {
 		err := t.searchOnce(ctx, &own, given, same, give)
-		if !errors.Is(err, errMoved) {
-			return err
-		}
 		if given > 0 {
-			own.Until = last.Time.Add(time.Microsecond)
+			own.Until = last.Time.Add(time.Microsecond) // for the next time
 		}
-	}
+		return err
+	})
 }
 
 // searchOnce gives what matches, as long as the records stand where they stood; given are those before, of which same come again.
@@ -339,12 +359,9 @@ func (t *sqliteRecords) sightings(ctx context.Context, agent int64, in []Interva
 		after = r.ID
 		return fn(r)
 	}
-	for {
-		err := t.sightingsOnce(ctx, agent, after, in, give)
-		if !errors.Is(err, errMoved) {
-			return err
-		}
-	}
+	var turn turn
+	defer turn.leave()
+	return t.again(&turn, func() error { return t.sightingsOnce(ctx, agent, after, in, give) })
 }
 
 // sightingsOnce gives what lies behind an id, as long as the records stand where they stood.
@@ -380,12 +397,9 @@ func (t *sqliteRecords) sightingsOnce(ctx context.Context, agent, after int64, i
 
 // different implements recordTable. What stands elsewhere meanwhile is looked at again: values come once or several times.
 func (t *sqliteRecords) different(ctx context.Context, column string, f *RecordFilter, without []string, fn func(string)) error {
-	for {
-		err := t.differentOnce(ctx, column, f, without, fn)
-		if !errors.Is(err, errMoved) {
-			return err
-		}
-	}
+	var turn turn
+	defer turn.leave()
+	return t.again(&turn, func() error { return t.differentOnce(ctx, column, f, without, fn) })
 }
 
 // differentOnce is different as long as the records stand where they stood.

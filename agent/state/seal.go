@@ -98,7 +98,10 @@ func (s *Sealer) Trouble() (since time.Time, what, remedy string) {
 	first := faults[0]
 	what = "store: " + first.Err.Error()
 	if len(faults) > 1 {
-		what += fmt.Sprintf(" (and %d more files)", len(faults)-1)
+		what += fmt.Sprintf(" (and %d more files or blocks)", len(faults)-1)
+	}
+	if first.File.ID == 0 {
+		return first.Since, what, "searches go on without them; look for their lines in the log, and check this host's disk and memory; they go with store.keep_records"
 	}
 	return first.Since, what, "searches go on without its records; put the file back from a backup, else it goes with store.keep_records"
 }

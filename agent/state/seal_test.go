@@ -3,6 +3,7 @@ package state
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,6 +54,51 @@ func TestThatNoFilesCanBeMadeIsTold(t *testing.T) {
 			t.Error(err)
 		}
 		if text := log.String(); strings.Count(text, "\n") != 2 || !strings.Contains(text, "made again") {
+			t.Errorf("logged %s", text)
+		}
+	})
+}
+
+// Records that are damaged before they are in a file are told of, once in the log and for as long as they are there, however well everything else goes.
+func TestThatRecordsAreDamagedIsTold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), DatabaseFile)
+	st, err := store.Open(t.Context(), store.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	batch := func() *store.Batch {
+		return &store.Batch{Records: []store.Record{{Time: time.Now()}, {Time: time.Now()}}}
+	}
+	for range 2 {
+		if _, err := st.Commit(t.Context(), batch()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), `UPDATE blocks SET data = zeroblob(length(data)) WHERE first_id = 1`); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := &Sealer{Store: st, Log: zerolog.New(&log), Now: time.Now}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- s.Run(ctx) }()
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		if _, what, remedy := s.Trouble(); !strings.Contains(what, "the records 1 to 2:") || !strings.Contains(remedy, "lines in the log") {
+			t.Errorf("%s; %s", what, remedy)
+		}
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "the records 1 to 2:") {
 			t.Errorf("logged %s", text)
 		}
 	})

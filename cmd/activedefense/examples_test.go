@@ -40,6 +40,8 @@ func exampleLogs() map[string]string {
 	add("nginx/access.log", "203.0.113.102", 4, web("anna", "GET /", "401"))
 	add("nginx/access.log", "203.0.113.3", 2, web("-", "GET /.env", "404"))
 	add("nginx/access.log", "203.0.113.103", 1, web("-", "GET /index.htm", "404"))
+	add("nginx/access.log", "203.0.113.20", 2, web("a - b", "GET /.env", "200"))
+	add("nginx/access.log", "203.0.113.21", 2, web("-", "GET /.e%6ev", "200"))
 	add("apache2/access.log", "203.0.113.4", 5, web("anna", "GET /", "401"))
 	add("apache2/access.log", "203.0.113.102", 4, web("anna", "GET /", "401"))
 	add("apache2/access.log", "203.0.113.10", 3, web("-", "POST /wp-login.php", "200"))
@@ -67,9 +69,9 @@ func exampleLogs() map[string]string {
 // The examples for those who come from fail2ban and Log2table are valid, and do what their comments say.
 func TestExamplesOfRulesDoWhatTheySay(t *testing.T) {
 	for name, want := range map[string]string{
-		"fail2ban.yaml": "203.0.113.1 sshd blocked, 203.0.113.10 wordpress blocked, 203.0.113.11 wordpress blocked, 203.0.113.2 nginx-http-auth blocked, 203.0.113.3 nginx-botsearch blocked, 203.0.113.4 apache-auth blocked, " +
+		"fail2ban.yaml": "203.0.113.1 sshd blocked, 203.0.113.10 wordpress blocked, 203.0.113.11 wordpress blocked, 203.0.113.2 nginx-http-auth blocked, 203.0.113.20 nginx-botsearch blocked, 203.0.113.21 nginx-botsearch blocked, 203.0.113.3 nginx-botsearch blocked, 203.0.113.4 apache-auth blocked, " +
 			"203.0.113.5 postfix-sasl blocked, 203.0.113.6 dovecot blocked, 203.0.113.7 many-users notice, 203.0.113.9 sshd blocked",
-		"log2table.yaml": "203.0.113.1 hacker blocked, 203.0.113.101 hacker blocked, 203.0.113.3 hacker blocked, 203.0.113.7 hacker blocked, 203.0.113.8 wifi-temp blocked",
+		"log2table.yaml": "203.0.113.1 hacker blocked, 203.0.113.101 hacker blocked, 203.0.113.20 hacker blocked, 203.0.113.21 hacker blocked, 203.0.113.3 hacker blocked, 203.0.113.7 hacker blocked, 203.0.113.8 wifi-temp blocked",
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, "sqlite", "")

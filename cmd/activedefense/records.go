@@ -127,11 +127,11 @@ func (r *recordsCommand) search(ctx context.Context) error {
 		return out.Write(rec)
 	})
 	done()
+	if e := out.End(err == nil && !rest.Stopped); err == nil && e != nil {
+		return e // else what was found is shown all the same
+	}
 	if err != nil {
 		return asked(err)
-	}
-	if err := out.End(!rest.Stopped); err != nil {
-		return err
 	}
 	if rest.Stopped {
 		return &statusError{exitFailed, stoppedAfter(filter.Within, n, last)}

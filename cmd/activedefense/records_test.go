@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -177,6 +178,38 @@ func TestRecordsInEveryFormat(t *testing.T) {
 		"--device nobody --format csv": strings.Join(rows[0], ",") + "\n", "--device nobody --format json": ""} {
 		if got := run(flags); got != want {
 			t.Errorf("%s gives %q instead of %q", flags, got, want)
+		}
+	}
+}
+
+// What is found beside records that are damaged is shown in every format, and that it is not all.
+func TestRecordsBesideDamageAreShown(t *testing.T) {
+	at := time.Now().UTC()
+	a := appOver(t, &store.Batch{Records: []store.Record{{Time: at, Device: "LAB-FW-01", Type: "TRAFFIC"}}})
+	path := filepath.Join(strings.TrimPrefix(a.environ[0], "ACTIVEDEFENSE_STATE_DIR="), agent.DatabaseFile)
+	st, err := store.Open(t.Context(), store.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = st.Commit(t.Context(), &store.Batch{Records: []store.Record{{Time: at.Add(time.Second), Device: "LAB-FW-02", Type: "TRAFFIC"}}})
+	if err := errors.Join(err, st.Close()); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.ExecContext(t.Context(), `UPDATE blocks SET data = zeroblob(length(data)) WHERE first_id = 1`)
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, flags := range []string{"", "--full", "--format csv", "--format json"} {
+		var text strings.Builder
+		a.stdout = &text
+		c := newRecordsCommand(a)
+		c.SetArgs(flagsOf(flags))
+		if err := c.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), "records 1 to 1") || !strings.Contains(text.String(), "LAB-FW-02") {
+			t.Errorf("records %s: %v, and shows\n%s", flags, err, &text)
 		}
 	}
 }

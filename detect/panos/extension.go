@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"net/netip"
+	"slices"
 	"time"
 
 	"activedefense/detect"
@@ -68,7 +69,7 @@ func (r *keyed) session(at time.Time, ev *detect.Event) error {
 	if r.h.kind == kindLEEF && ev.Type == detect.TypeTraffic && (x.Cloud() || isAction(x.Signature())) {
 		action = x.Signature() // where a site has another event, and no key, what was done is not known
 	}
-	if len(action) == 0 || !x.Has(extension.DstPort) {
+	if len(action) == 0 || !x.Has(extension.DstPort) || ev.Type == detect.TypeThreat && r.isCutOff() {
 		return ErrTruncated
 	}
 	src, certain := r.source()
@@ -83,7 +84,9 @@ func (r *keyed) session(at time.Time, ev *detect.Event) error {
 	ev.NATSrc, ev.NATSrcPort = translated(src, srcPort, x.Value(extension.NATSrc), x.Value(extension.NATSrcPort))
 	ev.NATDst, ev.NATDstPort = translated(dst, dstPort, x.Value(extension.NATDst), x.Value(extension.NATDstPort))
 	ev.Protocol = protocol(x.Value(extension.Protocol))
-	r.p.setUser(ev, r.unescaped(x.Value(extension.User)))
+	if x.Certain(extension.User) || x.Ahead(extension.User) {
+		r.p.setUser(ev, r.unescaped(x.Value(extension.User)))
+	}
 	ev.SrcCountry = n.region.get(x.Value(extension.SrcRegion))
 	ev.DstCountry = n.region.get(x.Value(extension.DstRegion))
 	ev.Action = n.action.get(action)
@@ -105,6 +108,26 @@ func (r *keyed) session(at time.Time, ev *detect.Event) error {
 	}
 	return r.p.setGenerated(ev, r.times(), r.h, at)
 }
+
+// isCutOff says whether a THREAT record lacks what the templates have behind its action and its contents: an address of a page may be so long that a relay cut off what follows. In
+// LEEF that is the severity, too, and in PAN-OS's CEF the subtype of a threat, of which "vulnerability" may be cut.
+func (r *keyed) isCutOff() bool {
+	x := r.x
+	switch {
+	case x.Last(extension.Action), x.HasContents() && !x.Cloud() && !x.Has(extension.Direction):
+		return true
+	case r.h.kind == kindLEEF && x.Last(extension.Severity) && x.Last(extension.SeverityNumber):
+		return true
+	}
+	if r.h.kind == kindLEEF || x.Cloud() || !bytes.HasSuffix(x.Signature(), []byte{')'}) {
+		return false
+	}
+	subtype := x.Value(extension.Category)
+	return x.Last(extension.Category) && len(subtype) < len(vulnerability) && hasPrefix([]byte(vulnerability), string(subtype))
+}
+
+// vulnerability is the subtype of THREAT records that tell of attacks.
+const vulnerability = "vulnerability"
 
 // isAction says whether b could be what the firewall did with a session, as PAN-OS's templates of LEEF have it for the event.
 func isAction(b []byte) bool {
@@ -171,7 +194,10 @@ func (r *keyed) setThreat(ev *detect.Event) {
 	x, n := r.x, &r.p.names
 	subtype, threat := r.threat()
 	if r.h.kind == kindCEF && !x.Cloud() && !x.Certain(extension.Category) && string(subtype) != "scan" && bytes.HasSuffix(x.Signature(), []byte{')'}) {
-		subtype = []byte("vulnerability") // of several, any of which a stranger may have written to hide an attack, that which counts
+		subtype = []byte(vulnerability) // of several, any of which a stranger may have written to hide an attack, that which counts
+	}
+	if r.h.kind == kindCEF && hasPrefix(subtype, vulnerability+" ") { // and a part of the next key
+		subtype = subtype[:len(vulnerability)]
 	}
 	ev.Subtype = n.subtype.get(subtype)
 	name, id := splitThreat(r.unescaped(threat))
@@ -180,10 +206,26 @@ func (r *keyed) setThreat(ev *detect.Event) {
 	}
 	ev.ThreatName, ev.ThreatID = n.threat.get(name), n.threatID.get(id)
 	ev.Severity = n.severity.get(r.severity())
-	ev.Direction = direction(r.labelled(extension.Direction, extension.DirectionLabel, "Direction", "DirectionOfAttack"))
-	if r.h.kind == kindCEF || x.Cloud() || x.AheadOfContents(extension.ThreatCategory) { // PAN-OS's template of LEEF 1.0 has none
+	ev.Direction = r.direction()
+	if x.Certain(extension.ThreatCategory) && (r.h.kind == kindCEF || x.Cloud() || x.AheadOfContents(extension.ThreatCategory)) { // PAN-OS's template of LEEF 1.0 has none
 		ev.Category = n.category.get(x.Value(extension.ThreatCategory))
 	}
+}
+
+// direction gives the direction: of several that differ, any of which a stranger may have written to hide an attack, none, so that the record counts.
+func (r *keyed) direction() detect.Direction {
+	if len(r.labelled(extension.Direction, extension.DirectionLabel, "Direction", "DirectionOfAttack")) == 0 {
+		return detect.DirectionUnknown
+	}
+	var found [3]bool
+	r.x.Each(extension.Direction, func(text []byte) { found[direction(text)] = true })
+	switch {
+	case found[detect.ClientToServer] && !found[detect.ServerToClient]:
+		return detect.ClientToServer
+	case found[detect.ServerToClient] && !found[detect.ClientToServer]:
+		return detect.ServerToClient
+	}
+	return detect.DirectionUnknown
 }
 
 // threat gives the subtype and the threat of a THREAT record. PAN-OS's template of threats has the threat in the header of CEF and the subtype
@@ -205,7 +247,7 @@ func (r *keyed) threat() (subtype, threat []byte) {
 	case !isSubtype(signature):
 		return category, signature
 	}
-	if isSubtype(category) {
+	if isSubtype(category) || !x.Certain(extension.Category) {
 		category = nil
 	}
 	return signature, category
@@ -221,39 +263,61 @@ func isSubtype(b []byte) bool {
 	return len(b) > 0
 }
 
-// severity gives the severity: a word where the record has one, else the word for its number.
+// severity gives the severity: of several words and numbers any of which a stranger may have written, who would hide an attack, the worst; a word that is none where there
+// is no other. The number in CEF's header stands ahead of strangers, but Strata has written another one there than its word says, so that a word that is certain goes before it; not where a high
+// or critical one is lowered behind contents, where a relay may have cut the true word off.
 func (r *keyed) severity() []byte {
 	x := r.x
-	number := x.HeaderSeverity()
-	if r.h.kind == kindLEEF {
-		number = x.Value(extension.SeverityNumber)
+	var worst []byte
+	grade := -1
+	if x.Cloud() || r.h.kind == kindLEEF {
+		x.Each(extension.Severity, func(word []byte) {
+			g := slices.IndexFunc(severities[:], func(known []byte) bool { return bytes.EqualFold(word, known) })
+			if g > grade || len(worst) == 0 {
+				worst, grade = word, max(g, grade)
+			}
+		})
 	}
-	if word := x.Value(extension.Severity); len(word) > 0 && (x.Cloud() || r.h.kind == kindLEEF) {
-		return word
+	number := func(b []byte) {
+		if len(b) == 1 && b[0] >= '1' && b[0] <= '5' && int(b[0]-'1') > grade {
+			grade = int(b[0] - '1')
+			worst = severities[grade]
+		}
 	}
-	if len(number) == 1 && number[0] >= '1' && number[0] <= '5' {
-		return severities[number[0]-'1']
+	switch {
+	case r.h.kind == kindLEEF:
+		x.Each(extension.SeverityNumber, number)
+	case grade < 0 || !x.Certain(extension.Severity) || !x.AheadOfContents(extension.Severity) && string(x.HeaderSeverity()) >= "4":
+		number(x.HeaderSeverity())
 	}
-	return nil
+	return worst
 }
 
 // severities are those that PAN-OS numbers, from 1 on.
 var severities = [...][]byte{[]byte("informational"), []byte("low"), []byte("medium"), []byte("high"), []byte("critical")}
 
 // times gives the times of a record. devTime of LEEF is when the firewall received it, of Strata's when the record was generated. PAN-OS's templates do not
-// have all of them: where a stranger may have supplied one it is not read.
+// have all of them: where a stranger may have supplied one it is not read, and of several none.
 func (r *keyed) times() recordTimes {
 	x := r.x
-	t := recordTimes{received: x.Value(extension.Received), generated: x.Value(extension.Generated), precise: x.Value(extension.Precise)}
-	if sent := x.Value(extension.Sent); r.h.kind == kindLEEF && x.Cloud() {
-		t.generated = sent
-	} else if r.h.kind == kindLEEF && len(sent) > 0 {
-		t.received = sent
+	var t recordTimes
+	if x.Ahead(extension.Received) {
+		t.received = x.Value(extension.Received)
 	}
-	if !x.Cloud() && !x.AheadOfContents(extension.Generated) {
-		t.generated = nil
+	if r.isGenerated() {
+		t.generated = x.Value(extension.Generated)
 	}
-	if !x.Cloud() && !x.Ahead(extension.Precise) && (len(t.generated) == 0 || !x.AheadOfContents(extension.Precise)) {
+	if sent := x.Value(extension.Sent); r.h.kind == kindLEEF && x.Ahead(extension.Sent) && len(sent) > 0 {
+		if x.Cloud() {
+			t.generated = sent
+		} else {
+			t.received = sent
+		}
+	}
+	t.precise = x.Value(extension.Precise)
+	switch {
+	case x.Ahead(extension.Precise):
+	case x.Cloud() && !x.Certain(extension.Precise), !x.Cloud() && (len(t.generated) == 0 || !x.AheadOfContents(extension.Precise)):
 		t.precise = nil
 	}
 	zone := x.Value(extension.Zone)
@@ -269,6 +333,19 @@ func (r *keyed) times() recordTimes {
 		}
 	}
 	return t
+}
+
+// isGenerated says whether the time of generation is the firewall's: it stands ahead of all strangers, as in most templates, or, behind users, in TRAFFIC records, whose users write none behind it,
+// or is the only one, of Strata's longer records or of a site that has no other time.
+func (r *keyed) isGenerated() bool {
+	x := r.x
+	switch {
+	case x.Ahead(extension.Generated):
+		return true
+	case x.Cloud():
+		return x.Certain(extension.Generated)
+	}
+	return x.AheadOfContents(extension.Generated) && (equalFold(x.Log(), "TRAFFIC") || x.Certain(extension.Generated) && !x.Ahead(extension.Received))
 }
 
 // inUTC gives a time that has no zone of its own one.
@@ -331,7 +408,10 @@ func (r *keyed) globalProtect(at time.Time, ev *detect.Event) error {
 		ev.Application = n.application.get(x.Value(extension.Method))
 	}
 	ev.SrcUser = n.user.get(r.unescaped(x.Value(extension.User)))
-	ev.SrcCountry = n.region.get(x.Value(extension.ClientRegion))
+	ev.SrcCountry = ""
+	if x.Certain(extension.ClientRegion) {
+		ev.SrcCountry = n.region.get(x.Value(extension.ClientRegion))
+	}
 	for _, f := range [...]extension.Field{extension.Error, extension.Description, extension.Reason} {
 		if ev.EndReason == "" {
 			ev.EndReason = n.endReason.get(r.unescaped(x.Value(f)))

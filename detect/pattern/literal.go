@@ -125,7 +125,10 @@ func exact(re *syntax.Regexp) (texts []string) {
 	case syntax.OpCharClass:
 		for i := 0; i < len(re.Rune); i += 2 {
 			for r := re.Rune[i]; r <= re.Rune[i+1]; r++ {
-				if texts = append(texts, lower(string(r))); r >= utf8.RuneSelf || len(texts) > 8 {
+				if text := lower(string(r)); !slices.Contains(texts, text) { // S and s are no two
+					texts = append(texts, text)
+				}
+				if r >= utf8.RuneSelf || len(texts) > 8 {
 					return nil
 				}
 			}

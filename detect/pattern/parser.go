@@ -67,7 +67,7 @@ func New(s *Set, o Options) *Parser {
 //
 // The event is of [detect.TypeLog]; Subtype is the pattern's event, Device the host of the syslog header, "" where there is none. What a
 // group took that is no address of a destination, or no port, is left out. Repeat counts messages that rsyslog merged into one
-// ($RepeatedMsgReduction).
+// ($RepeatedMsgReduction), times what the group repeat took.
 //
 // The error is ErrNoMatch, or a fault: ErrNoAddress, or a group time that cannot be read.
 func (p *Parser) Parse(line []byte, at time.Time, ev *detect.Event) error {
@@ -94,9 +94,24 @@ func (p *Parser) Parse(line []byte, at time.Time, ev *detect.Event) error {
 	ev.SrcPort, ev.DstPort = panos.Port(group(srcPort)), panos.Port(group(dstPort))
 	ev.SrcUser, ev.Action = p.texts.user.Get(group(srcUser)), p.texts.action.Get(group(action))
 	ev.Severity, ev.ThreatName = p.texts.severity.Get(group(severity)), p.texts.threat.Get(group(threatName))
+	if n := c.repeat; n > 0 && loc[2*n] >= 0 {
+		ev.Repeat *= attempts(line[loc[2*n]:loc[2*n+1]])
+	}
 	stamp, host, _ := panos.SyslogHeader(line)
 	ev.Device = p.texts.device.Get(host)
 	return p.setTime(ev, c, group(when), stamp, at)
+}
+
+// attempts reads how many a line tells of: 1 at least, maxRepeat at most, and 1 where it is no number.
+func attempts(text []byte) uint32 {
+	n := uint32(0)
+	for _, c := range text {
+		if c < '0' || c > '9' {
+			return 1
+		}
+		n = min(n*10+uint32(c-'0'), maxRepeat)
+	}
+	return max(n, 1)
 }
 
 // Took is which pattern took the line that was parsed last; -1: none did.
@@ -151,7 +166,7 @@ const (
 )
 
 // merged is the header of RFC 5424, behind which rsyslog has a merged message.
-var merged = regexp.MustCompile(`^(?:<\d{1,3}>)?1 \S+ \S+ \S+ \S+ \S+ (?:-|(?:\[[^\]]*\])+) {1,2}(?:\x{FEFF} ?)?message repeated `)
+var merged = regexp.MustCompile(`^(?:<\d{1,3}>)?1 \S+ \S+ \S+ \S+ \S+ ` + structured + ` {1,2}(?:\x{FEFF} ?)?message repeated `)
 
 // undoRepeat puts a message together again that rsyslog merged with its like: "sshd[7]: message repeated 3 times: [ Failed ...]". It does
 // so only where that stands right behind the tag, or the header of RFC 5424: what stands further on, a stranger may have written.

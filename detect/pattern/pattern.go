@@ -42,6 +42,12 @@ const (
 	groups
 )
 
+// repeatGroup is a group beside Groups, of how many attempts a line tells: the event's Repeat, at most maxRepeat of one line. It is no field of the record.
+const (
+	repeatGroup = "repeat"
+	maxRepeat   = 1000
+)
+
 // firewallEvents are how the events of the firewalls' own logs are called.
 var firewallEvents = []string{"traffic", "threat", "login"}
 
@@ -62,6 +68,7 @@ type compiled struct {
 	Pattern
 	re     *regexp.Regexp
 	groups [groups]int // the number of the group; 0: it has none
+	repeat int         // that of repeatGroup; 0: it has none
 	layout layout
 	loose  bool
 }
@@ -101,7 +108,7 @@ func Compile(patterns []Pattern) (*Set, []Fault) {
 		if slices.ContainsFunc(needsOf(tree), breaks) {
 			fault("regexp", "needs a line break, and lines are read one by one: an event over several lines cannot be read")
 		}
-		if c.groups, why = groupsOf(tree); why != "" {
+		if c.groups, c.repeat, why = groupsOf(tree); why != "" {
 			fault("regexp", "%s", why)
 		}
 		if c.layout, why = layoutOf(c.TimeFormat); why != "" {
@@ -193,25 +200,29 @@ func sizeOf(re *syntax.Regexp) int {
 	return min(size, maxSize+1)
 }
 
-// groupsOf finds the fields of a regular expression.
-func groupsOf(tree *syntax.Regexp) (found [groups]int, why string) {
+// groupsOf finds the fields of a regular expression, and repeatGroup.
+func groupsOf(tree *syntax.Regexp) (found [groups]int, repeat int, why string) {
 	for number, name := range tree.CapNames() {
 		if name == "" {
 			continue
 		}
-		field := slices.Index(Groups, name)
-		if field < 0 {
-			return found, fmt.Sprintf("has a group %q, which is no field of a record; use %s, or an unnamed group (?:...)", clip(name), strings.Join(Groups, ", "))
+		if name == repeatGroup && repeat == 0 {
+			repeat = number
+			continue
 		}
-		if found[field] > 0 {
-			return found, fmt.Sprintf("has the group (?P<%s>...) more than once, and only the last of them would count; use it once, with the alternatives inside it, or write a pattern for each of them", name)
+		field := slices.Index(Groups, name)
+		if field < 0 && name != repeatGroup {
+			return found, 0, fmt.Sprintf("has a group %q, which is no field of a record; use %s, or an unnamed group (?:...)", clip(name), strings.Join(Groups, ", "))
+		}
+		if field < 0 || found[field] > 0 {
+			return found, 0, fmt.Sprintf("has the group (?P<%s>...) more than once, and only the last of them would count; use it once, with the alternatives inside it, or write a pattern for each of them", name)
 		}
 		found[field] = number
 	}
 	if found[src] == 0 {
-		return found, "has no group (?P<src>...): name the part of the line that is the source's address"
+		return found, 0, "has no group (?P<src>...): name the part of the line that is the source's address"
 	}
-	return found, ""
+	return found, repeat, ""
 }
 
 // clip shortens a text that is quoted.

@@ -34,6 +34,7 @@ func TestWhatIsWrongWithAPatternIsNamed(t *testing.T) {
 		{Pattern{Event: "a", Regexp: `(?P<src>\S+) (?P<user>\S+)`}, "regexp", `a group "user", which is no field of a record; use src, dst,`},
 		{Pattern{Event: "a", Regexp: `^(?:from (?P<src>\S+)|by (?P<src>\S+))$`}, "regexp", "group (?P<src>...) more than once"},
 		{Pattern{Event: "a", Regexp: `(?P<src>\S+) (?P<action>\S+) (?P<action>\S+)`}, "regexp", "group (?P<action>...) more than once"},
+		{Pattern{Event: "a", Regexp: `(?P<src>\S+) (?P<repeat>\d+) (?P<repeat>\d+)`}, "regexp", "group (?P<repeat>...) more than once"},
 		{Pattern{Event: "a", Regexp: `(?P<src>\S+`}, "regexp", "is no regular expression: missing closing )"},
 		{Pattern{Event: "a", Regexp: `(?P<src>\S+) (?!x)`}, "regexp", "without look-around"},
 		{Pattern{Event: "a", Regexp: `(?P<src>\S+) a++`}, "regexp", "possessive"},

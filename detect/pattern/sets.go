@@ -2,6 +2,7 @@ package pattern
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 )
 
@@ -40,6 +41,9 @@ const host = `(?:[^\s\[]*[^\s\[:] )?`
 // facility and severity are what busybox's syslogd writes ahead of a program's tag.
 const facility = `\w+\.(?:emerg|panic|alert|crit|err|error|warn|warning|notice|info|debug)`
 
+// structured is the structured data of RFC 5424: in quotes it may hold anything, and what would end it with a backslash ahead (6.3.3).
+const structured = `(?:-|(?:\[(?:[^\]"]|"(?:[^"\\]|\\.)*")*\])+)`
+
 // syslog gives the beginning of a regular expression for the messages of a program, whose name it is an expression for: the header in a file, and
 // that of RFC 5424. Only so is a message known to be the program's own: what stands further on, another program may have been made to write.
 func syslog(program string) string { return `^` + header(program, program) }
@@ -47,7 +51,7 @@ func syslog(program string) string { return `^` + header(program, program) }
 // header is the same for a program that RFC 5424 calls by another name. Where rsyslog makes that of an older message (RSYSLOG_SyslogProtocol23Format), the message
 // keeps the blank that stood behind its tag.
 func header(program, name string) string {
-	return `(?:(?:<\d{1,3}>)?(?:1 \S+ \S+ ` + name + ` \S+ \S+ (?:-|(?:\[[^\]]*\])+) {1,2}(?:\x{FEFF} ?)?|` + stamp + ` ` + host + `(?:` + facility + ` )?` + program + `(?:\[\d+\])?: ))`
+	return `(?:(?:<\d{1,3}>)?(?:1 \S+ \S+ ` + name + ` \S+ \S+ ` + structured + ` {1,2}(?:\x{FEFF} ?)?|` + stamp + ` ` + host + `(?:` + facility + ` )?` + program + `(?:\[\d+\])?: ))`
 }
 
 var sshdTag = syslog(`sshd(?:-session|-auth)?`)
@@ -58,17 +62,19 @@ var sshdTag = syslog(`sshd(?:-session|-auth)?`)
 // the session of a user (7.4 and before), or a monitor that says nothing at all.
 var sshd = []Pattern{
 	{Event: "ssh-failed", Proven: true,
-		Regexp: sshdTag + `Failed (?:password|keyboard-interactive(?:/(?:[^p ]|p[^a ])\S*)?|hostbased) for (?:invalid user )?(?P<src_user>.*) from (?P<src>\S+) port (?P<src_port>\d+)(?: ssh2)?$`},
+		Regexp: sshdTag + `Failed (?:password|keyboard-interactive(?:/(?:[^p ]|p[^a ])\S*)?|hostbased) for (?:invalid user )?(?P<src_user>.*) from (?P<src>\S+) port (?P<src_port>\d+)(?: ssh2)?(?: \[preauth\])?$`},
 	{Event: "ssh-failed", Proven: true, // keyboard-interactive (auth-pam.c), with what Linux-PAM and OpenPAM call it
 		Regexp: sshdTag + `error: PAM: (?:[Aa]uthentication (?:failure|error)|User not known to the underlying authentication module|[Uu]nknown user|Have exhausted maximum number of retries for service|[Mm]aximum number of tries exceeded) for (?:illegal user )?(?P<src_user>.*) from (?P<src>\S+)(?: \[preauth\])?$`},
 	{Event: "ssh-failed-again", Proven: true, // what the line above has told of: sshd adds it of users that there are not, and from the third time on
-		Regexp: sshdTag + `Failed keyboard-interactive/pam for (?:invalid user )?(?P<src_user>.*) from (?P<src>\S+) port (?P<src_port>\d+)(?: ssh2)?$`},
+		Regexp: sshdTag + `Failed keyboard-interactive/pam for (?:invalid user )?(?P<src_user>.*) from (?P<src>\S+) port (?P<src_port>\d+)(?: ssh2)?(?: \[preauth\])?$`},
 	{Event: "ssh-invalid-user", Proven: true,
 		Regexp: sshdTag + `Invalid user (?P<src_user>.*) from (?P<src>\S+)(?: port (?P<src_port>\d+))?$`},
 	{Event: "ssh-max-attempts", Proven: true,
 		Regexp: sshdTag + `error: maximum authentication attempts exceeded for (?:invalid user )?(?P<src_user>.*) from (?P<src>\S+) port (?P<src_port>\d+)(?: ssh2)?(?: \[preauth\])?$`},
 	{Event: "ssh-not-allowed", Proven: true,
 		Regexp: sshdTag + `User (?P<src_user>.*) from (?P<src>\S+) not allowed because (?:not listed in AllowUsers|listed in DenyUsers|not in any group|a group is listed in DenyGroups|none of user's groups are listed in AllowGroups)$`},
+	{Event: "ssh-not-allowed", Proven: true, // PAM's rules for accounts; the password may have been right
+		Regexp: sshdTag + `error: PAM: (?:Permission denied|User account has expired) for (?:illegal user )?(?P<src_user>.*) from (?P<src>\S+)(?: \[preauth\])?$`},
 	{Event: "ssh-not-allowed", Proven: true,
 		Regexp: sshdTag + `ROOT LOGIN REFUSED FROM (?P<src>\S+)(?: port (?P<src_port>\d+))?(?: \[preauth\])?$`},
 	{Event: "ssh-protocol", Proven: true,
@@ -85,6 +91,24 @@ var sshd = []Pattern{
 		Regexp: sshdTag + `(?:Connection (?:closed|reset) by|Disconnected from) (?P<src>\S+) port (?P<src_port>\d+) \[preauth\]$`},
 	{Event: "ssh-preauth", Proven: true,
 		Regexp: sshdTag + `(?:Connection (?:closed|reset) by|Disconnected from|Disconnecting) (?:invalid|authenticating) user (?P<src_user>.*) (?P<src>\S+) port (?P<src_port>\d+)(?:: Too many authentication failures)? \[preauth\]$`},
+	{Event: "ssh-preauth", Proven: true, // users stand on both sides of the source: taken where the text between them is there once
+		Regexp: sshdTag + `Disconnecting (?:invalid|authenticating) user (?P<src_user>` + without(": Change of username") + `) (?P<src>\S+) port (?P<src_port>\d+): Change of username or service not allowed: ` +
+			without(": Change of username") + ` \[preauth\]$`},
+}
+
+// without gives an expression for what does not hold a text, whose first character, a plain one, stands in it once.
+func without(text string) string {
+	first, rest := regexp.QuoteMeta(text[:1]), text[1:]
+	begun, ended := "", "" // what the text goes on with, and what breaks it off
+	for i := len(rest) - 1; i >= 0; i-- {
+		c := regexp.QuoteMeta(rest[i : i+1])
+		if i == len(rest)-1 {
+			ended = `[^` + first + c + `]`
+			continue
+		}
+		begun, ended = `(?:`+c+begun+`)?`, `(?:[^`+first+c+`]|`+c+ended+`)`
+	}
+	return `(?:[^` + first + `]|(?:` + first + begun + `)*` + first + ended + `)*(?:` + first + begun + `)*`
 }
 
 // vsftpd are the failed logins of vsftpd 2 and 3 (logging.c), in its own file or in syslog. The client stands behind the user, in the line's only quotes: a user who

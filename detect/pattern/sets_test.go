@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -157,7 +158,8 @@ var (
 	apache = escaped(`"\`, func(c byte) string {
 		return map[bool]string{true: `\` + string(c), false: fmt.Sprintf(`\x%02x`, c)}[c >= ' ']
 	})
-	haproxied = escaped(`"#{|}`, func(c byte) string { return fmt.Sprintf(`#%02X`, c) })
+	structuredValue = escaped(`"\]`, func(c byte) string { return `\` + string(c) })
+	haproxied       = escaped(`"#{|}`, func(c byte) string { return fmt.Sprintf(`#%02X`, c) })
 )
 
 // virtualHost is what of a request's Host may be logged: the servers answer 400 to one with what no host's name has, and log their own.
@@ -184,10 +186,13 @@ var slots = []slot{
 	{"sshd", "Nov 29 11:59:58 h sshd[1]: Connection closed by invalid user @ 203.0.113.5 port 51234 [preauth]", printable},
 	{"sshd", "Nov 29 11:59:58 h sshd[1]: Disconnecting invalid user @ 203.0.113.5 port 51234: Too many authentication failures [preauth]", printable},
 	{"sshd", "Nov 29 11:59:58 h sshd[1]: Disconnecting invalid user a 203.0.113.5 port 51234: Change of username or service not allowed: (a,@) -> (b,c) [preauth]", printable},
+	{"sshd", "Nov 29 11:59:58 h sshd[1]: Disconnecting invalid user @ 203.0.113.5 port 51234: Change of username or service not allowed: (@,a) -> (@,c) [preauth]", printable},
 	{"sshd", "Nov 29 11:59:58 h sshd[1]: Received disconnect from 203.0.113.5 port 51234:11: @ [preauth]", printable},
 	{"sshd", "Nov 29 11:59:58 h sshd[1]: message repeated 2 times: [ Failed password for @ from 203.0.113.5 port 51234 ssh2]", printable},
 	{"sshd", "<38>1 2026-11-30T16:15:52.627977+00:00 vm sshd 812 - -  Failed password for @ from 203.0.113.5 port 51234 ssh2", printable},
 	{"sshd", "<38>1 2026-11-30T16:15:52.627977+00:00 vm app 812 - -  @", printable},
+	{"sshd", `<38>1 2026-11-30T16:15:52Z vm sshd 812 - [a b="@"][c d="@"] Failed password for root from 203.0.113.5 port 51234 ssh2`, structuredValue},
+	{"sshd", `<38>1 2026-11-30T16:15:52Z vm sshd 812 - [a b="@"] Accepted password for root from 203.0.113.5 port 51234 ssh2`, structuredValue},
 	{"sshd", "<38>Nov 29 11:59:58 app: @", printable},
 	{"sshd", "<38>Nov 29 11:59:58 app[1]: @", printable},
 	{"haproxy", "<134>Nov 29 11:59:58 app: @", haproxied},
@@ -246,6 +251,7 @@ var slots = []slot{
 	{"exim", "2026-11-29 11:59:58 login authenticator failed for (@) [203.0.113.5]: 535 Incorrect authentication data (set_id=anna)", printable},
 	{"exim", "2026-11-29 11:59:58 login authenticator failed for h.example.net (mail) [203.0.113.5]:51234 I=[198.51.100.7]:25: 535 Incorrect authentication data (set_id=@)", printable},
 	{"exim", "2026-11-29 11:59:58 login authenticator failed for (@) [203.0.113.5]: 535 Incorrect authentication data (set_id=@)", printable},
+	{"exim", "2026-11-29 11:59:58 login authenticator failed for (@) [203.0.113.5] U=@: 535 Incorrect authentication data (set_id=@)", printable},
 	{"exim", `2026-11-29 11:59:58 SMTP call from (@) [203.0.113.5] dropped: too many syntax or protocol errors (last command was "@", NULL)`, printable},
 	{"exim", `2026-11-29 11:59:58 H=(@) [203.0.113.5] F=<@> rejected RCPT <@>: relay not permitted`, printable},
 	{"exim", "Nov 29 11:59:58 h exim[8]: 2026-11-29 11:59:58 1aBcDe-000001-AB <= @ H=(@) [203.0.113.5] P=esmtp S=900 T=\"@\"", printable},
@@ -281,6 +287,26 @@ func (s *slot) names(t *testing.T, p *Parser, text string) {
 	line := s.fill(text)
 	if err := p.Parse([]byte(line), noon, &ev); err == nil && ev.Src != honest && ev.Subtype != "http-ambiguous" { // which says that it may be another
 		t.Fatalf("%s: %s: the source is %s (%s)", s.set, line, ev.Src, ev.Subtype)
+	}
+}
+
+// without is tested with all texts of its characters.
+func TestWithoutAText(t *testing.T) {
+	re := regexp.MustCompile(`^` + without(": 5 ") + `$`)
+	texts := []string{""}
+	for range 8 { // up to seven characters: a text that is begun twice
+		for _, text := range texts {
+			if re.MatchString(text) == strings.Contains(text, ": 5 ") {
+				t.Fatalf("%q: %t", text, re.MatchString(text))
+			}
+		}
+		var longer []string
+		for _, text := range texts {
+			for _, c := range ": 5x" {
+				longer = append(longer, text+string(c))
+			}
+		}
+		texts = longer
 	}
 }
 

@@ -1,5 +1,11 @@
 package pattern
 
+import (
+	"regexp"
+	"strings"
+	"unicode"
+)
+
 const (
 	nginxTag  = `nginx[\w.-]*`
 	apacheTag = `(?:apache2?|httpd)[\w.-]*`
@@ -7,15 +13,51 @@ const (
 
 // Paths that are asked for to find out what a server has or leaks, by whole segments of them: of the first, nobody else asks for them, and one that was served is worse than one that
 // was not; of the others, some servers have them. Not among them is what programs ask every server for by themselves, such as autodiscover.
-const (
-	folders = `/(?:[^"? ]*/)?`
-	rest    = `(?:/[^"? ]*)?`
+var (
 	// What WordPress answers with 200 where a password is wrong; a right one has the form send elsewhere (302).
-	loginForm = folders + `wp-login\.php`
-	loginCall = folders + `xmlrpc\.php`
-	leaks     = folders + `(?:\.env(?:[.~][\w.~-]*)?|\.git|\.svn|\.aws|\.ssh|\.vscode|\.htpasswd|\.DS_Store|wp-config\.php(?:[.~][\w.~-]*)?|phpinfo\.php)` + rest
-	probes    = folders + `(?:wp-login\.php|xmlrpc\.php|wp-admin|wp-includes|php[mM]y[aA]dmin[\w.-]*|pma|cgi-bin|vendor/phpunit|actuator|solr/admin|boaform|HNAP1|setup\.cgi|manager/html|_ignition|remote/login|\+CSCOE\+|api/jsonws|console/login|geoserver|telescope)` + rest
+	loginForm = folders + paths("/wp-login.php")
+	loginCall = folders + paths("/xmlrpc.php")
+	leaks     = folders + `(?:(?:` + paths("/.env", "/wp-config.php") + `)(?:(?:[.~]|%2[eE]|%7[eE])[\w.~%-]*)?|` +
+		paths("/.git", "/.svn", "/.aws", "/.ssh", "/.vscode", "/.htpasswd", "/.DS_Store", "/phpinfo.php") + `)` + rest
+	probes = folders + `(?:` + paths("/phpmyadmin") + `[\w.-]*|` +
+		paths("/wp-login.php", "/xmlrpc.php", "/wp-admin", "/wp-includes", "/pma", "/cgi-bin", "/vendor/phpunit", "/actuator", "/solr/admin", "/boaform", "/HNAP1", "/setup.cgi", "/manager/html",
+			"/_ignition", "/remote/login", "/+CSCOE+", "/api/jsonws", "/console/login", "/geoserver", "/telescope") + `)` + rest
 )
+
+const (
+	slash   = `(?:/|%2[fF])`
+	folders = `(?:` + slash + `(?:[^"\\? ]|\\[^ ])*)?`
+	rest    = `(?:` + slash + `[^"? ]*)?`
+	anyPath = `[^"?\\ ]*`
+	// spelled is a path with a letter or digit as %xx. Groups keep the percent sign with what tells it from those of other characters: lines are looked through for both.
+	spelled = anyPath + `(?:(%[46][1-9A-Fa-f])|(%[357]\d)|(%[57][Aa]))` + anyPath
+	// target is what stands between method and path: nginx passes over several blanks, and all servers over scheme and host, which HAProxy writes of every request of HTTP/2.
+	target = ` +(?:[A-Za-z][\w+.-]*://[^/"? ]*)?`
+	method = `\S+`
+)
+
+// paths is an expression for some paths, in any case, for some file systems ignore that, and with dots and slashes also as %xx.
+func paths(texts ...string) string {
+	var b strings.Builder
+	for i, text := range texts {
+		if i > 0 {
+			b.WriteByte('|')
+		}
+		for _, c := range text {
+			switch upper := unicode.ToUpper(c); {
+			case c == '/':
+				b.WriteString(slash)
+			case c == '.':
+				b.WriteString(`(?:\.|%2[eE])`)
+			case unicode.IsLetter(c):
+				b.WriteString("[" + string(upper) + string(unicode.ToLower(c)) + "]")
+			default:
+				b.WriteString(regexp.QuoteMeta(string(c)))
+			}
+		}
+	}
+	return b.String()
+}
 
 // Inside quotes the servers escape quotes and backslashes (nginx as \x22 and \x5C, Apache with a backslash), so that these are what a quoted text,
 // and a user ahead of it, can hold.
@@ -37,19 +79,18 @@ func access(begin string) []Pattern {
 		return Pattern{Event: event, Proven: true, Regexp: begin + client + ` - ` + user + ` \[` + clock + `\] "` + path + `" (?P<action>` + status + `) `}
 	}
 	line := func(event, user, path, status string) Pattern { return pattern(event, user, path+quoted, status) }
-	request := func(path string) string { return `\S+ (?P<threat_name>` + path + `)` }
+	request := func(path string) string { return method + target + `(?P<threat_name>` + path + `)` }
 	const query = `(?:[?;# ]` + quoted + `)?`
 	asked := func(path string) string { return request(path) + query }
 	const (
-		anyPath = `[^"?\\ ]*`
 		char    = `(?:[^"\\ ]|\\.)`                                   // of a user
 		word    = `(?:(?:[^"\\ -]|\\.|-` + char + `)` + char + `*)`   // of a user, and no hyphen
 		user    = `(?P<src_user> *` + word + `(?: +` + word + `)* *)` // of words that are none
 		anybody = `(?:-|` + user + `)`
 		hidden  = `(?:` + quoted + ` -(?: ` + quoted + `)?|- ` + quoted + `)` // with one that is
 	)
-	post := func(path string) string { return `POST (?P<threat_name>` + path + `)` + query }
-	odd := pattern("http-ambiguous", hidden, `\S+ (?P<threat_name>`+anyPath+`)`+quoted, `[1-5]\d\d`)
+	post := func(path string) string { return `POST` + target + `(?P<threat_name>` + path + `)` + query }
+	odd := pattern("http-ambiguous", hidden, request(anyPath)+quoted, `[1-5]\d\d`)
 	odd.Proven = false
 	return []Pattern{
 		pattern("http-probe", anybody, asked(leaks), `\d{3}`),
@@ -62,6 +103,7 @@ func access(begin string) []Pattern {
 		line("http-forbidden", anybody, request(anyPath), `403|444`),
 		line("http-not-found", anybody, request(anyPath), `404`),
 		line("http-limited", anybody, request(anyPath), `429`),
+		pattern("http-encoded", anybody, asked(spelled), `\d{3}`),
 		odd,
 	}
 }
@@ -72,20 +114,29 @@ var haproxyTag = syslog(`haproxy`) + `(?P<src>\S+):(?P<src_port>\d+) \[(?P<time>
 // HAProxy writes it as #22.
 var haproxy = []Pattern{
 	{Event: "tls-failed", Proven: true, Regexp: haproxyTag + `[^ /]+/\S+: SSL handshake failure`},
-	haproxyLine("http-probe", `\S+ (?P<threat_name>`+leaks+`)(?:[?;# "]|$)`, `\d{3}`),
-	haproxyLine("http-probe", `\S+ (?P<threat_name>`+probes+`)(?:[?;# "]|$)`, `4\d\d`),
-	haproxyLine("http-probe-moved", `\S+ (?P<threat_name>`+probes+`)(?:[?;# "]|$)`, `30[1278]`),
-	haproxyLine("wordpress-login", `POST (?P<threat_name>`+loginForm+`)(?:[?;# "]|$)`, `200`),
-	haproxyLine("wordpress-xmlrpc", `POST (?P<threat_name>`+loginCall+`)(?:[?;# "]|$)`, `200`),
-	haproxyLine("http-bad-request", ``, `400`),
-	haproxyLine("http-unauthorized", `\S+ (?P<threat_name>[^"? ]*)`, `401`),
-	haproxyLine("http-forbidden", `\S+ (?P<threat_name>[^"? ]*)`, `403`),
-	haproxyLine("http-not-found", `\S+ (?P<threat_name>[^"? ]*)`, `404`),
-	haproxyLine("http-limited", `\S+ (?P<threat_name>[^"? ]*)`, `429`),
+	haproxyLine("http-probe", method, leaks, ended, `\d{3}`),
+	haproxyLine("http-probe", method, probes, ended, `4\d\d`),
+	haproxyLine("http-probe-moved", method, probes, ended, `30[1278]`),
+	haproxyLine("wordpress-login", `POST`, loginForm, ended, `200`),
+	haproxyLine("wordpress-xmlrpc", `POST`, loginCall, ended, `200`),
+	{Event: "http-bad-request", Proven: true, Regexp: haproxyHead(`400`)},
+	haproxyLine("http-unauthorized", method, anyPath, ``, `401`),
+	haproxyLine("http-forbidden", method, anyPath, ``, `403`),
+	haproxyLine("http-not-found", method, anyPath, ``, `404`),
+	haproxyLine("http-limited", method, anyPath, ``, `429`),
+	haproxyLine("http-encoded", method, spelled, ended, `\d{3}`),
 }
 
-func haproxyLine(event, request, status string) Pattern {
-	return Pattern{Event: event, Proven: true, Regexp: haproxyTag + `\S+ \S+ [\d/+-]+ (?P<action>` + status + `) [^"]*"` + request}
+// ended ends the path of a request, which HAProxy cuts off where its line is too long.
+const ended = `(?:[?;# "]|$)`
+
+func haproxyLine(event, method, path, behind, status string) Pattern {
+	return Pattern{Event: event, Proven: true, Regexp: haproxyHead(status) + method + target + `(?P<threat_name>` + path + `)` + behind}
+}
+
+// haproxyHead begins a line up to the request.
+func haproxyHead(status string) string {
+	return haproxyTag + `\S+ \S+ [\d/+-]+ (?P<action>` + status + `) [^"]*"`
 }
 
 // nginxHead begins a line of nginx's error.log (ngx_log.c), behind a syslog header where it sends them: time, level, process, connection.

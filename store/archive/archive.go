@@ -57,6 +57,8 @@ type Registry interface {
 	Change(ctx context.Context, c Change) error
 	// EachRow calls fn for the records in rows with the lowest ids, at most so many; the record is valid during the call only.
 	EachRow(ctx context.Context, most int, fn func(*block.Record) error) error
+	// Identity is that of the database, which no other one has.
+	Identity() string
 	// GiveBack gives some room that the database does not need any more to the file system, in a step that is short; spare is how many bytes it keeps for itself.
 	// more: there is more to be given back.
 	GiveBack(ctx context.Context, spare int64) (more bool, err error)
@@ -65,11 +67,12 @@ type Registry interface {
 // ErrChanged: a file or a block was replaced after it was listed. Who lists again finds its records elsewhere.
 var ErrChanged = errors.New("the files of records have changed meanwhile")
 
-// Fault is a file that is registered and cannot be read.
+// Fault is a file that is registered and cannot be read, or a block that cannot be.
 type Fault struct {
-	File  File
+	File  File  // whose ID is 0 where it is a block
+	Block Block // whose FirstID is 0 where it is a file
 	Since time.Time
-	Err   error // names the file
+	Err   error // names the file, or the records of the block
 }
 
 // Archive is a folder of files. Its methods may be called from several goroutines; those that write wait for one another.
@@ -77,11 +80,14 @@ type Archive struct {
 	folder   string
 	registry Registry
 
-	mu     sync.Mutex
-	open   map[int64]*handle
-	used   int64 // counts up with every use
-	faults map[int64]Fault
-	dirty  bool // files have changed since it was last seen to what is to be merged
+	mu      sync.Mutex
+	open    map[int64]*handle
+	used    int64           // counts up with every use
+	faults  map[int64]Fault // of files, by their id
+	damaged map[int64]Fault // of blocks, by their FirstID
+	dirty   bool            // files have changed since it was last seen to what is to be merged
+	holders int             // see Hold
+	refused time.Time       // the first step that did nothing for them, since one did something; zero: none
 
 	writing sync.Mutex // held while files are made or removed
 	sealer  sealer
@@ -89,7 +95,7 @@ type Archive struct {
 
 // New is the archive of a folder, which need not be there.
 func New(folder string, r Registry) *Archive {
-	return &Archive{folder: folder, registry: r, open: make(map[int64]*handle), faults: make(map[int64]Fault), dirty: true}
+	return &Archive{folder: folder, registry: r, open: make(map[int64]*handle), faults: make(map[int64]Fault), damaged: make(map[int64]Fault), dirty: true}
 }
 
 // mostOpen is how many files are kept open that nobody reads just now.
@@ -101,6 +107,36 @@ type handle struct {
 	readers int
 	used    int64 // (Archive).used when it was last
 	gone    bool  // it is to be closed when nobody reads it
+}
+
+// mostHeld is how long steps do nothing for those who hold what is there.
+const mostHeld = 2 * time.Minute
+
+// Hold has steps do nothing until release is called, once: for who reads blocks and rows, and began in vain because they became files meanwhile. However many hold them
+// one after the other, there is a step every two minutes.
+func (a *Archive) Hold() (release func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.holders++
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.holders--
+	}
+}
+
+// held tells whether a step at this time is to do nothing.
+func (a *Archive) held(now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.holders > 0 && a.refused.IsZero() {
+		a.refused = now
+	}
+	if a.holders > 0 && now.Sub(a.refused) < mostHeld {
+		return true
+	}
+	a.refused = time.Time{}
+	return false
 }
 
 // Path is where a file is.

@@ -1,8 +1,10 @@
 package archive
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -22,21 +24,77 @@ func (a *Archive) fault(f File, err error) {
 	defer a.mu.Unlock()
 	a.forget(f.ID)
 	if _, known := a.faults[f.ID]; !known {
-		a.faults[f.ID] = Fault{f, time.Now(), err}
+		a.faults[f.ID] = Fault{File: f, Since: time.Now(), Err: err}
 	}
 }
 
-// Faults are the files that are registered and missing or damaged, as far as was seen since the start, by their names. One that is whole again is no fault
-// any more within a minute.
+// Faults are the files that are registered and missing or damaged, by their names, then the blocks that are damaged, by their ids, as far as was seen since the start. One
+// that is whole again, or that retention has taken, is no fault any more within a minute.
 func (a *Archive) Faults() []Fault {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var list []Fault
-	for _, f := range a.faults {
-		list = append(list, f)
-	}
+	list := slices.Collect(maps.Values(a.faults))
 	slices.SortFunc(list, func(a, b Fault) int { return strings.Compare(a.File.Name, b.File.Name) })
-	return list
+	blocks := slices.Collect(maps.Values(a.damaged))
+	slices.SortFunc(blocks, func(a, b Fault) int { return cmp.Compare(a.Block.FirstID, b.Block.FirstID) })
+	return append(list, blocks...)
+}
+
+// damage notes that a block cannot be read.
+func (a *Archive) damage(b Block, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, known := a.damaged[b.FirstID]; !known {
+		a.damaged[b.FirstID] = Fault{Block: b, Since: time.Now(), Err: err}
+	}
+}
+
+// whole gives those of all blocks that are not known to be damaged, and forgets of which others there was damage: they are gone.
+func (a *Archive) whole(blocks []Block) []Block {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.damaged) == 0 {
+		return blocks
+	}
+	there := make(map[int64]Fault)
+	blocks = slices.DeleteFunc(blocks, func(b Block) bool {
+		fault, is := a.damaged[b.FirstID]
+		if is {
+			there[b.FirstID] = fault
+		}
+		return is
+	})
+	a.damaged = there
+	return blocks
+}
+
+// inspectBlocks looks whether the blocks that are known to be damaged still are.
+func (a *Archive) inspectBlocks(ctx context.Context) error {
+	for _, f := range a.Faults() {
+		if f.Block.FirstID == 0 {
+			continue
+		}
+		switch err := a.read(ctx, f.Block); {
+		case errors.Is(err, block.ErrDamaged):
+		case err == nil || errors.Is(err, ErrChanged):
+			a.mu.Lock()
+			delete(a.damaged, f.Block.FirstID)
+			a.mu.Unlock()
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+// read reads all of a block, and tells if it is not as it was written.
+func (a *Archive) read(ctx context.Context, b Block) error {
+	data, err := a.registry.Block(ctx, b.FirstID)
+	if err != nil {
+		return err
+	}
+	_, err = block.Count(ctx, block.Sources{Blocks: []block.Block{b.loaded(data)}}, block.Filter{})
+	return err
 }
 
 // faulty tells whether a file is known not to be readable.
@@ -66,7 +124,7 @@ func (a *Archive) inspect(ctx context.Context, files []File) {
 		}
 	}
 	for _, f := range a.Faults() {
-		if !there[f.File.ID] {
+		if f.File.ID > 0 && !there[f.File.ID] {
 			a.mend(f.File.ID) // retention has taken it
 		}
 	}

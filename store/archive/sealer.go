@@ -31,8 +31,7 @@ type sealer struct {
 	begun     bool
 	inspected time.Time
 	arrivals  []arrival // of the blocks that wait, as far as was seen
-	damaged   map[int64]error
-	least     int64 // the highest id that a file's name in the folder had at the start
+	least     int64     // the highest id that a file's name in the folder had at the start
 	days      map[time.Time]lastFile
 	rows      rowPace
 }
@@ -44,7 +43,7 @@ type arrival struct {
 }
 
 // Step does what there is to do next, at this time: it begins, seals, merges, seals rows, or gives room back, one of them. more: there may be more to do, at once; else
-// in a second. It is called by one goroutine. What fails is tried again by the next call, and nothing is lost by it.
+// in a second. Where others hold what is there (see Hold) it only looks. It is called by one goroutine. What fails is tried again by the next call, and nothing is lost by it.
 func (a *Archive) Step(ctx context.Context, now time.Time) (more bool, err error) {
 	a.writing.Lock()
 	defer a.writing.Unlock()
@@ -58,8 +57,11 @@ func (a *Archive) Step(ctx context.Context, now time.Time) (more bool, err error
 	if err != nil {
 		return false, err
 	}
-	blocks = slices.DeleteFunc(blocks, func(b Block) bool { return s.damaged[b.FirstID] != nil })
+	blocks = a.whole(blocks)
 	s.arrived(blocks, now)
+	if a.held(now) {
+		return false, nil
+	}
 	if some := s.due(blocks, now); len(some) > 0 {
 		return true, a.seal(ctx, some)
 	}
@@ -79,6 +81,9 @@ func (a *Archive) look(ctx context.Context, now time.Time) error {
 		return err
 	}
 	a.inspect(ctx, files)
+	if err := a.inspectBlocks(ctx); err != nil {
+		return err
+	}
 	if !s.begun {
 		if err := a.begin(ctx, files); err != nil {
 			return err
@@ -90,8 +95,8 @@ func (a *Archive) look(ctx context.Context, now time.Time) error {
 }
 
 // begin makes the folder, and removes what a crash has left in it: files that no row names. Where files are missing that rows name, the database is an
-// older one that was put back without its files, and those that are here may be all that there is of their records: they stay. So do those of another database, which this
-// one, that has not made a file yet, took the place of; they are moved out of the way.
+// older one that was put back without its files, and those that are here may be all that there is of their records: they stay. So do those of another database, which
+// this one took the place of; they are moved out of the way.
 func (a *Archive) begin(ctx context.Context, files []File) error {
 	if err := os.MkdirAll(a.folder, 0o700); err != nil {
 		return fmt.Errorf("make the folder of records files: %w", err)
@@ -107,12 +112,15 @@ func (a *Archive) begin(ctx context.Context, files []File) error {
 	for _, path := range here {
 		a.sealer.least = max(a.sealer.least, idIn(path))
 	}
-	next, err := a.registry.NewIDs(ctx, 0, 0)
+	ours, err := a.ours(len(files) > 0)
 	if err != nil {
 		return err
 	}
-	if next == 1 && len(here) > 0 {
-		return a.moveAway(here)
+	if !ours {
+		if err := a.moveAway(slices.DeleteFunc(here, func(path string) bool { return slices.Contains(keep, path) })); err != nil {
+			return err
+		}
+		return a.own()
 	}
 	if slices.ContainsFunc(a.Faults(), func(f Fault) bool { return errors.Is(f.Err, fs.ErrNotExist) }) {
 		keep = append(keep, here...)
@@ -120,24 +128,7 @@ func (a *Archive) begin(ctx context.Context, files []File) error {
 	if _, err := block.RemoveOthers(a.folder, keep); err != nil {
 		return err
 	}
-	return nil
-}
-
-// formerFolder is where the files of a former database are moved to, in the folder.
-const formerFolder = "former"
-
-// moveAway moves files there.
-func (a *Archive) moveAway(paths []string) error {
-	to := filepath.Join(a.folder, formerFolder)
-	if err := os.MkdirAll(to, 0o700); err != nil {
-		return fmt.Errorf("make a folder for the records files of a former database: %w", err)
-	}
-	for _, path := range paths {
-		if err := os.Rename(path, filepath.Join(to, filepath.Base(path))); err != nil {
-			return fmt.Errorf("move the records files of a former database away: %w", err)
-		}
-	}
-	return nil
+	return a.own()
 }
 
 // fileName is the name of a file: its day and its id, which no other ever has.
@@ -201,7 +192,7 @@ func (a *Archive) seal(ctx context.Context, blocks []Block) error {
 		if err != nil {
 			return err
 		}
-		from = append(from, block.Block{Info: b.Info, FirstID: b.FirstID, Agent: b.Agent, Load: func(context.Context) ([]byte, error) { return data, nil }})
+		from = append(from, b.loaded(data))
 		change.Blocks = append(change.Blocks, b.FirstID)
 		days = max(days, int64(b.Newest.Sub(b.Oldest)/(24*time.Hour))+2)
 	}
@@ -213,23 +204,29 @@ func (a *Archive) seal(ctx context.Context, blocks []Block) error {
 	case errors.Is(err, ErrChanged):
 		return nil // retention took some of them meanwhile
 	case errors.Is(err, block.ErrDamaged):
-		return a.passOver(ctx, from, err)
+		return a.passOver(ctx, blocks, err)
 	case err != nil:
 		return fmt.Errorf("seal records: %w", err)
 	}
 	return nil
 }
 
-// passOver notes which blocks are damaged, so that the others can be sealed.
-func (a *Archive) passOver(ctx context.Context, blocks []block.Block, err error) error {
+// loaded is the block of which that is the data.
+func (b *Block) loaded(data []byte) block.Block {
+	return block.Block{Info: b.Info, FirstID: b.FirstID, Agent: b.Agent, Load: func(context.Context) ([]byte, error) { return data, nil }}
+}
+
+// passOver notes which blocks are damaged (see Faults), so that the others can be sealed. Where none is, the error is another's.
+func (a *Archive) passOver(ctx context.Context, blocks []Block, err error) error {
+	found := false
 	for _, b := range blocks {
-		from := block.Sources{Blocks: []block.Block{b}}
-		if _, e := block.Count(ctx, from, block.Filter{}); errors.Is(e, block.ErrDamaged) {
-			if a.sealer.damaged == nil {
-				a.sealer.damaged = make(map[int64]error)
-			}
-			a.sealer.damaged[b.FirstID] = e
+		if e := a.read(ctx, b); errors.Is(e, block.ErrDamaged) {
+			a.damage(b, e)
+			found = true
 		}
+	}
+	if found {
+		return nil
 	}
 	return fmt.Errorf("seal records: %w", err)
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"syscall"
 
 	"github.com/parquet-go/parquet-go"
 )
@@ -60,12 +61,18 @@ func (f *File) failed(err error) error {
 }
 
 func (f *File) open() (err error) {
-	if f.file, err = os.Open(f.path); err != nil {
+	if f.file, err = os.OpenFile(f.path, os.O_RDONLY|syscall.O_NONBLOCK, 0); err != nil { // a pipe would wait for its writer
 		return err
 	}
 	stat, err := f.file.Stat()
 	if err != nil {
 		return err
+	}
+	switch {
+	case stat.IsDir():
+		return fmt.Errorf("%w: it is a folder", ErrDamaged)
+	case !stat.Mode().IsRegular():
+		return fmt.Errorf("%w: it is no regular file (%s)", ErrDamaged, stat.Mode())
 	}
 	if stat.Size() != f.info.Bytes {
 		return fmt.Errorf("%w: it has %d bytes where %d were written", ErrDamaged, stat.Size(), f.info.Bytes)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -81,7 +82,7 @@ func TestAFileTakesOneDay(t *testing.T) {
 	}
 }
 
-// Any byte another, any end missing, a byte more, another file, none: it is told, with the file's name, and no other record is given for it.
+// Any byte another, any end missing, a byte more, another file, none, a folder, a pipe: it is told, with the file's name, and no other record is given for it.
 func TestADamagedFileIsToldSo(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.parquet")
 	list := odd(200, 5)
@@ -110,10 +111,20 @@ func TestADamagedFileIsToldSo(t *testing.T) {
 	must(t, os.WriteFile(path, append(data, 0), 0o600))
 	told("a byte more")
 	must(t, os.Remove(path))
+	must(t, os.Mkdir(path, 0o700))
+	if told("a folder"); !contains(errOf(Open(path, info)), "it is a folder") {
+		t.Error("it does not say that it is a folder")
+	}
+	must(t, os.Remove(path))
+	must(t, syscall.Mkfifo(path, 0o600))
+	told("a pipe that nobody writes to")
+	must(t, os.Remove(path))
 	if _, err := Open(path, info); !errors.Is(err, fs.ErrNotExist) || !contains(err, path) {
 		t.Errorf("missing: %v", err)
 	}
 }
+
+func errOf(_ *File, err error) error { return err }
 
 func contains(err error, what string) bool {
 	return err != nil && len(what) > 0 && strings.Contains(err.Error(), what)

@@ -15,14 +15,14 @@
 //     Keys ahead of it go before those behind it.
 //   - The source address may stand behind any such value (Strata's longer records have users ahead of it). There it must be the only one, and
 //     ahead of all such values the only one there: else the record has none that is certain, see [Reader.Certain].
-//   - Where a record has all keys of a published template in their order once all but one of equal keys are taken out, and each of these stands right behind the key of
-//     a value that a stranger chose, that one is the firewall's: whoever writes one key, at whatever place, changes nothing. Who writes more than one at a place
-//     leaves it undecided, and so does a site that left keys out or reordered them: then what stands ahead goes on.
+//   - Where a record has all keys of a published template in their order once all but one of equal keys are taken out, that one is the firewall's, if it is certain that each of the
+//     others is not: what stands behind it, up to the next value that a stranger may have chosen, the firewall would have written, too, and has another place in the template. That holds for sites
+//     that left keys out, too, whatever strangers supply. Where several may be the firewall's, as when a stranger wrote keys around his own, it is left undecided, and what stands ahead goes on.
 //   - PAN-OS's templates have no direction, time, translated address or region right behind such a value: there it is a part of that value.
 //
 // So in a record with all keys of its template a user can forge nothing of a TRAFFIC record, and a content nothing that
 // precedes it. A user of a THREAT record who holds a key of contents and others behind it can forge what stands between him and the true contents (ports, action),
 // and what stands behind them in the template (direction, category),
-// as contents that hold all of these could not be told from him; never the source. A key that a site left out of its template may be supplied by a stranger, so sites
+// as contents that hold all of these could not be told from him; never the source, nor a severity below the true one, nor a direction that hides it (of several none counts, see [Reader.Each]). A key that a site left out of its template may be supplied by a stranger, so sites
 // should leave none out. The name of a threat stands in the header, ahead of everything: it is the vendor's, and held for the firewall's.
 package extension

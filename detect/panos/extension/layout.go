@@ -15,6 +15,7 @@ type layout struct {
 	last      Field           // the one whose value ends with the record
 	separator byte
 	cloud     bool
+	contents  bool
 	isTraffic bool // see Reader.take
 }
 
@@ -61,6 +62,7 @@ func (r *Reader) measure(l *layout) bool {
 		r.slots[s.opens].start = int32(at + 1)
 	}
 	r.slots[l.last].end = int32(len(b))
+	r.contents = l.contents
 	return r.isTraffic() == l.isTraffic
 }
 
@@ -90,7 +92,7 @@ func (r *Reader) keep(m *keyMap, signs int, separator byte) {
 	l := &m.layouts[m.nextLayout]
 	m.nextLayout = (m.nextLayout + 1) % len(m.layouts)
 	r.steps, l.steps = l.steps, r.steps
-	l.slots, l.last, l.separator, l.cloud, l.isTraffic = r.slots, None, separator, r.cloud, r.isTraffic()
+	l.slots, l.last, l.separator, l.cloud, l.contents, l.isTraffic = r.slots, None, separator, r.cloud, r.contents, r.isTraffic()
 	for f := Src; f < numFields; f++ {
 		s := &r.slots[f]
 		if s.count == 0 {

@@ -35,7 +35,10 @@ type Reader struct {
 	endAhead   bool // the first one stands ahead of the description: the template has none behind it
 	at         zone // of the keys that are being read
 	sourceSeen bool
+	contents   bool // a content was seen
 	maps       [2]keyMap
+	keys       *keyMap // of the record's format
+	between    byte    // what separates its keys
 	// What the last record began with, up to its product's version, and whose it was.
 	begun        []byte
 	begunInCloud bool
@@ -145,6 +148,14 @@ func (r *Reader) BehindMessage() []byte { return r.text[r.slots[Message].end:] }
 // Has says whether the record last read has a key of the field.
 func (r *Reader) Has(f Field) bool { return r.slots[f].count > 0 }
 
+// HasContents says whether the record last read has a key whose value anybody may choose who sends anything.
+func (r *Reader) HasContents() bool { return r.contents }
+
+// Last says whether nothing stands behind the value of a field of the record last read, which the record may lack.
+func (r *Reader) Last(f Field) bool {
+	return r.slots[f].count == 0 || int(r.slots[f].end) == len(r.text)
+}
+
 // Certain says whether a field of the record last read is the firewall's: it alone stands ahead of all that a stranger may have chosen, or is
 // the only one. A field that is missing is certain.
 func (r *Reader) Certain(f Field) bool {
@@ -156,6 +167,27 @@ func (r *Reader) Certain(f Field) bool {
 func (r *Reader) First(f Field) bool {
 	s := &r.slots[f]
 	return s.count > 0 && s.zone == ahead && !s.doubled
+}
+
+// Each calls do with all values of a field of the record last read any of which may be the firewall's, without the blanks around them: with one alone where it is certain.
+func (r *Reader) Each(f Field, do func(value []byte)) {
+	if r.Certain(f) {
+		do(r.Value(f))
+		return
+	}
+	for at, c := range r.text {
+		if c != '=' {
+			continue
+		}
+		if k, _ := r.keys.find(r.text, at, r.between); k == nil || k.field != f {
+			continue
+		}
+		value, _, more := bytes.Cut(r.text[at+1:], []byte{'='})
+		if end := bytes.LastIndexByte(value, r.between); more && end >= 0 {
+			value = value[:end]
+		}
+		do(trimmed(value))
+	}
 }
 
 // Ahead says whether a field of the record last read stands ahead of all keys that hold what strangers chose in the templates that are known.
@@ -195,12 +227,13 @@ func (r *Reader) scan(format int, t table, separator byte) {
 	if m.byName == nil {
 		*m = newKeyMap(t, templatesOf[format])
 	}
+	r.keys, r.between = m, separator
 	signs := bytes.Count(r.text, []byte{'='})
 	if r.recall(m, signs, separator) {
 		return
 	}
 	clear(r.slots[:])
-	r.last, r.endAhead, r.at, r.sourceSeen, r.twice = 0, false, ahead, false, false
+	r.last, r.endAhead, r.at, r.sourceSeen, r.contents, r.twice = 0, false, ahead, false, false, false
 	onlyKeys := r.walk(m, separator)
 	r.endMessage()
 	switch {
@@ -305,6 +338,7 @@ func (r *Reader) take(k *node, start, value int) Field {
 			break // its records have no contents: a user has written it, or the site has it for something else
 		}
 		was := r.at
+		r.contents = true
 		if r.at = behindContent; !r.sourceSeen {
 			r.at = behindStranger
 		}

@@ -7,7 +7,8 @@ import (
 
 // template has keys of a published template in their order, of which users and contents have some: those that tell which of several equal keys is the firewall's.
 type template struct {
-	place map[*node]int // from 0 on
+	place map[*node]int  // from 0 on
+	first [numFields]int // the place of a field's key
 	has   [numFields]bool
 }
 
@@ -21,7 +22,7 @@ var (
 			"PanOSPortal PanOSSequenceNo PanOSActionFlags",
 		// Strata's
 		"rt suser duser app spt dpt proto act request PanOSThreatID flexString2 flexString2Label externalId PanOSSourceLocation PanOSDestinationLocation dvchost PanOSSeverity PanOSThreatCategory PanOSRuleUUID PanOSX-Forwarded-ForIP",
-		"rt duser PanOSSeverity suser PanOSThreatCategory PanOSURL PanOSUsers start src dst suser0 duser0 app spt dpt proto act filePath PanOSThreatID flexString2 flexString2Label externalId",
+		"rt duser duid PanOSSeverity suser suid PanOSThreatCategory PanOSURL PanOSUsers start src dst suser0 duser0 app spt dpt proto act filePath PanOSThreatID flexString2 flexString2Label externalId",
 		"rt PanOSEventIDValue PanOSStage PanOSAuthMethod PanOSSourceUserName PanOSSourceRegion PanOSEndpointDeviceName PanOSPublicIPv4 PanOSPublicIPv6 PanOSHostID PanOSEndpointOSType PanOSCountOfRepeats " +
 			"PanOSQuarantineReason PanOSConnectionError PanOSDescription PanOSEventStatus PanOSConnectionErrorID PanOSPortal",
 	}
@@ -42,7 +43,7 @@ func newTemplates(m map[string]*node, texts []string) []template {
 		t.place = make(map[*node]int)
 		for n, name := range strings.Fields(text) {
 			k := m[name]
-			t.place[k], t.has[k.field] = n, true
+			t.place[k], t.first[k.field], t.has[k.field] = n, n, true
 		}
 	}
 	return out
@@ -52,14 +53,14 @@ func newTemplates(m map[string]*node, texts []string) []template {
 type token struct {
 	key               *node
 	start, value, end int
+	beforeUnknown     bool // a key that is in no table follows
 }
 
 // mostTokens bounds the records in which equal keys are told apart; what the firewalls write has below 200.
 const mostTokens = 256
 
-// settle decides which of several equal keys is the firewall's, where all but one of them can only be a stranger's: the record has the keys of a template in their order
-// once the others are taken out, each of which stands right behind the key of a value that a stranger wrote; and so it is with no other of them. Who has written more than one key at
-// a place, or one into a record whose template was cut short there, leaves it undecided.
+// settle decides which of several equal keys is the firewall's, in a record that has all keys of a template in their order once the others are taken out. One is taken
+// out only where it cannot be the firewall's, see canBeOurs, so that who writes any number of keys can leave it undecided, and no more.
 func (r *Reader) settle(m *keyMap, separator byte) {
 	if !r.tokenize(m, separator) {
 		return
@@ -74,10 +75,8 @@ func (r *Reader) settle(m *keyMap, separator byte) {
 			if !t.has[f] || !r.isComplete(t, f) {
 				continue
 			}
-			for c := range r.tokens {
-				if _, listed := t.place[r.tokens[c].key]; listed && r.tokens[c].key.field == f && r.isOnly(t, f, c) {
-					found, chosen = found+1, r.tokens[c]
-				}
+			if at := r.only(t, f); at >= 0 {
+				found, chosen = found+1, r.tokens[at]
 			}
 		}
 		if found == 1 {
@@ -110,7 +109,7 @@ func (r *Reader) tokenize(m *keyMap, separator byte) bool {
 		if n := len(r.tokens); n > 0 {
 			r.tokens[n-1].end = start - 1
 		}
-		r.tokens = append(r.tokens, token{k, start, at + 1, len(b)})
+		r.tokens = append(r.tokens, token{key: k, start: start, value: at + 1, end: len(b)})
 		k.times = 0
 	}
 	known := 0
@@ -119,6 +118,8 @@ func (r *Reader) tokenize(m *keyMap, separator byte) bool {
 		if t.key.class != unknown {
 			r.tokens[known] = t
 			known++
+		} else if known > 0 {
+			r.tokens[known-1].beforeUnknown = true
 		}
 	}
 	r.tokens = r.tokens[:known]
@@ -151,32 +152,63 @@ func (r *Reader) isFirstOf(at int) bool {
 	return true
 }
 
-// isOnly says whether a token may be the only one of its field that the firewall wrote: see settle.
-func (r *Reader) isOnly(t *template, f Field, chosen int) bool {
-	last := -1
+// only gives the one token of a field that the firewall can have written, if the others of the template are in their order with it; -1: there is none, or several.
+func (r *Reader) only(t *template, f Field) int {
+	chosen := -1
 	for i := range r.tokens {
-		k := r.tokens[i].key
-		if i != chosen && (k.field == f || f == Src && k.field == SrcIPv6 && !t.has[SrcIPv6]) {
-			if i == 0 || !r.isStrangers(i-1) {
-				return false
-			}
+		if !t.isOf(r.tokens[i].key, f) || !r.canBeOurs(t, f, i) {
 			continue
 		}
-		if place, listed := t.place[k]; listed {
+		if _, listed := t.place[r.tokens[i].key]; chosen >= 0 || !listed {
+			return -1
+		}
+		chosen = i
+	}
+	last := -1
+	for i := range r.tokens {
+		if place, listed := t.place[r.tokens[i].key]; listed && (i == chosen || r.tokens[i].key.field != f) {
 			if place < last {
-				return false
+				return -1
 			}
 			last = place
+		}
+	}
+	return chosen
+}
+
+// isOf says whether a key is of a field, or of the other address of the source, where the template has one alone. Of users' keys it has one.
+func (t *template) isOf(k *node, f Field) bool {
+	_, listed := t.place[k]
+	return k.field == f && (listed || f != User) || f == Src && k.field == SrcIPv6 && !t.has[SrcIPv6]
+}
+
+// canBeOurs says whether the firewall can have written a token, which is one of several of its field, if it kept to the order of the template and left out what it liked. What stands
+// behind a value of its own it wrote, too, up to the next key whose value a stranger may have chosen: all that must be behind the field in the template. So must be, or
+// ahead in both, the keys without which no record is read.
+func (r *Reader) canBeOurs(t *template, f Field, at int) bool {
+	first := t.first[f]
+	for i := at; !r.mayHoldMore(i) && i+1 < len(r.tokens); i++ {
+		next := r.tokens[i+1].key
+		if place, listed := t.place[next]; next == r.tokens[at].key || listed && place < first {
+			return false
+		}
+	}
+	for i := range r.tokens {
+		k := r.tokens[i].key
+		if place, listed := t.place[k]; listed && k.times == 1 && k.field != f && k.isRequired() && (i < at) != (place < first) {
+			return false
 		}
 	}
 	return true
 }
 
-// isStrangers says whether a stranger chose the value of a token, whose key the firewall wrote. The second serial number in a record of GLOBALPROTECT is the client's.
-func (r *Reader) isStrangers(at int) bool {
-	k := r.tokens[at].key
-	if k.name == "PanOSDeviceSN" {
-		return k.times == 2 && !r.isFirstOf(at)
-	}
-	return k.class.isStrangers() && k.times == 1
+// mayHoldMore says whether the next key may be a part of the value of a token. The second serial number in a record of GLOBALPROTECT is the client's.
+func (r *Reader) mayHoldMore(at int) bool {
+	t := &r.tokens[at]
+	return t.beforeUnknown || t.key.class != own && t.key.class != end || t.key.name == "PanOSDeviceSN"
+}
+
+// isRequired says whether no record of the logs that templates are of is read without the key.
+func (n *node) isRequired() bool {
+	return n.field == DstPort || n.field == Action || n.field == Status
 }
