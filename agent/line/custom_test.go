@@ -37,7 +37,7 @@ func TestARestartForgetsNothingOfACustomRule(t *testing.T) {
 		o := testOptions(t, st, path)
 		o.Settings = detect.Settings{Custom: []detect.CustomRule{
 			{Name: "mine", Events: []string{detect.EventTraffic}, Where: []detect.Condition{{Field: detect.FieldSrcCountry, Texts: []string{"elbonia"}}, {Field: detect.FieldRuleID, Texts: []string{"7"}}},
-				Distinct: []detect.Field{detect.FieldDstPort}, Per: []detect.Field{detect.FieldSrcUser}, MoreThan: 4, Window: time.Hour, Policy: detect.Policy{BlockFor: time.Hour, Tag: "mine"}},
+				Distinct: []detect.Field{detect.FieldDstPort}, Per: []detect.Field{detect.FieldSrcUser}, MoreThan: 4, Window: time.Hour, Policy: detect.Policy{BlockFor: 100 * 365 * 24 * time.Hour, Tag: "mine"}},
 			{Name: "told", Events: []string{detect.EventTraffic}, MoreThan: 1, Window: time.Hour, Policy: detect.Policy{Mode: detect.Notice}},
 		}}
 		o.ReleaseAfter = 100 * 365 * 24 * time.Hour

@@ -25,6 +25,7 @@ type flow struct {
 	neighbours neighbours
 	country    func(netip.Addr) string // of an address, where the log does not say; nil: nobody knows
 	oldest     time.Duration           // verdicts that are older block nobody; 0: all may
+	factor     int                     // by which each return of a source multiplies the time of its block; below 2: none does
 	ahead      func() time.Duration    // by how much now is ahead of what can be believed; nil where all may
 	end        end
 }
@@ -100,7 +101,7 @@ func (f *flow) know() {
 // judge decides whether a verdict has consequences. A source that is held or observed goes on being counted: better evidence
 // may block it.
 func (f *flow) judge(v *detect.Verdict, by *lane, now time.Time) {
-	if f.oldest > 0 && v.Time.Before(now.Add(-f.oldest-f.ahead())) {
+	if f.oldest > 0 && f.over(v, now.Add(-f.ahead())) {
 		f.end.stale(v)
 		return
 	}
@@ -123,4 +124,15 @@ func (f *flow) judge(v *detect.Verdict, by *lane, now time.Time) {
 	if blocks && v.Grade == detect.Proven {
 		f.crowd(v, by, now)
 	}
+}
+
+// over tells whether a block would be released at once: its time is over, or its source was quiet for as long as it takes. Where blocks last longer for those
+// that return, one whose time is over is a block all the same: it counts, and may itself last longer.
+func (f *flow) over(v *detect.Verdict, now time.Time) bool {
+	factor := f.factor
+	if v.Escalate != nil {
+		factor = v.Escalate.Factor
+	}
+	ended := v.BlockFor > 0 && v.Mode != detect.Notice && factor < 2 && !v.Time.Add(v.BlockFor).After(now)
+	return ended || v.Time.Before(now.Add(-f.oldest))
 }

@@ -152,13 +152,15 @@ func (s *Stats) expect(inputs []Input, since time.Time, stored []store.Position,
 		}
 		e := silence.Input{Name: in.Name, Pattern: in.Pattern, After: in.SilentAfter, Since: since}
 		for _, p := range stored {
-			if !matches(in.Pattern, p.Path) || p.Updated.After(now) {
+			former := func(other Input) bool { return other.Ending && other.Name == in.Name && matches(other.Pattern, p.Path) }
+			its := matches(in.Pattern, p.Path)
+			if p.Updated.After(now) || !its && !slices.ContainsFunc(inputs, former) {
 				continue
 			}
 			if p.Updated.After(e.Heard) {
 				e.Heard = p.Updated
 			}
-			if now.Sub(p.Updated) < keptInputs && p.Updated.After(lately[p.Path]) {
+			if its && now.Sub(p.Updated) < keptInputs && p.Updated.After(lately[p.Path]) {
 				lately[p.Path] = p.Updated
 			}
 		}

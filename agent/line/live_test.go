@@ -463,6 +463,34 @@ func TestWhereReadingBeganIsKept(t *testing.T) {
 	}
 }
 
+// A block whose time was over when its verdict came is none, unless returns are counted: then it is one of them.
+func TestABlockWhoseTimeIsOverIsNone(t *testing.T) {
+	for _, c := range []struct {
+		factor int
+		own    *detect.Escalate
+		ago    time.Duration
+		mode   detect.Mode
+		want   int
+	}{
+		{1, nil, time.Hour, detect.Block, 0},
+		{1, nil, time.Hour, detect.Observe, 0},
+		{1, nil, 59 * time.Minute, detect.Block, 1},
+		{2, nil, time.Hour, detect.Block, 1},
+		{2, &detect.Escalate{Factor: 1}, time.Hour, detect.Block, 0},
+		{1, &detect.Escalate{Factor: 2}, time.Hour, detect.Block, 1},
+	} {
+		clock := newTestClock()
+		o := testOptions(t, newTestStore(t), filepath.Join(t.TempDir(), "fw1.log"))
+		o.Now, o.ReleaseAfter, o.Escalation.Factor = clock.now, 24*time.Hour, c.factor
+		l := openTestLive(t, o)
+		at := clock.now().Add(-c.ago)
+		l.judge(&detect.Verdict{Source: prefix("203.0.113.9/32"), Rule: "mine", Mode: c.mode, Time: at, FirstSeen: at, LastSeen: at, BlockFor: time.Hour, Escalate: c.own}, nil, clock.now())
+		if n := len(l.batch.Blocks); n != c.want || verdicts(t, o.Stats, "too-old") != float64(1-c.want) {
+			t.Errorf("%+v: %d blocks", c, n)
+		}
+	}
+}
+
 // A line that is dated in the future counts, and its source was seen now: it is not blocked until that time has come.
 func TestALineOfTheFutureIsSeenNow(t *testing.T) {
 	dir, st := t.TempDir(), newTestStore(t)

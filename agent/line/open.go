@@ -123,7 +123,7 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 	l.refresh(ctx)
 	if !o.Health.Insist(ctx, func() error {
 		surge := o.Surge
-		l.flow = flow{engine: detect.New(o.Settings), guard: o.Guard, ours: o.Ours, surge: &surge, neighbours: newNeighbours(o.Neighbours), country: o.Country, oldest: o.ReleaseAfter, ahead: o.Ahead, end: l}
+		l.flow = flow{engine: detect.New(o.Settings), guard: o.Guard, ours: o.Ours, surge: &surge, neighbours: newNeighbours(o.Neighbours), country: o.Country, oldest: o.ReleaseAfter, factor: o.Escalation.Factor, ahead: o.Ahead, end: l}
 		l.engine.Limit(l.surge)
 		l.know() // before anything is told once more
 		l.merge = merge{readers: l.readers, engine: l.engine}

@@ -189,4 +189,11 @@ func TestAnInputIsCalledByItsName(t *testing.T) {
 	if s = stats.Status(now); !s.Heard[0].Since.IsZero() || !s.Heard[0].Last.Equal(time.Unix(0, now.UnixNano())) {
 		t.Errorf("%+v", s.Heard)
 	}
+	// What was heard before it was changed was heard of it.
+	stats = NewStats()
+	stats.expect([]Input{{Name: "tcp://:514", Pattern: "/s/*.log"}, {Name: "tcp://:514", Pattern: "/former/*.log", Ending: true}}, now.Add(-time.Hour),
+		[]store.Position{{Path: "/former/192.0.2.1.log", Updated: now.Add(-time.Minute)}}, now)
+	if s = stats.Status(now); len(s.Heard) != 1 || now.Sub(s.Heard[0].Last) != time.Minute || len(s.Inputs) != 1 {
+		t.Errorf("%+v, %+v", s.Heard, s.Inputs)
+	}
 }

@@ -22,7 +22,7 @@ import (
 // readingFile is what, in the folder of a spool, says how its lines are read: Input.Reading.
 const readingFile = "input.json"
 
-// A Former is a folder of what an input received that listens no more, or elsewhere. It is read to its end as it was when it was received.
+// A Former is a folder of what an input received that listens no more, or elsewhere, or reads its lines otherwise. It is read to its end as it was when it was received.
 type Former struct {
 	URL     string // at which it listened
 	Pattern string // of its files, as tail reads them
@@ -41,7 +41,7 @@ type former struct {
 	err   error // why it is not read; nil: it is
 }
 
-// formerOf finds the folders that belong to no input. Those that hold nothing are removed.
+// formerOf finds the folders that belong to no input as it reads now. Those that hold nothing are removed.
 func formerOf(o *Options) (all []*former) {
 	entries, err := os.ReadDir(o.Dir)
 	if err != nil {
@@ -52,12 +52,12 @@ func formerOf(o *Options) (all []*former) {
 			continue
 		}
 		f := &former{dir: filepath.Join(o.Dir, e.Name()), url: urlOf(e.Name()), log: o.Logger, since: o.Now()}
-		f.take(o.Readable)
+		f.take(o.Readable, o.Inputs)
 		if f.finish() {
 			continue
 		}
 		if f.err == nil {
-			f.log.Info().Str("folder", f.dir).Str("listen", f.url).Int64("bytes", f.bytes()).Msg("no input listens there any more; what it received is read to its end as it was, then removed")
+			f.log.Info().Str("folder", f.dir).Str("listen", f.url).Int64("bytes", f.bytes()).Msg("the input that received this is no more, or reads otherwise since; it is read to its end as it was, then removed")
 		}
 		all = append(all, f)
 	}
@@ -71,7 +71,8 @@ func urlOf(folder string) string {
 	if i < 0 {
 		return folder
 	}
-	host, port := address[:i], address[i+1:]
+	host := address[:i]
+	port, _, _ := strings.Cut(address[i+1:], ".")
 	switch {
 	case host == "any":
 		host = ""
@@ -82,7 +83,8 @@ func urlOf(folder string) string {
 }
 
 // take lists the files, with those that the paths of sealed ones need, and says why they cannot be read. Half a line at the end of one is taken off, as openSpool does.
-func (f *former) take(readable func([]byte) error) {
+// What an earlier version left without a word of how it is read is read as the input does that listens there.
+func (f *former) take(readable func([]byte) error, inputs []Input) {
 	entries, err := os.ReadDir(f.dir)
 	for _, e := range entries {
 		if stream, _, is := cutNumber(e.Name()); is && ours(stream) && e.Type().IsRegular() {
@@ -115,6 +117,11 @@ func (f *former) take(readable func([]byte) error) {
 		if err := readable(f.reading); err != nil {
 			f.err = fmt.Errorf("%s: %w", readingFile, err)
 		}
+	}
+	i := slices.IndexFunc(inputs, func(in Input) bool { return addressOf(&in) == filepath.Base(f.dir) })
+	if f.err != nil && i >= 0 {
+		f.reading = inputs[i].Reading
+		f.err = describe(f.dir, f.reading)
 	}
 }
 
@@ -213,7 +220,7 @@ func (f *former) trouble() (t Trouble, ok bool) {
 		why = "its " + readingFile + ", which says how its lines are read, is missing"
 	}
 	return Trouble{Since: f.since, Of: "spool " + f.url,
-		What:   fmt.Sprintf("input: %s holds %s bytes that were received at %s, where no input listens any more, and they are not read: %s", f.dir, humanize.Comma(n), f.url, why),
+		What:   fmt.Sprintf("input: %s holds %s bytes that were received at %s by an input that is no more or was changed, and they are not read: %s", f.dir, humanize.Comma(n), f.url, why),
 		Remedy: fmt.Sprintf("Have an input listen at %s again, with the format that it had, until status shows its files as read; or delete the folder, if nobody needs what is in it", f.url)}, true
 }
 

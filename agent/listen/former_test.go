@@ -3,6 +3,7 @@ package listen
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -102,6 +103,57 @@ func TestWhatAFormerInputReceivedIsReadToItsEnd(t *testing.T) {
 	}
 }
 
+// So it is where the input stays, and reads its lines otherwise from then on; and where that is as it was, it goes on in the folder that it had.
+func TestWhatWasReceivedIsReadAsItWasThen(t *testing.T) {
+	k := newKit(t)
+	k.stop()
+	k.o.Inputs = inputsAt("tcp://127.0.0.1:" + quietPort(t))
+	k.o.Readable = func([]byte) error { return nil }
+	readAs := func(reading string) {
+		k.stop()
+		k.o.Inputs[0].Reading = []byte(reading)
+		k.start()
+	}
+	earlier := filepath.Join(k.o.Dir, addressOf(&k.o.Inputs[0])) // which an earlier version left, and of which nothing is known
+	k.must(os.Mkdir(earlier, 0o700))
+	k.must(os.WriteFile(filepath.Join(earlier, "192.0.2.1.log"), append(signature(), "old\n"...), 0o600))
+	for i, reading := range []string{"a", "b", "a", "c"} {
+		readAs(reading)
+		k.send(0, "<14>"+reading+"\n")
+		got := map[string]string{}
+		read := func(reading, pattern string) {
+			files, err := filepath.Glob(pattern)
+			k.must(err)
+			for _, f := range files {
+				text, err := os.ReadFile(f)
+				k.must(err)
+				got[reading] += strings.Join(strings.Fields(string(text)), "")
+			}
+		}
+		read(reading, Pattern(k.o.Dir, &k.o.Inputs[0]))
+		for _, f := range k.server.Former() {
+			if f.URL != k.o.Inputs[0].URL {
+				t.Errorf("of %s", f.URL)
+			}
+			read(string(f.Reading), f.Pattern)
+		}
+		want := []map[string]string{{"a": "<14>aold"}, {"a": "<14>aold", "b": "<14>b"}, {"a": "<14>a<14>aold", "b": "<14>b"}, {"a": "<14>a<14>aold", "b": "<14>b", "c": "<14>c"}}[i]
+		if !maps.Equal(sorted(got), sorted(want)) || len(k.server.Troubles(k.now())) != 0 {
+			t.Errorf("read are %v, want %v; %+v", got, want, k.server.Troubles(k.now()))
+		}
+	}
+}
+
+// sorted gives the letters of each text in their order: folders are read in any.
+func sorted(texts map[string]string) map[string]string {
+	for key, text := range texts {
+		letters := strings.Split(text, "")
+		slices.Sort(letters)
+		texts[key] = strings.Join(letters, "")
+	}
+	return texts
+}
+
 // A folder of which it is not known how to read it is kept, and told with what is in it and what to do, until a person has deleted it.
 func TestAFolderThatCannotBeReadIsTold(t *testing.T) {
 	for note, why := range map[string]string{"": "its input.json, which says how its lines are read, is missing", "damaged": "input.json: is of another world"} {
@@ -116,7 +168,7 @@ func TestAFolderThatCannotBeReadIsTold(t *testing.T) {
 		k.o.Readable = func([]byte) error { return errors.New("is of another world") }
 		k.start()
 		told := k.server.Troubles(k.now())
-		want := "input: " + folder + " holds 69 bytes that were received at tls://[::]:6514, where no input listens any more, and they are not read: " + why
+		want := "input: " + folder + " holds 69 bytes that were received at tls://[::]:6514 by an input that is no more or was changed, and they are not read: " + why
 		if len(told) != 1 || told[0].What != want || !strings.Contains(told[0].Remedy, "listen at tls://[::]:6514 again") || len(k.server.Former()) != 0 {
 			t.Errorf("%+v", told)
 		}

@@ -3,6 +3,8 @@ package listen
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -23,7 +25,7 @@ type Input struct {
 	TLS       TLS            // for tls
 	Allow     []netip.Prefix // who may send; empty: everybody, who has a certificate of TLS.ClientCAFile
 	SpoolSize int64          // bytes
-	// Reading says how its lines are read. It is kept beside them, for when the input listens no more; empty: it is not known then.
+	// Reading says how its lines are read. It is kept beside them, for when the input listens no more or reads otherwise; empty: it is not known then.
 	Reading []byte
 }
 
@@ -60,8 +62,21 @@ func Pattern(dir string, in *Input) string {
 	return filepath.Join(quoteMeta(dir), folderOf(in), "*"+suffix)
 }
 
-// folderOf names the folder of an input.
+// folderOf names the folder of an input: after where it listens and, behind a full stop, after how its lines are read. So whatever was received is read
+// as it was when it was received, also where the input reads otherwise since.
 func folderOf(in *Input) string {
+	if len(in.Reading) == 0 {
+		return addressOf(in)
+	}
+	sum := sha256.Sum256(in.Reading)
+	return addressOf(in) + "." + hex.EncodeToString(sum[:readingDigest])
+}
+
+// readingDigest is how many bytes of the SHA-256 of a Reading stand in a folder's name.
+const readingDigest = 8
+
+// addressOf is a folder's name without how its lines are read, as earlier versions named it.
+func addressOf(in *Input) string {
 	host, port, _ := net.SplitHostPort(in.Address) // it was validated
 	return in.Network + "-" + cmp.Or(host, "any") + "-" + port
 }

@@ -181,17 +181,24 @@ func (s *spool) keepOnce(ctx context.Context, positions func(context.Context) ([
 	return err
 }
 
-// describe writes beside the lines how they are read, if that does not lie there.
+// describe writes beside the lines how they are read.
 func (s *spool) describe() error {
 	if s.described.Load() || len(s.reading) == 0 {
 		return nil
 	}
-	path := filepath.Join(s.dir, readingFile)
-	if there, err := durable.Read(path); err != nil || !bytes.Equal(there, s.reading) {
-		if err := durable.Write(path, s.reading, 0o600, (*os.File).Sync); err != nil {
-			return fmt.Errorf("note how the lines of a spool are read: %w", err)
-		}
+	err := describe(s.dir, s.reading)
+	s.described.Store(err == nil)
+	return err
+}
+
+// describe writes into a folder how the lines in it are read, if that does not lie there.
+func describe(dir string, reading []byte) error {
+	path := filepath.Join(dir, readingFile)
+	if there, err := durable.Read(path); err == nil && bytes.Equal(there, reading) {
+		return nil
 	}
-	s.described.Store(true)
+	if err := durable.Write(path, reading, 0o600, (*os.File).Sync); err != nil {
+		return fmt.Errorf("note how the lines of a spool are read: %w", err)
+	}
 	return nil
 }

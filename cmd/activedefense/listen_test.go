@@ -139,7 +139,11 @@ func TestWhatAListenerHadReceivedIsRecordedWithoutIt(t *testing.T) {
 	w.until("one is stored", func() bool { s := w.status(); return s != nil && s.Stored == 1 })
 	d.stop()
 	// This it had not read when it ended.
-	folder := filepath.Join(w.dir, "state", "spool", "tcp-127.0.0.1-"+address[strings.LastIndex(address, ":")+1:])
+	folders, err := filepath.Glob(filepath.Join(w.dir, "state", "spool", "tcp-127.0.0.1-"+address[strings.LastIndex(address, ":")+1:]+".*"))
+	if err != nil || len(folders) != 1 {
+		t.Fatal(folders, err)
+	}
+	folder := folders[0]
 	spool, err := os.OpenFile(filepath.Join(folder, "127.0.0.1.log"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
