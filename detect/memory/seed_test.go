@@ -16,7 +16,7 @@ func TestSumIsSipHash(t *testing.T) {
 		}
 		b = append(b, byte(n))
 	}
-	if NewSeed() == NewSeed() {
+	if first, second := NewSeed(), NewSeed(); first == second {
 		t.Error("two seeds are one")
 	}
 }
