@@ -43,6 +43,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		<-ctx.Done()
 	}
 	a.ending.Store(true)
+	a.admin.Settle()
 	var part *partError
 	if errors.As(context.Cause(ctx), &part) {
 		err = part.err

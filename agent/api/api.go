@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -119,6 +120,7 @@ func personName(name string) string {
 
 // An API answers. It is safe for concurrent use.
 type API struct {
+	changes sync.RWMutex // read-held by each change while it is made, but for a reload; see Settle
 	// Sessions are those of browsers, for the page.
 	Sessions *Sessions
 

@@ -104,6 +104,13 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve answers one request to a route, if it may be made.
 func (a *API) serve(route *route, w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && route.path != "reload" {
+		a.changes.RLock()
+		defer a.changes.RUnlock()
+		ctx, end := toItsEnd(r.Context())
+		defer end()
+		r = r.WithContext(ctx)
+	}
 	c := &call{w: &patient{ResponseWriter: w, control: http.NewResponseController(w)}, r: r}
 	err := a.admit(route, c)
 	if err == nil {
@@ -123,6 +130,31 @@ func (a *API) serve(route *route, w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		refuse(w, err)
 	}
+}
+
+// changeGrace is how long a change that has begun may go on when the agent stops; it is below the patience of its server.
+const changeGrace = 800 * time.Millisecond
+
+// Settle waits, a second at most, until changes that have begun are made; Ending has been true before. Only then may what they need be closed.
+func (s *Server) Settle() {
+	done := make(chan struct{})
+	go func() {
+		s.api.changes.Lock()
+		defer s.api.changes.Unlock()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(time.Second):
+	}
+}
+
+// toItsEnd is the context of a change: when the agent stops, or who asked for it goes away, it ends a little later, so that nobody is told of an error and
+// does not know whether it was made.
+func toItsEnd(ctx context.Context) (lasting context.Context, end func()) {
+	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(changeGrace, cancel) })
+	return lasting, func() { stop(); cancel() }
 }
 
 // leaving refuses what is asked of an agent that stops; nil: it does not.
