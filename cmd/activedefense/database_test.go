@@ -120,7 +120,7 @@ func TestADatabaseThatLosesItsLastCommitsUnderTheDaemon(t *testing.T) {
 				if err := errors.Join(st.Close(), move(file, file+".former"), os.Rename(file+".other", file)); err != nil {
 					t.Fatal(err)
 				}
-				if _, stderr, code := w.run("blacklist", "list"); code != 1 || !strings.Contains(stderr, "replaced") {
+				if _, stderr, code := w.run("blacklist", "list"); code > 1 || !strings.Contains(stderr, "replaced") { // 0: the daemon has found it already, and shows what it knew
 					t.Errorf("exit status %d: %s", code, stderr)
 				}
 				if err := move(file+".former", file); err != nil {

@@ -306,8 +306,15 @@ func TestAFullDiskStopsReadingAndHeals(t *testing.T) {
 	samples := generate(scaled(40_000), time.Now().UTC(), rand.New(rand.NewPCG(41, 42)))
 	w.append(text(samples[:1000]))
 	d := w.start()
-	if !mounted {
-		limit := unix.Rlimit{Cur: 2 << 20, Max: unix.RLIM_INFINITY}
+	w.until("it blocks", func() bool { _, list := w.list(); return len(list) > 0 })
+	if mounted { // something else takes what is left, as far as it goes
+		_ = os.WriteFile(filepath.Join(state, "else"), make([]byte, 3<<20), 0o600)
+	} else {
+		info, err := os.Stat(filepath.Join(state, agent.DatabaseFile+"-wal"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		limit := unix.Rlimit{Cur: uint64(info.Size()), Max: unix.RLIM_INFINITY}
 		if err := unix.Prlimit(d.cmd.Process.Pid, unix.RLIMIT_FSIZE, &limit, nil); err != nil {
 			t.Fatal(err)
 		}

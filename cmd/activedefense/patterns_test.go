@@ -132,7 +132,7 @@ func TestPatternsAreTried(t *testing.T) {
 		stdout, stderr, code := w.run(append([]string{"patterns", "test"}, args...)...)
 		for _, says := range []string{"4 lines, of which the patterns of " + auth + " take 3\n", " ssh-failed 2 1 0 ", " app-refused 1 0 0 ",
 			"\n src 203.0.113.5, src_port 51234, src_user root, time " + stamp + ", device bastion\n",
-			"\n bad: what the group src took is no address", "\n src 203.0.113.6, threat_name a reason, time " + stamp + ", device bastion\n", "no pattern takes 1 line, the first of them:\n", "CRON[7]: session opened\n", "1, ssh-failed:\n", "µs", `(?P<src>\S+) port (?P<src_port>\d+)(?: ssh2)?$`} {
+			"\n bad: what the group src took is no address", "\n src 203.0.113.6, threat_name a reason, time " + stamp + ", device bastion\n", "no pattern takes 1 line, the first of them:\n", "CRON[7]: session opened\n", "1, ssh-failed:\n", "µs", `(?P<src>\S+) port (?P<src_port>\d+)(?: ssh2)?(?: \[preauth\])?$`} {
 			if code != 0 || !strings.Contains(spaces.ReplaceAllString(stdout, " "), says) || strings.Contains(stdout, "\x1b") {
 				t.Errorf("%v: %q is not in (exit status %d) %s%s", args, says, code, stdout, stderr)
 			}
