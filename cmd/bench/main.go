@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-const about = `Measures Active Defense on this machine, in about five minutes with what is preset, and holds the figures against
+const about = `Measures Active Defense on this machine, in five to ten minutes with what is preset, and holds the figures against
 the limits that it is built for. To be run from the project's folder: go run ./cmd/bench
 
 Exit status 0: every limit of what could be measured is kept; 1: one is not, or nothing could be measured.
