@@ -223,3 +223,17 @@ func TestDamagedCountersAreLostWhole(t *testing.T) {
 		countOnce(again, dice, start, 1)
 	}
 }
+
+// A source of which a verdict used up all that was counted takes no room from others, before a restart as after it.
+func TestASourceWithNothingLeftTakesNoRoom(t *testing.T) {
+	m := newCounting(tallied, 2*Parts)
+	see := func(m *Memory, key Key, at int64) Group {
+		return m.See(&Seen{Key: key, Hash: arena.Hash(&key), Point: Point{Time: at, Ref: uint64(at), Weight: 1}})
+	}
+	see(m, crowd[0], start)
+	m.UseUp(see(m, crowd[1], start+1), false)
+	see(m, crowd[2], start+2)
+	if sizes := m.Sizes(); sizes.Counted != 2 || sizes.Evicted != 0 {
+		t.Errorf("%d sources are counted, and %d had to go; wanted 2 and none", sizes.Counted, sizes.Evicted)
+	}
+}

@@ -258,18 +258,23 @@ func (t *groups) consume(number uint32, keepProven bool) {
 	t.dropEmpty(number)
 }
 
-// dropEmpty forgets a group without points.
+// dropEmpty forgets a group without points, and a source without groups: it would keep another one out, and is not read back.
 func (t *groups) dropEmpty(number uint32) {
 	g := t.groups.At(number)
 	if g.count > 0 {
 		return
 	}
-	at := &t.sources.At(g.source).newest
+	source := g.source
+	s := t.sources.At(source)
+	at := &s.newest
 	for *at != number {
 		at = &t.groups.At(*at).next
 	}
 	*at = g.next
 	t.dropGroup(number)
+	if s.newest == 0 {
+		t.drop(source)
+	}
 }
 
 // withdraw drops the points of one record.
