@@ -135,7 +135,10 @@ func (a *API) serve(route *route, w http.ResponseWriter, r *http.Request) {
 // changeGrace is how long a change that has begun may go on when the agent stops; it is below the patience of its server.
 const changeGrace = 800 * time.Millisecond
 
-// Settle waits, a second at most, until changes that have begun are made; Ending has been true before. Only then may what they need be closed.
+// settleFor is how long a stop waits for a change that has begun: a busy disk takes seconds to keep one.
+const settleFor = 3 * time.Second
+
+// Settle waits, settleFor at most, until changes that have begun are made; Ending has been true before. Only then may what they need be closed.
 func (s *Server) Settle() {
 	done := make(chan struct{})
 	go func() {
@@ -145,7 +148,7 @@ func (s *Server) Settle() {
 	}()
 	select {
 	case <-done:
-	case <-time.After(time.Second):
+	case <-time.After(settleFor):
 	}
 }
 
