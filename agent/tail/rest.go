@@ -34,16 +34,30 @@ func (r *registry) restPlain(f *file, e entry) (*rest, error) {
 		return nil, errMoved
 	}
 	other := r.match(o)
-	ours := (other == nil || other == f) && f.begins(o.head)
-	switch {
-	case ours && o.size <= f.offset:
-		o.h.Close()
-		return &rest{where: e.path}, nil
-	case !ours || !boundary(o.h, f.offset):
+	switch ours := (other == nil || other == f) && f.copiedTo(o); {
+	case !ours:
 		o.h.Close()
 		return nil, nil
+	case o.size <= f.offset:
+		o.h.Close()
+		return &rest{where: e.path}, nil
 	}
 	return &rest{where: e.path, plain: o, other: other == nil}, nil
+}
+
+// copiedTo tells whether what was opened begins like a file, and a line ends there where it was read to.
+func (f *file) copiedTo(o *opened) bool {
+	return f.begins(o.head) && (o.size <= f.offset || boundary(o.h, f.offset))
+}
+
+// awaited tells whether a generation that was opened is the copy of a file of its path that is known and not found.
+func (r *registry) awaited(path string, o *opened) bool {
+	for _, base := range basePaths(path) {
+		if slices.ContainsFunc(r.byPath[base], func(f *file) bool { return !f.done && f.h == nil && f.zip == nil && f.copiedTo(o) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // restPacked looks for the rest of a file in a compressed generation, nil if that is not a copy of it. Where many files are looked for in

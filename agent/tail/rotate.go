@@ -183,9 +183,9 @@ func (st *Stream) resumeAt(f *file, e entry) bool {
 		o.h.Close()
 		return false
 	}
-	if f.sumLen == 0 && e.path != f.path {
+	if f.sumLen == 0 && (e.path != f.path || s.known.awaited(e.path, o)) {
 		// It was empty, so nothing but the inode speaks for it, which may serve another file now. If this is a
-		// generation of the path, it is to be read, but where it belongs.
+		// generation of the path, or a copy of a file that is looked for, it is to be read, but where it belongs.
 		o.h.Close()
 		st.reorder(f, e)
 		return true

@@ -339,6 +339,37 @@ func TestACopyUnderAnotherNameOfAFileThatWasDeletedWhileDown(t *testing.T) {
 	}
 }
 
+// Of an empty generation nothing but the inode is known, which a file system soon gives to the copy of another one.
+func TestACopyWithTheInodeOfAnEmptyGenerationHoldsWhatWasNotRead(t *testing.T) {
+	for _, lines := range []int{3, 50} { // with a fingerprint that is not full, and with one that is
+		for _, unread := range []int{0, 5} {
+			for _, most := range []int{0, 1} {
+				t.Run(fmt.Sprintf("%d lines, %d unread, %d files at once", lines, unread, most), func(t *testing.T) {
+					k := newKit(t, t.TempDir(), "x.log*")
+					k.write("x.log.1", "")
+					k.write("x.log", text(numbered("a", 0, lines)))
+					k.open()
+					t.Cleanup(k.crash)
+					k.expect(numbered("a", 0, lines)...)
+					k.crash()
+					k.o.Inputs[0].MaxFiles = most
+					k.write("x.log", text(numbered("a", lines, lines+unread)))
+					k.copytruncate("x.log", "x.log.1")
+					k.write("x.log", "new\n")
+					k.open()
+					k.expect(append(numbered("a", lines, lines+unread), "new")...)
+					k.restart()
+					k.later(goneGrace)
+					k.expect()
+					if k.logged("lost") != 0 {
+						t.Fatalf("log: %s", k.log.String())
+					}
+				})
+			}
+		}
+	}
+}
+
 func TestAWriterThatDidNotNoticeTheTruncationLeavesAHole(t *testing.T) {
 	k := start(t, "*.log")
 	w, err := os.Create(k.path("x.log")) // without O_APPEND
