@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"activedefense/detect"
 	"activedefense/store"
 )
@@ -27,19 +29,53 @@ func (l *Live) remember(ctx context.Context) error {
 	l.remembering = true
 	defer func() { l.remembering = false }()
 	begun, n := l.opts.Now(), 0
-	err := l.opts.Store.Sightings(ctx, intervals, typeNames(l.engine.Recalled()), func(r *store.Record) error {
-		n++
-		ev := EventOf(r)
-		if result := l.engine.Recall(&ev); result.Outcome == detect.Fired {
-			l.judge(result.Verdict, l.files.laneOf(r.Device), begun)
+	events := readSightings(ctx, l.opts.Store, intervals, typeNames(l.engine.Recalled()))
+	for chunk := range events.chunks {
+		n += len(chunk)
+		for i := range chunk {
+			if i%detect.Ahead == 0 {
+				l.engine.Prefetch(chunk[i:])
+			}
+			if result := l.engine.Recall(&chunk[i]); result.Outcome == detect.Fired {
+				l.judge(result.Verdict, l.files.laneOf(chunk[i].Device), begun)
+			}
 		}
-		return nil
-	})
-	if err != nil {
+		events.free <- chunk
+	}
+	if err := events.group.Wait(); err != nil {
 		return fmt.Errorf("load recent records for detection: %w", err)
 	}
 	l.opts.Logger.Info().Int("records", n).Dur("took", l.opts.Now().Sub(begun)).Msg("loaded recent records for detection")
 	return nil
+}
+
+// sightings are events of an earlier run, read while those before are recalled.
+type sightings struct {
+	chunks chan []detect.Event // closed when all are read, or none can be
+	free   chan []detect.Event // and back, to be used again
+	group  errgroup.Group
+}
+
+// readSightings begins to read what lies in the intervals and is of these types.
+func readSightings(ctx context.Context, st *store.Store, in []store.Interval, types []string) *sightings {
+	s := &sightings{chunks: make(chan []detect.Event, catchUpChunks), free: make(chan []detect.Event, catchUpChunks+2)}
+	for range cap(s.free) {
+		s.free <- make([]detect.Event, 0, catchUpChunk)
+	}
+	s.group.Go(func() error {
+		defer close(s.chunks)
+		chunk := <-s.free
+		err := st.Sightings(ctx, in, types, func(r *store.Record) error {
+			if chunk = append(chunk, EventOf(r)); len(chunk) == catchUpChunk {
+				s.chunks <- chunk
+				chunk = (<-s.free)[:0]
+			}
+			return nil
+		})
+		s.chunks <- chunk
+		return err
+	})
+	return s
 }
 
 // typeNames are the types as records have them.
