@@ -350,7 +350,7 @@ func (w *where) addSpan(d *dialect, since, until time.Time) {
 }
 
 // sightings implements recordTable. What cannot be read is passed over: nobody would read again otherwise. It is told of by the archive.
-func (t *sqliteRecords) sightings(ctx context.Context, agent int64, in []Interval, fn func(*Record) error) error {
+func (t *sqliteRecords) sightings(ctx context.Context, agent int64, in []Interval, types []string, fn func(*Record) error) error {
 	after := int64(0)
 	give := func(r *Record) error {
 		if r.ID <= after || r.Agent != agent || !slices.ContainsFunc(in, func(i Interval) bool { return i.has(r.Time) }) {
@@ -361,11 +361,11 @@ func (t *sqliteRecords) sightings(ctx context.Context, agent int64, in []Interva
 	}
 	var turn turn
 	defer turn.leave()
-	return t.again(&turn, func() error { return t.sightingsOnce(ctx, agent, after, in, give) })
+	return t.again(&turn, func() error { return t.sightingsOnce(ctx, agent, after, in, types, give) })
 }
 
 // sightingsOnce gives what lies behind an id, as long as the records stand where they stood.
-func (t *sqliteRecords) sightingsOnce(ctx context.Context, agent, after int64, in []Interval, give func(*Record) error) error {
+func (t *sqliteRecords) sightingsOnce(ctx context.Context, agent, after int64, in []Interval, types []string, give func(*Record) error) error {
 	var spans where
 	var terms []string
 	for _, i := range in {
@@ -386,9 +386,9 @@ func (t *sqliteRecords) sightingsOnce(ctx context.Context, agent, after int64, i
 	byID := func(a, b *Record) bool { return a.ID < b.ID }
 	var rows rowPages
 	if s.lowest > 0 {
-		rows = rowPages{next: t.still(s.lowest, t.inOrder(agent, after, in)), before: byID}
+		rows = rowPages{next: t.still(s.lowest, t.inOrder(agent, after, in, types)), before: byID}
 	}
-	within := Conditions{Since: in[0].From, Until: in[len(in)-1].To}
+	within := Conditions{Since: in[0].From, Until: in[len(in)-1].To, Type: types}
 	_, err = t.once(ctx, &s, rows, func(ctx context.Context, from block.Sources, fn func(*Record) error) error {
 		return block.ByID(ctx, from, within, fn)
 	}, give)
