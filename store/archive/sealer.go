@@ -30,6 +30,7 @@ const inspectEvery = time.Minute
 type sealer struct {
 	begun     bool
 	inspected time.Time
+	looked    bool      // at the blocks
 	arrivals  []arrival // of the blocks that wait, as far as was seen
 	least     int64     // the highest id that a file's name in the folder had at the start
 	days      map[time.Time]lastFile
@@ -148,8 +149,19 @@ func idIn(path string) int64 {
 	return id
 }
 
-// arrived notes which blocks are new.
+// arrived notes which blocks are new. Those of before the start have waited since then: for as long as their records, by the log's clock.
 func (s *sealer) arrived(blocks []Block, now time.Time) {
+	if !s.looked {
+		s.looked = true
+		for _, b := range blocks {
+			at := now
+			if b.Newest.Before(now) {
+				at = b.Newest
+			}
+			s.arrivals = append(s.arrivals, arrival{b.FirstID, at})
+		}
+		return
+	}
 	if len(blocks) == 0 {
 		s.arrivals = s.arrivals[:0]
 		return
