@@ -244,6 +244,30 @@ func TestASearchReadsOnWhatIsMerged(t *testing.T) {
 	}
 }
 
+// A block that goes while a file is made of it is told of once, with what is known of it; the others become files.
+func TestABlockThatGoesIsTold(t *testing.T) {
+	s := newSQLite(t).open("daemon")
+	p := newStepper(t, s)
+	p.steps(0)
+	for range 3 {
+		must(t, putBlock(t.Context(), s, 100))
+	}
+	_, err := s.writer.ExecContext(t.Context(), `CREATE TRIGGER gone AFTER UPDATE ON counters WHEN NEW.name = 'record_files' BEGIN DELETE FROM blocks WHERE first_id = 101; END`)
+	must(t, err)
+	p.seal()
+	list := s.archive.TakeMissed()
+	if len(list) != 1 || list[0].First != 1 || list[0].Last != 300 || len(list[0].Blocks) != 1 || list[0].Blocks[0].FirstID != 101 || list[0].Blocks[0].Records != 100 || list[0].Blocks[0].Newest.IsZero() {
+		t.Errorf("missed are %+v", list)
+	}
+	if again := s.archive.TakeMissed(); len(again) > 0 || blocksLeft(t, s) > 0 {
+		t.Errorf("missed again are %+v, %d blocks are left", again, blocksLeft(t, s))
+	}
+	left, err := kept(t, s, block.Filter{})
+	must(t, err)
+	equal(t, "records", len(left), 200)
+	registered(t, s)
+}
+
 // What a crash leaves in the folder is removed at the start, and nothing that is not a file of records.
 func TestWhatACrashLeavesIsRemoved(t *testing.T) {
 	db := newSQLite(t)
