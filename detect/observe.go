@@ -60,6 +60,12 @@ func observed(e *Engine, ev *Event, w *watched) (r Result, ok bool) {
 	if w.proxied {
 		w.key[0] |= byProxy
 	}
+	if len(e.served) > 0 && w.time < e.served[w.key] {
+		r.Session = e.became(ev)
+		r.Outcome, r.Entry = Blocked, e.networkOf(w.addr)
+		e.tally(ev, r.Session, true, r.Session == SessionRefused && e.elsewhere(w.dst))
+		return r, false
+	}
 	w.hash = arena.Hash(&w.key)
 	return r, true
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"math"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -69,6 +70,26 @@ func (e *Engine) CatchUp(ev *Event) Result {
 	}
 	e.watchCustom(ev, &w, &r)
 	return r
+}
+
+// maxServed is how many sources are kept that Served told of. Of those that are forgotten, records of that time count.
+const maxServed = 1 << 16
+
+// Served tells that a source, as verdicts name it, would have been blocked until a time that is over: of its records, those from before do not count, whenever they come, and those
+// since then do.
+func (e *Engine) Served(source netip.Prefix, until time.Time) {
+	source = plainPrefix(source)
+	if !source.IsValid() {
+		return
+	}
+	if len(e.served) >= maxServed {
+		e.served = nil
+	}
+	if e.served == nil {
+		e.served = make(map[[16]byte]int64)
+	}
+	key := e.keyOf(source.Addr())
+	e.served[key] = max(e.served[key], nanoseconds(until))
 }
 
 // Behind gives how far back from the latest event those custom rules count that are behind, as Horizon does for the rules of the table; 0:

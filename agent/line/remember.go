@@ -107,6 +107,9 @@ func (l *Live) forgetReleased(ctx context.Context, positions []store.Position) e
 		return fmt.Errorf("read what was allowed until the last run: %w", err)
 	}
 	for i := range released {
+		if released[i].Past() { // what its source did since counts
+			continue
+		}
 		forgotten = append(forgotten, released[i].Address)
 	}
 	l.engine.Forget(forgotten...)
