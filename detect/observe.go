@@ -159,7 +159,7 @@ func (e *Engine) watch(ev *Event, w *watched, r *Result) bool {
 		ignored, _ = e.ignoring(ev, &w.party)
 	}
 	if ev.Type == TypeThreat && !ignored.has(vulnerability) && e.notVulnerability(ev, &w.party) == "" && e.unspent(w, 1<<vulnerability) != 0 {
-		v := e.judged(e.vulnerabilityVerdict(ev, w), vulnerability)
+		v := e.judged(vulnerabilityVerdict(e, ev, w), vulnerability)
 		r.fired(v)
 		if v.stands() {
 			e.forget(v.Source)

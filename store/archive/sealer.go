@@ -199,7 +199,7 @@ func (a *Archive) seal(ctx context.Context, blocks []Block) error {
 	for _, b := range blocks {
 		data, err := a.registry.Block(ctx, b.FirstID)
 		if errors.Is(err, ErrChanged) {
-			return a.missed(ctx, blocks, err)
+			return missed(ctx, a, blocks, err)
 		}
 		if err != nil {
 			return err
@@ -214,7 +214,7 @@ func (a *Archive) seal(ctx context.Context, blocks []Block) error {
 	})
 	switch {
 	case errors.Is(err, ErrChanged):
-		return a.missed(ctx, blocks, err)
+		return missed(ctx, a, blocks, err)
 	case errors.Is(err, block.ErrDamaged):
 		return a.passOver(ctx, blocks, err)
 	case err != nil:
@@ -230,7 +230,7 @@ type Missed struct {
 }
 
 // missed notes which of some blocks have gone (see TakeMissed), so that the others are sealed by the next step. Where none has, the error is another's.
-func (a *Archive) missed(ctx context.Context, blocks []Block, err error) error {
+func missed(ctx context.Context, a *Archive, blocks []Block, err error) error {
 	left, e := a.registry.Blocks(ctx)
 	if e != nil {
 		return e
@@ -274,7 +274,7 @@ func (a *Archive) passOver(ctx context.Context, blocks []Block, err error) error
 	found := false
 	for _, b := range blocks {
 		if e := a.read(ctx, b); errors.Is(e, block.ErrDamaged) {
-			a.damage(b, e)
+			damage(a, b, e)
 			found = true
 		}
 	}

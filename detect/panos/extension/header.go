@@ -38,7 +38,7 @@ const vendor = "Palo Alto Networks"
 // CEF takes a record apart, which begins with "CEF:". The error is [ErrOther] or [ErrHeader].
 func (r *Reader) CEF(b []byte) error {
 	b = b[len("CEF:"):]
-	if !r.hasHeaderOfLate(b) {
+	if !hasHeaderOfLate(r, b) {
 		rest, err := r.begin(b)
 		if err != nil {
 			return err
@@ -46,7 +46,7 @@ func (r *Reader) CEF(b []byte) error {
 		if !r.readTypes(rest) {
 			return ErrHeader
 		}
-		r.keepHeader(b)
+		keepHeader(r, b)
 	}
 	r.scan(cef, cefKeys, ' ')
 	return nil
@@ -59,7 +59,7 @@ type headerOfLate struct {
 }
 
 // hasHeaderOfLate says whether a record has the header of one of late, as most have, and takes it.
-func (r *Reader) hasHeaderOfLate(b []byte) bool {
+func hasHeaderOfLate(r *Reader, b []byte) bool {
 	for i := range r.ofLate {
 		h := &r.ofLate[i]
 		if n := len(h.text); n > 0 && len(b) > n && string(b[:n]) == string(h.text) {
@@ -71,7 +71,7 @@ func (r *Reader) hasHeaderOfLate(b []byte) bool {
 }
 
 // keepHeader keeps the header that was read.
-func (r *Reader) keepHeader(b []byte) {
+func keepHeader(r *Reader, b []byte) {
 	n := len(b) - len(r.text)
 	if n > longestBegin || len(r.severity) == 0 {
 		return // without a severity another one might have it
