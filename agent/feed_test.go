@@ -387,3 +387,33 @@ func TestAPauseThatIsProlongedHoldsForTheList(t *testing.T) {
 	step("shortened", time.Second, 5*time.Second, 0)
 	step("at its last end", 5*time.Second, 0, 1)
 }
+
+// What was over when it was found never reaches the list, a firewall or the engine, and leaves what is in force of its address alone.
+func TestWhatIsPastReachesNobody(t *testing.T) {
+	f, told := newTestFeed(t, "203.0.113.1/32")
+	if err := f.syncOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	clear(told)
+	now := time.Now()
+	var blocks []store.Block
+	for _, address := range []string{"203.0.113.1/32", "203.0.113.2/32"} {
+		at := now.Add(-3 * time.Hour)
+		blocks = append(blocks, store.Block{Address: netip.MustParsePrefix(address), Rule: "mine", By: store.ByDetector, FirstSeen: at, LastSeen: at, BlockedAt: now, ExpiresAt: at.Add(time.Hour), Late: now})
+	}
+	result, err := f.store.Commit(t.Context(), &store.Batch{Blocks: blocks})
+	if err != nil || len(result.Blocked) > 0 {
+		t.Fatalf("blocked are %v: %v", result.Blocked, err)
+	}
+	if err := f.syncOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) > 0 || len(f.entries) != 1 || len(f.current.Load().Entries) != 1 || f.version != result.Version {
+		t.Errorf("told of %v, in force are %v", told, f.entries)
+	}
+	for _, b := range blocks {
+		if list, err := f.store.Covering(t.Context(), b.Address.Addr()); err != nil || !list[0].Past() {
+			t.Errorf("kept is %+v: %v", list, err)
+		}
+	}
+}

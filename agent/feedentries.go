@@ -128,6 +128,9 @@ func (f *feed) drop(prefix netip.Prefix) (blocked bool) {
 
 // take applies one entry, and notes when an address came, went, or was decided about.
 func (f *feed) take(e *store.Entry) {
+	if e.Past() {
+		return // nobody enforced it, and what its source has done since counts
+	}
 	if !e.ReleasedAt.IsZero() {
 		f.decided = f.decided || store.ByPerson(e.ReleasedBy)
 		if f.leave(e.Address) && e.ReleasedBy != store.ByLabelFile { // of a file it is told how many

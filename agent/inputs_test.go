@@ -22,6 +22,7 @@ func TestFormatsAreThoseThatInputsRead(t *testing.T) {
 	}{
 		{[]string{"kv"}, keys}, {[]string{"auto"}, both}, {[]string{"kv", "csv"}, kvAndCSV}, {[]string{"csv"}, policy.Formats{Default: true, Logins: true}},
 		{[]string{"cef"}, policy.Formats{CEF: true, Logins: true}}, {[]string{"leef", "pattern"}, policy.Formats{LEEF: true, Logins: true}},
+		{[]string{"pattern"}, policy.Formats{Logins: true}},
 	} {
 		var inputs []config.Input
 		for _, f := range c.inputs {

@@ -443,3 +443,30 @@ func TestARuleBehindAnotherNeverFires(t *testing.T) {
 		}
 	})
 }
+
+// Records of a time for which a source would have been blocked do not count, in whatever order they come; those of before and after of others do, and of how many sources that
+// is known has an end.
+func TestRecordsOfATimeThatIsServedDoNotCount(t *testing.T) {
+	e := New(Settings{IPv6Prefix: 64, Custom: []CustomRule{{Name: "guessing", Events: []string{"ssh-failed"}, MoreThan: 1, Window: 24 * time.Hour}}})
+	source := netip.MustParsePrefix("2001:db8::/64")
+	e.Served(source, oracleStart.Add(time.Hour))
+	e.Served(source, oracleStart.Add(time.Minute)) // never shorter
+	for _, c := range []struct {
+		at   time.Duration
+		src  string
+		want Outcome
+	}{
+		{30 * time.Minute, "2001:db8::5", Blocked}, {30 * time.Minute, "2001:db8:0:1::5", Counted}, {time.Hour, "2001:db8::6", Counted},
+		{time.Hour - time.Second, "2001:db8::7", Blocked}, {time.Hour + time.Second, "2001:db8::5", Fired},
+	} {
+		if r := e.Observe(failure(c.at, c.src, nil)); r.Outcome != c.want || c.want == Blocked && r.Entry != source {
+			t.Errorf("%s after %s: %+v", c.src, c.at, r)
+		}
+	}
+	for i := range maxServed {
+		e.Served(single(netip.AddrFrom4([4]byte{203, byte(i >> 16), byte(i >> 8), byte(i)})), oracleStart)
+	}
+	if n := len(e.served); n > maxServed {
+		t.Errorf("%d are known", n)
+	}
+}

@@ -38,6 +38,7 @@ type Engine struct {
 	recalling bool // records of before are told again, which the memory knows
 
 	blocked  prefixSet
+	served   map[[16]byte]int64 // by source, until when its records do not count: see Served
 	accepted map[[16]byte]int64 // partners that are not held, until when
 	surge    *Surge             // nil: nothing bounds forgeable verdicts
 

@@ -108,12 +108,24 @@ func TestTimesAtTheEnds(t *testing.T) {
 		t.Errorf("horizon %v with all rules off", got)
 	}
 	e = New(Settings{Custom: []CustomRule{{Name: "a", Events: []string{"a"}, Window: time.Hour}, {Name: "b", Events: []string{"a"}, Window: 2 * time.Hour, Policy: Policy{Mode: Off}}}})
-	if got, _ := e.Behind(); got != 0 {
-		t.Errorf("from the beginning rules are behind by %s", got)
+	if got, types, _ := e.Behind(); got != 0 || types != nil {
+		t.Errorf("from the beginning rules are behind by %s, of %v", got, types)
 	}
 	e.Memory().LoseCounters()
-	if got, counts := e.Behind(); got != 2*time.Hour || !counts(&Event{Type: TypeLog, Subtype: "a"}) || counts(&Event{Type: TypeLog, Subtype: "b"}) {
+	if got, types, counts := e.Behind(); got != 2*time.Hour || !slices.Equal(types, []Type{TypeLog}) || !counts(&Event{Type: TypeLog, Subtype: "a"}) || counts(&Event{Type: TypeLog, Subtype: "b"}) {
 		t.Errorf("horizon %v of a custom rule", got)
+	}
+	for _, c := range []struct {
+		s    Settings
+		want []Type
+	}{
+		{Settings{PortScan: PortScan{Ports: 10, Window: time.Hour}}, []Type{TypeThreat, TypeTraffic}},
+		{Settings{Login: Login{Failures: 3, Window: time.Hour}}, []Type{TypeThreat, TypeGlobalProtect, TypeSystem}},
+		{Settings{Custom: []CustomRule{{Name: "a", Events: []string{"a", EventTraffic}, Window: time.Hour}}}, []Type{TypeThreat}},
+	} {
+		if got := New(c.s).Recalled(); !slices.Equal(got, c.want) {
+			t.Errorf("%+v: recalled are %v, want %v", c.s, got, c.want)
+		}
 	}
 	if got := New(Settings{HostSweep: HostSweep{Hosts: 10, Window: time.Hour}, PortScan: PortScan{Ports: 10, Window: time.Minute}}).Horizon(); got != 2*time.Hour {
 		t.Errorf("horizon %v", got)

@@ -60,6 +60,12 @@ func observed(e *Engine, ev *Event, w *watched) (r Result, ok bool) {
 	if w.proxied {
 		w.key[0] |= byProxy
 	}
+	if len(e.served) > 0 && w.time < e.served[w.key] {
+		r.Session = e.became(ev)
+		r.Outcome, r.Entry = Blocked, e.networkOf(w.addr)
+		e.tally(ev, r.Session, true, r.Session == SessionRefused && e.elsewhere(w.dst))
+		return r, false
+	}
 	w.hash = arena.Hash(&w.key)
 	return r, true
 }
@@ -153,7 +159,7 @@ func (e *Engine) watch(ev *Event, w *watched, r *Result) bool {
 		ignored, _ = e.ignoring(ev, &w.party)
 	}
 	if ev.Type == TypeThreat && !ignored.has(vulnerability) && e.notVulnerability(ev, &w.party) == "" && e.unspent(w, 1<<vulnerability) != 0 {
-		v := e.judged(e.vulnerabilityVerdict(ev, w), vulnerability)
+		v := e.judged(vulnerabilityVerdict(e, ev, w), vulnerability)
 		r.fired(v)
 		if v.stands() {
 			e.forget(v.Source)

@@ -40,7 +40,7 @@ type fetches struct {
 // the next, so that the processor waits for all of them at once. A step first touches
 // memory without asking what is there, because to ask wrongly is to wait as well.
 func (e *Engine) Prefetch(events []Event) {
-	list := e.fetchSources(e.fetchSlots(events[:min(len(events), Ahead)]))
+	list := e.fetchSources(fetchSlots(e, events[:min(len(events), Ahead)]))
 	if !e.pairs.Any() {
 		return
 	}
@@ -50,7 +50,7 @@ func (e *Engine) Prefetch(events []Event) {
 }
 
 // fetchSlots touches the slots of the directory where the sources of the events should be.
-func (e *Engine) fetchSlots(events []Event) []fetch {
+func fetchSlots(e *Engine, events []Event) []fetch {
 	list := e.ahead.list[:0]
 	for i := range events {
 		ev := &events[i]

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"math"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -71,9 +72,29 @@ func (e *Engine) CatchUp(ev *Event) Result {
 	return r
 }
 
+// maxServed is how many sources are kept that Served told of. Of those that are forgotten, records of that time count.
+const maxServed = 1 << 16
+
+// Served tells that a source, as verdicts name it, would have been blocked until a time that is over: of its records, those from before do not count, whenever they come, and those
+// since then do.
+func (e *Engine) Served(source netip.Prefix, until time.Time) {
+	source = plainPrefix(source)
+	if !source.IsValid() {
+		return
+	}
+	if len(e.served) >= maxServed {
+		e.served = nil
+	}
+	if e.served == nil {
+		e.served = make(map[[16]byte]int64)
+	}
+	key := e.keyOf(source.Addr())
+	e.served[key] = max(e.served[key], nanoseconds(until))
+}
+
 // Behind gives how far back from the latest event those custom rules count that are behind, as Horizon does for the rules of the table; 0:
-// none is. Of records for which counts says no, none need be told.
-func (e *Engine) Behind() (horizon time.Duration, counts func(*Event) bool) {
+// none is. Of records that are of none of the types, or for which counts says no, none need be told.
+func (e *Engine) Behind() (horizon time.Duration, types []Type, counts func(*Event) bool) {
 	events, long := make(map[string]bool), int64(0)
 	if e.custom != nil {
 		for i := range e.custom.rules {
@@ -85,7 +106,27 @@ func (e *Engine) Behind() (horizon time.Duration, counts func(*Event) bool) {
 			}
 		}
 	}
-	return twice(long), func(ev *Event) bool { return events[eventOf(ev)] }
+	for event := range events {
+		for _, t := range typesOf(event) {
+			if !slices.Contains(types, t) {
+				types = append(types, t)
+			}
+		}
+	}
+	return twice(long), types, func(ev *Event) bool { return events[eventOf(ev)] }
+}
+
+// typesOf gives the types of the records for which rules have a name; see eventOf.
+func typesOf(event string) []Type {
+	switch event {
+	case EventTraffic:
+		return []Type{TypeTraffic}
+	case EventThreat:
+		return []Type{TypeThreat}
+	case EventLogin:
+		return []Type{TypeGlobalProtect, TypeSystem}
+	}
+	return []Type{TypeLog}
 }
 
 // behind tells whether a rule that counts an event is behind.
@@ -103,6 +144,19 @@ func behind(e *Engine, event string) bool {
 // longest window. 0 if none of them counts.
 func (e *Engine) Horizon() time.Duration {
 	return twice(max(e.rules[portScan].window, e.rules[hostSweep].window, e.rules[login].window))
+}
+
+// Recalled gives the types of the records that Recall may count: of others none need be told. What patterns took is never among them, for the
+// rules of the table count none of it.
+func (e *Engine) Recalled() []Type {
+	types := []Type{TypeThreat} // those of vulnerability, too, which has no window
+	if e.rules[portScan].window != 0 || e.rules[hostSweep].window != 0 {
+		types = append(types, TypeTraffic)
+	}
+	if e.rules[login].window != 0 {
+		types = append(types, TypeGlobalProtect, TypeSystem)
+	}
+	return types
 }
 
 func twice(window int64) time.Duration { return time.Duration(min(window, math.MaxInt64/2)) * 2 }

@@ -197,7 +197,7 @@ func fieldList(fields []Field) string {
 	return strings.Join(names, " and ")
 }
 
-func (e *Engine) vulnerabilityVerdict(ev *Event, w *watched) *Verdict {
+func vulnerabilityVerdict(e *Engine, ev *Event, w *watched) *Verdict {
 	v := e.verdict(ev, w, RuleVulnerability, w.grade)
 	v.Count, v.Hits = 1, int(w.weight)
 	v.Target, v.Reason = threat(ev), attack(ev, &w.party)

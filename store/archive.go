@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"activedefense/store/archive"
@@ -149,10 +150,26 @@ func (s *Store) OpenRecordFile(ctx context.Context, name string) (f *os.File, er
 		if s.archive == nil || len(files) == 0 {
 			return ErrNoRecordFile
 		}
-		f, err = os.Open(s.archive.Path(files[0])) // while it is named, which it is in this transaction at least
+		f, err = openRegular(s.archive.Path(files[0])) // while it is named, which it is in this transaction at least
 		return err
 	})
 	return f, err
+}
+
+// openRegular opens a file for reading. What is no regular file it refuses, and waits for none: a pipe would for its writer.
+func openRegular(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("the records file %s is no regular file (%s): put back the one that was there, from a backup", path, info.Mode())
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // RecordFiles gives what files of records belong to a backup, an SQLite database that nobody has open.

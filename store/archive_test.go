@@ -244,6 +244,64 @@ func TestASearchReadsOnWhatIsMerged(t *testing.T) {
 	}
 }
 
+// A block that goes while a file is made of it is told of once, with what is known of it; the others become files.
+func TestABlockThatGoesIsTold(t *testing.T) {
+	s := newSQLite(t).open("daemon")
+	p := newStepper(t, s)
+	p.steps(0)
+	for range 3 {
+		must(t, putBlock(t.Context(), s, 100))
+	}
+	_, err := s.writer.ExecContext(t.Context(), `CREATE TRIGGER gone AFTER UPDATE ON counters WHEN NEW.name = 'record_files' BEGIN DELETE FROM blocks WHERE first_id = 101; END`)
+	must(t, err)
+	p.seal()
+	list := s.archive.TakeMissed()
+	if len(list) != 1 || list[0].First != 1 || list[0].Last != 300 || len(list[0].Blocks) != 1 || list[0].Blocks[0].FirstID != 101 || list[0].Blocks[0].Records != 100 || list[0].Blocks[0].Newest.IsZero() {
+		t.Errorf("missed are %+v", list)
+	}
+	if again := s.archive.TakeMissed(); len(again) > 0 || blocksLeft(t, s) > 0 {
+		t.Errorf("missed again are %+v, %d blocks are left", again, blocksLeft(t, s))
+	}
+	left, err := kept(t, s, block.Filter{})
+	must(t, err)
+	equal(t, "records", len(left), 200)
+	registered(t, s)
+}
+
+// A search that retention takes files from goes on with what is left: it gives each record once, and does not look again at what it was through with.
+func TestASearchGoesOnWhereFilesAreRemoved(t *testing.T) {
+	const days = 80 // of which 64 are open at once
+	s := newSQLite(t).open("daemon")
+	b := &Batch{}
+	for id := int64(1); id <= days; id++ {
+		r := nth(id)
+		r.Time, r.DstPort = noon().AddDate(0, 0, int(id)), 22
+		if id > 10 && id < days { // found are ten days and the newest
+			r.DstPort = 23
+		}
+		b.Records = append(b.Records, r)
+	}
+	must(t, second(s.Commit(t.Context(), b)))
+	p := newStepper(t, s)
+	p.seal()
+	files := recordFiles(t, s)
+	if len(files) != days {
+		t.Fatalf("%d files", len(files))
+	}
+	var got []int64
+	must(t, s.Records(t.Context(), RecordFilter{Conditions: Conditions{DstPort: []PortRange{{First: 22, Last: 22}}}}, func(r *Record) error {
+		if got = append(got, r.ID); len(got) > 1 {
+			return nil
+		}
+		must(t, second(s.archive.Prune(t.Context(), noon().AddDate(0, 0, 4))))
+		// Whoever looks at the first files again does not find one of them.
+		s.archive.Close()
+		slices.SortFunc(files, func(a, b archive.File) int { return b.Newest.Compare(a.Newest) })
+		return os.Remove(s.archive.Path(files[1]))
+	}))
+	equal(t, "the records", got, []int64{days, 10, 9, 8, 7, 6, 5, 4})
+}
+
 // What a crash leaves in the folder is removed at the start, and nothing that is not a file of records.
 func TestWhatACrashLeavesIsRemoved(t *testing.T) {
 	db := newSQLite(t)

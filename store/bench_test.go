@@ -174,7 +174,7 @@ func BenchmarkReading(b *testing.B) {
 		b.Run("sightings", func(b *testing.B) {
 			for b.Loop() {
 				rows := 0
-				must(b, s.Sightings(ctx, []Interval{{From: noon().Add(-oneDay)}}, func(*Record) error { rows++; return nil }))
+				must(b, s.Sightings(ctx, []Interval{{From: noon().Add(-oneDay)}}, nil, func(*Record) error { rows++; return nil }))
 				if rows != batches*benchBatch {
 					b.Fatalf("%d sightings", rows)
 				}

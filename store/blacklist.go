@@ -36,6 +36,7 @@ type Block struct {
 	FirstSeen, LastSeen time.Time // zero: BlockedAt
 	BlockedAt           time.Time // zero: now
 	ExpiresAt           time.Time // zero: none, then release is by inactivity
+	Late                time.Time // of one by the detector that was found too late: if it is over by then, it is kept as released; see Entry.Past. Zero: it is in force
 	Hits                int64
 	Count               int
 	Grade               Grade
@@ -92,6 +93,12 @@ func (e *Entry) ReleaseAt(releaseAfter time.Duration) time.Time {
 		return time.Time{}
 	}
 	return e.LastSeen.Add(max(releaseAfter, e.QuietFor))
+}
+
+// Past tells whether an entry never was in force: its time was over when it was found (Block.Late), and it is kept because it counts when its source
+// returns. Another entry of its address may be in force.
+func (e *Entry) Past() bool {
+	return e.By == ByDetector && e.ReleasedBy == ByDetector && e.ReleasedAt.Equal(e.BlockedAt) && !e.ExpiresAt.IsZero() && !e.ExpiresAt.After(e.BlockedAt)
 }
 
 // SeveralPorts is the port of an entry whose evidence is about more than one.

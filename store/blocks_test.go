@@ -56,24 +56,25 @@ func TestASearchFollowsWhatMoves(t *testing.T) {
 }
 
 func TestSightingsFollowWhatMoves(t *testing.T) {
-	for _, down := range []bool{true, false} {
+	for i, down := range []bool{true, false, true} {
+		types := [][]string{nil, nil, {"Deny", "nothing"}}[i]
 		s, records := moving(t)
 		in := []Interval{{noon().Add(-20 * time.Hour), noon().Add(-time.Hour)}, {From: noon().Add(6 * time.Hour)}}
 		var want, got []int64
 		for _, r := range records {
-			if in[0].has(r.Time) || in[1].has(r.Time) {
+			if (in[0].has(r.Time) || in[1].has(r.Time)) && (types == nil || strings.EqualFold(r.Type, types[0])) {
 				want = append(want, r.ID)
 			}
 		}
 		slices.Sort(want)
-		must(t, s.Sightings(t.Context(), in, func(r *Record) error {
+		must(t, s.Sightings(t.Context(), in, types, func(r *Record) error {
 			if got = append(got, r.ID); len(got)%60 == 7 {
 				toRows(t, s, 3, down)
 			}
 			return nil
 		}))
 		if len(got) == 0 || !slices.Equal(got, want) {
-			t.Errorf("down %t: %d records, want %d", down, len(got), len(want))
+			t.Errorf("down %t, types %v: %d records, want %d", down, types, len(got), len(want))
 		}
 	}
 }

@@ -39,15 +39,16 @@ func (c *change) insert(ctx context.Context, blocks []Block) (added map[netip.Pr
 		rows = append(rows, c.blockRow(&blocks[i]))
 	}
 	added = make(map[netip.Prefix]int64)
-	err = c.forRows(ctx, c.tx,
-		`INSERT INTO blacklist (address, rule, reason, blocked_by, device, target, first_seen, last_seen, blocked_at, expires_at,
-			hits, seen_count, grade, state, hold, version, quiet_for, escalation, tag, neighbourhood, country, port) `,
+	err = c.forRows(ctx, c.tx, `INSERT INTO blacklist (`+blockColumns+`) `,
 		` ON CONFLICT (address) WHERE released_at IS NULL DO NOTHING RETURNING id, address`,
 		blockTypes, rows, intoIDs(added))
 	return added, err
 }
 
-// blockTypes are those of blockRow.
+// blockColumns are those of blockRow, blockTypes their types.
+const blockColumns = `address, rule, reason, blocked_by, device, target, first_seen, last_seen, blocked_at, expires_at,
+	hits, seen_count, grade, state, hold, version, quiet_for, escalation, tag, neighbourhood, country, port`
+
 var blockTypes = []string{"cidr", "text", "text", "text", "text", "text", "timestamptz", "timestamptz", "timestamptz",
 	"timestamptz", "bigint", "bigint", "smallint", "smallint", "text", "bigint", "bigint", "text", "text", "cidr", "text", "integer"}
 
@@ -132,6 +133,12 @@ func (c *change) release(ctx context.Context, how ending, w where) (released []E
 func (c *change) carryOut(ctx context.Context, p *plan) (placed []*Block, err error) {
 	touches := p.touches
 	for _, round := range p.rounds {
+		if round, err = c.lengthened(ctx, round); err != nil {
+			return nil, err
+		}
+		if round, err = c.withoutPast(ctx, round); err != nil {
+			return nil, err
+		}
 		done, err := c.place(ctx, round)
 		if err != nil {
 			return nil, err
@@ -262,4 +269,70 @@ func (c *change) lengthened(ctx context.Context, blocks []Block) ([]Block, error
 		}
 	}
 	return blocks, nil
+}
+
+// past tells of a block that was found too late, and has its length, whether it is over.
+func (b *Block) past() bool {
+	return !b.Late.IsZero() && b.By == ByDetector && b.State == Blocked && !b.ExpiresAt.IsZero() && !b.ExpiresAt.After(b.Late)
+}
+
+// withoutPast notes those of some blocks that are over as what ended by itself, so that they count when their sources return, and gives the others. What falls into the
+// time of another block of its source, from the evidence of that on, was part of it, and what a person has released since counts no more: of those nothing is noted. No release
+// is theirs for Sightings: what their sources did since goes on counting.
+func (c *change) withoutPast(ctx context.Context, blocks []Block) (others []Block, err error) {
+	var past []Block
+	var rows [][]any
+	for i := range blocks {
+		if b := &blocks[i]; b.past() {
+			past = append(past, *b)
+			rows = append(rows, []any{b.Address.String(), c.stamp(b.FirstSeen), c.stamp(b.LastSeen)})
+		} else {
+			others = append(others, *b)
+		}
+	}
+	if len(past) == 0 {
+		return blocks, nil
+	}
+	part := make(map[netip.Prefix]bool)
+	err = c.forRows(ctx, c.tx, `SELECT DISTINCT t.column1 FROM (`,
+		`) AS t JOIN blacklist AS b ON b.address = t.column1
+			WHERE b.state = 0 AND b.first_seen <= t.column3
+				AND (b.released_at IS NULL OR CASE WHEN b.served = 1 THEN coalesce(b.expires_at, b.released_at) ELSE b.released_at END > t.column2)
+			OR b.released_at > t.column2 AND b.released_by NOT IN ('`+ByDetector+`', '`+ByLabelFile+`')`,
+		[]string{"cidr", "timestamptz", "timestamptz"}, rows, func(rows *sql.Rows) error {
+			var p netip.Prefix
+			err := rows.Scan(intoPrefix{&p})
+			part[p] = true
+			return err
+		})
+	if err != nil {
+		return nil, err
+	}
+	return others, c.insertPast(ctx, slices.DeleteFunc(past, func(b Block) bool { return part[b.Address] }))
+}
+
+// insertPast adds entries that are released.
+func (c *change) insertPast(ctx context.Context, blocks []Block) error {
+	const why = "the time to be blocked for was over when this was found; it counts as a block if the source returns"
+	var rows, evidence, audit [][]any
+	for i := range blocks {
+		b := &blocks[i]
+		b.BlockedAt = b.Late // by which Entry.Past knows it
+		rows = append(rows, append(c.blockRow(b), c.stamp(b.Late), ByDetector, why, 1))
+		audit = append(audit, c.auditRow(Audit{b.BlockedAt, Blocked.action(), b.Address, b.By, b.Reason}),
+			c.auditRow(Audit{b.Late, Blocked.endedBy(ByDetector), b.Address, ByDetector, why}))
+	}
+	ids := make(map[netip.Prefix]int64)
+	err := c.forRows(ctx, c.tx, `INSERT INTO blacklist (`+blockColumns+`, released_at, released_by, release_reason, served) `, ` RETURNING id, address`,
+		append(slices.Clone(blockTypes), "timestamptz", "text", "text", "smallint"), rows, intoIDs(ids))
+	if err != nil {
+		return err
+	}
+	for i := range blocks {
+		evidence = append(evidence, c.evidenceRows(ids[blocks[i].Address], blocks[i].Evidence)...)
+	}
+	if err := c.saveEvidence(ctx, evidence); err != nil {
+		return err
+	}
+	return c.saveAudit(ctx, audit)
 }

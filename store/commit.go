@@ -126,7 +126,7 @@ func (s *Store) insertion(ctx context.Context, records []Record) (insertion, err
 
 // plan is a batch's changes of the blacklist.
 type plan struct {
-	rounds  [][]Block // of each, in order of addresses, each address once; a later round raises what an earlier one placed
+	rounds  [][]Block // of each, in order of addresses, each address once; a later round raises what an earlier one placed, or comes after what was over
 	touches []Touch
 	order   []netip.Prefix // of the blocks as they came, each once
 }
@@ -136,6 +136,7 @@ func newPlan(b *Batch, now time.Time) (*plan, error) {
 	type placed struct {
 		state State
 		round int
+		late  bool // it may be over
 	}
 	seen := make(map[netip.Prefix]placed)
 	for i := range b.Blocks {
@@ -147,14 +148,14 @@ func newPlan(b *Batch, now time.Time) (*plan, error) {
 		switch {
 		case !again:
 			p.order = append(p.order, block.Address)
-		case block.State.above(last.state):
+		case block.State.above(last.state), last.late, !block.Late.IsZero():
 			last.round++
 		default:
 			p.touches = append(p.touches, block.touch())
 			p.touches = append(p.touches, block.memberTouches()...)
 			continue
 		}
-		last.state = block.State
+		last.state, last.late = block.State, !block.Late.IsZero()
 		seen[block.Address] = last
 		if last.round == len(p.rounds) {
 			p.rounds = append(p.rounds, nil)

@@ -49,7 +49,7 @@ func TestAnotherDatabaseIsRefusedByEveryTransaction(t *testing.T) {
 			"PruneFuture":  func(s *Store) error { _, err := s.PruneFuture(ctx, noon().Add(-time.Hour)); return err },
 			"PruneTo":      func(s *Store) error { _, err := s.PruneTo(ctx, 0, noon().Add(time.Hour)); return err },
 			"Sightings": func(s *Store) error {
-				return s.Sightings(ctx, []Interval{{From: noon().Add(-time.Hour)}}, func(*Record) error { return nil })
+				return s.Sightings(ctx, []Interval{{From: noon().Add(-time.Hour)}}, nil, func(*Record) error { return nil })
 			},
 			"enforced":        func(s *Store) error { _, err := s.DropEnforced(ctx, []string{"FW-1"}); return err },
 			"Resume":          func(s *Store) error { _, err := s.Resume(ctx); return err },

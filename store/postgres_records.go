@@ -146,7 +146,7 @@ func (t *postgresRecords) search(ctx context.Context, f *RecordFilter, fn func(*
 		}
 		base.anyOf(terms)
 	}
-	base.addFilter(f, `lower(? COLLATE "C")`)
+	base.addFilter(f, foldedPostgres)
 	oldest := t.now()
 	if list, err := t.list(ctx); err != nil {
 		return err
@@ -237,11 +237,15 @@ func (s intoText) ScanBytes(b []byte) error {
 	return nil
 }
 
+// foldedPostgres has the ASCII letters of a column small.
+const foldedPostgres = `lower(? COLLATE "C")`
+
 // sightings implements recordTable.
-func (t *postgresRecords) sightings(ctx context.Context, agent int64, in []Interval, fn func(*Record) error) error {
+func (t *postgresRecords) sightings(ctx context.Context, agent int64, in []Interval, types []string, fn func(*Record) error) error {
 	var w where
 	w.add("agent = ?", agent)
 	w.addIntervals(t.dialect, "time", in)
+	w.addTypes(types, foldedPostgres)
 	var r Record
 	var texts interned
 	to := []any{&r.ID, &r.Time, intoAddr{&r.Src}, intoAddr{&r.Dst}, &r.SrcPort, &r.DstPort, &r.Repeat, &r.File, &r.Offset,

@@ -172,7 +172,7 @@ func TestTheAllowList(t *testing.T) {
 		equal(t, "ended since", len(since), 2)
 		commit(t, s, &Batch{Records: []Record{{ID: 5, Time: at, Src: addr("203.0.113.77"), Dst: addr("192.0.2.1")}}})
 		var ids []int64
-		must(t, s.Sightings(ctx, []Interval{{From: at.Add(-time.Hour)}}, func(r *Record) error {
+		must(t, s.Sightings(ctx, []Interval{{From: at.Add(-time.Hour)}}, nil, func(r *Record) error {
 			ids = append(ids, r.ID)
 			return nil
 		}))

@@ -30,7 +30,7 @@ func sightingTexts(r *Record) [17]*string {
 		&r.SrcCountry, &r.DstCountry, &r.RuleID, &r.ThreatName, &r.ToZone}
 }
 
-// Sightings calls fn for this instance's records whose time lies in one of the intervals, each once, in
+// Sightings calls fn for this instance's records whose time lies in one of the intervals and whose type is one of these, whatever its case (nil: of any type), each once, in
 // the order of their ids, which is the order in which they were committed. Left out is what was committed
 // before the last release of its source, or of a network that holds it, or before that was no longer allowed: evidence that does not count.
 // Set are ID, Time, Device, Src, Dst, SrcPort, DstPort, Type, Subtype, Direction, Severity, Action, Rule, ThreatID,
@@ -39,7 +39,7 @@ func sightingTexts(r *Record) [17]*string {
 //
 // It is meant for rebuilding the detection after a restart: call it between two states of the blacklist,
 // that is, read Changes before, and follow Changes from that version afterwards.
-func (s *Store) Sightings(ctx context.Context, in []Interval, fn func(*Record) error) error {
+func (s *Store) Sightings(ctx context.Context, in []Interval, types []string, fn func(*Record) error) error {
 	in = union(in)
 	if len(in) == 0 {
 		return nil
@@ -48,7 +48,7 @@ func (s *Store) Sightings(ctx context.Context, in []Interval, fn func(*Record) e
 		return err
 	}
 	var old *cutoffs
-	err := s.records.sightings(ctx, s.agent, in, func(r *Record) (err error) {
+	err := s.records.sightings(ctx, s.agent, in, types, func(r *Record) (err error) {
 		if old == nil {
 			// Releases before the first record to come cannot matter: years of history stay unread.
 			if old, err = s.cutoffs(ctx, r.ID); err != nil {
@@ -108,6 +108,13 @@ func (w *where) addIntervals(d *dialect, column string, in []Interval) {
 		terms = append(terms, term)
 	}
 	w.add("("+strings.Join(terms, " OR ")+")", args...)
+}
+
+// addTypes appends a condition that the type is one of these; nil: there is none. lower is as in addFilter.
+func (w *where) addTypes(types []string, lower string) {
+	if len(types) > 0 {
+		w.addTexts(&textFilter{columns: []string{"type"}, want: types}, lower)
+	}
 }
 
 // cutoffs tells what was recorded before the last release of its source, or while that was allowed.

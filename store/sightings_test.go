@@ -12,7 +12,7 @@ import (
 
 func sightings(t testing.TB, s *Store, in ...Interval) (list []Record) {
 	t.Helper()
-	must(t, s.Sightings(context.Background(), in, func(r *Record) error {
+	must(t, s.Sightings(context.Background(), in, nil, func(r *Record) error {
 		list = append(list, *r)
 		return nil
 	}))
@@ -57,8 +57,14 @@ func TestSightingsInOrderOfCommit(t *testing.T) {
 		equal(t, "no interval", seen(sightings(t, s)), []string(nil))
 		equal(t, "empty interval", seen(sightings(t, s, Interval{at, at})), []string(nil))
 		equal(t, "of the other", seen(sightings(t, other, Interval{})), []string{"4 203.0.113.3"})
+		commit(t, s, &Batch{Records: []Record{{Time: at, Type: "LOG"}}})
+		for i, types := range [][]string{{"LOG"}, {"threat"}, {"Traffic", "THREAT"}, {"SYSTEM"}} {
+			var of []Record
+			must(t, s.Sightings(t.Context(), []Interval{around}, types, func(r *Record) error { of = append(of, *r); return nil }))
+			equal(t, fmt.Sprint("of ", types), seen(of), [][]string{{"8 invalid IP"}, {"1 203.0.113.1"}, {"1 203.0.113.1", "2 203.0.113.2"}, nil}[i])
+		}
 		stop := errors.New("stop")
-		if err := s.Sightings(context.Background(), []Interval{{}}, func(*Record) error { return stop }); !errors.Is(err, stop) {
+		if err := s.Sightings(context.Background(), []Interval{{}}, nil, func(*Record) error { return stop }); !errors.Is(err, stop) {
 			t.Errorf("fn's error came back as %v", err)
 		}
 	})
@@ -77,7 +83,7 @@ func TestSightingsThroughSmallPool(t *testing.T) {
 	commit(t, s, &Batch{Records: []Record{line(noon(), "203.0.113.1")}})
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	must(t, s.Sightings(ctx, []Interval{{}}, func(*Record) error {
+	must(t, s.Sightings(ctx, []Interval{{}}, nil, func(*Record) error {
 		return s.Records(ctx, RecordFilter{}, func(*Record) error { return nil }) // as whoever looks for evidence does
 	}))
 }

@@ -292,29 +292,32 @@ func (t *sqliteRecords) search(ctx context.Context, f *RecordFilter, fn func(*Re
 		}
 		return turn.take(ctx)
 	}
-	return t.again(&turn, func() error {
-		err := t.searchOnce(ctx, &own, given, same, give)
-		if given > 0 {
-			own.Until = last.Time.Add(time.Microsecond) // for the next time
+	var unread []error
+	err = t.again(&turn, func() error {
+		limit := 0
+		if f.Limit > 0 {
+			limit = f.Limit - given + same // those come again
+		}
+		some, err := t.searchOnce(ctx, &own, limit, give)
+		unread = append(unread, some...)
+		if next := last.Time.Add(time.Microsecond); given > 0 && (own.Until.IsZero() || next.Before(own.Until)) {
+			own.Until = next // for the next time
 		}
 		return err
 	})
+	return errors.Join(append(unread, err)...)
 }
 
-// searchOnce gives what matches, as long as the records stand where they stood; given are those before, of which same come again.
-func (t *sqliteRecords) searchOnce(ctx context.Context, f *RecordFilter, given, same int, give func(*Record) error) error {
-	limit := 0
-	if f.Limit > 0 {
-		limit = f.Limit - given + same
-	}
+// searchOnce gives what matches, as long as the records stand where they stood; limit is how many are of use, 0: all. Where they have moved, f.Until is how far it came: what is
+// later was given, but for what is unread.
+func (t *sqliteRecords) searchOnce(ctx context.Context, f *RecordFilter, limit int, give func(*Record) error) (unread []error, err error) {
 	var w where
 	w.addSpan(&t.dialect, f.Since, f.Until)
 	s, err := t.placement(ctx, w, w)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// So that few files are open at once, however many there are.
-	var failed []error
 	for _, stretch := range archive.Stretches(s.files) {
 		part, within := s, *f
 		part.files = stretch.Files
@@ -328,15 +331,16 @@ func (t *sqliteRecords) searchOnce(ctx context.Context, f *RecordFilter, given, 
 		if s.lowest > 0 {
 			rows = rowPages{next: t.still(s.lowest, t.newest(&within, limit)), before: newer}
 		}
-		unread, err := t.once(ctx, &part, rows, func(ctx context.Context, from block.Sources, fn func(*Record) error) error {
+		missing, err := t.once(ctx, &part, rows, func(ctx context.Context, from block.Sources, fn func(*Record) error) error {
 			return block.Search(ctx, from, within.Conditions, limit, fn)
 		}, give)
 		if err != nil {
-			return err
+			f.Until = within.Until
+			return unread, err
 		}
-		failed = append(failed, unread)
+		unread = append(unread, missing)
 	}
-	return errors.Join(failed...)
+	return unread, nil
 }
 
 // addSpan appends the condition that a block may have records from since on and before until; zero: open.
@@ -350,7 +354,7 @@ func (w *where) addSpan(d *dialect, since, until time.Time) {
 }
 
 // sightings implements recordTable. What cannot be read is passed over: nobody would read again otherwise. It is told of by the archive.
-func (t *sqliteRecords) sightings(ctx context.Context, agent int64, in []Interval, fn func(*Record) error) error {
+func (t *sqliteRecords) sightings(ctx context.Context, agent int64, in []Interval, types []string, fn func(*Record) error) error {
 	after := int64(0)
 	give := func(r *Record) error {
 		if r.ID <= after || r.Agent != agent || !slices.ContainsFunc(in, func(i Interval) bool { return i.has(r.Time) }) {
@@ -361,11 +365,11 @@ func (t *sqliteRecords) sightings(ctx context.Context, agent int64, in []Interva
 	}
 	var turn turn
 	defer turn.leave()
-	return t.again(&turn, func() error { return t.sightingsOnce(ctx, agent, after, in, give) })
+	return t.again(&turn, func() error { return t.sightingsOnce(ctx, agent, after, in, types, give) })
 }
 
 // sightingsOnce gives what lies behind an id, as long as the records stand where they stood.
-func (t *sqliteRecords) sightingsOnce(ctx context.Context, agent, after int64, in []Interval, give func(*Record) error) error {
+func (t *sqliteRecords) sightingsOnce(ctx context.Context, agent, after int64, in []Interval, types []string, give func(*Record) error) error {
 	var spans where
 	var terms []string
 	for _, i := range in {
@@ -386,9 +390,9 @@ func (t *sqliteRecords) sightingsOnce(ctx context.Context, agent, after int64, i
 	byID := func(a, b *Record) bool { return a.ID < b.ID }
 	var rows rowPages
 	if s.lowest > 0 {
-		rows = rowPages{next: t.still(s.lowest, t.inOrder(agent, after, in)), before: byID}
+		rows = rowPages{next: t.still(s.lowest, t.inOrder(agent, after, in, types)), before: byID}
 	}
-	within := Conditions{Since: in[0].From, Until: in[len(in)-1].To}
+	within := Conditions{Since: in[0].From, Until: in[len(in)-1].To, Type: types}
 	_, err = t.once(ctx, &s, rows, func(ctx context.Context, from block.Sources, fn func(*Record) error) error {
 		return block.ByID(ctx, from, within, fn)
 	}, give)

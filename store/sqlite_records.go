@@ -179,9 +179,9 @@ func (t *sqliteRecords) bySource(w where, limit int) func(context.Context) ([]Re
 	}
 }
 
-// inOrder are an agent's rows of the intervals behind an id, by id. Records come nearly in the order of their times, so the lowest and
+// inOrder are an agent's rows of the intervals and types behind an id, by id. Records come nearly in the order of their times, so the lowest and
 // highest id of the intervals bound a stretch of the table that is read in its own order: no sorting.
-func (t *sqliteRecords) inOrder(agent, after int64, in []Interval) func(context.Context) ([]Record, error) {
+func (t *sqliteRecords) inOrder(agent, after int64, in []Interval, types []string) func(context.Context) ([]Record, error) {
 	var first, last sql.NullInt64
 	var page []Record
 	begun := false
@@ -203,6 +203,7 @@ func (t *sqliteRecords) inOrder(agent, after int64, in []Interval) func(context.
 		w.add("id <= ?", last.Int64)
 		w.add("agent = ?", agent)
 		w.addIntervals(&t.dialect, "+time", in)
+		w.addTypes(types, "lower(?)")
 		if page, err = t.page(ctx, "records", w, " ORDER BY id", sightingPage, page[:0]); len(page) > 0 {
 			after = page[len(page)-1].ID
 		}

@@ -43,10 +43,6 @@ func (s State) endedBy(by string) string {
 // place puts blocks on the blacklist where there is no entry, or one that they raise, with evidence, members and audit
 // trail, and tells of which addresses. The addresses must be different ones.
 func (c *change) place(ctx context.Context, blocks []Block) (done map[netip.Prefix]bool, err error) {
-	blocks, err = c.lengthened(ctx, blocks)
-	if err != nil {
-		return nil, err
-	}
 	ids, err := c.insert(ctx, blocks)
 	if err != nil {
 		return nil, err

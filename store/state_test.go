@@ -278,7 +278,7 @@ func TestDismissal(t *testing.T) {
 		must(t, err)
 		commit(t, s, &Batch{Records: []Record{line(at.Add(time.Hour), "203.0.113.9")}})
 		var ids []int64
-		must(t, s.Sightings(ctx, []Interval{{From: at.Add(-time.Hour)}}, func(r *Record) error {
+		must(t, s.Sightings(ctx, []Interval{{From: at.Add(-time.Hour)}}, nil, func(r *Record) error {
 			ids = append(ids, r.ID)
 			return nil
 		}))

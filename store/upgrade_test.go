@@ -30,7 +30,7 @@ func TestUpgradeOfADatabaseWithoutSessions(t *testing.T) {
 		equal(t, "those without one", allRecords(t, s, RecordFilter{Conditions: Conditions{Application: []string{""}}}), []Record{old})
 
 		var ids []int64
-		must(t, s.Sightings(context.Background(), []Interval{{From: at.Add(-time.Hour)}}, func(r *Record) error {
+		must(t, s.Sightings(context.Background(), []Interval{{From: at.Add(-time.Hour)}}, nil, func(r *Record) error {
 			ids = append(ids, r.ID)
 			return nil
 		}))

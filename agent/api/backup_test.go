@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"activedefense/store"
 )
 
@@ -76,6 +78,14 @@ func TestFilesOfRecordsComeByTheirNames(t *testing.T) {
 	}
 	if err := s.api.Here(Caller{Name: "anna", Role: Viewer}).Fetch(t.Context(), "backup/"+name, io.Discard); err == nil {
 		t.Error("a viewer has it")
+	}
+	// What was put in its place is waited for by nobody.
+	path := filepath.Join(filepath.Dir(s.store.Place().Database), store.RecordsFolder, name)
+	if err := errors.Join(os.Remove(path), unix.Mkfifo(path, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Fetch(t.Context(), "backup/"+name, io.Discard); err == nil || !strings.Contains(err.Error(), path+" is no regular file") {
+		t.Errorf("of a pipe: %v", err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -177,7 +178,8 @@ func TestAnAgentThatEndsIsAskedAgain(t *testing.T) {
 	var asked atomic.Int64
 	s := newStage(t, func(o *Options) { o.Ending = func() bool { return asked.Add(1) <= 3 } })
 	var out Blocked
-	if err := Dial(s.socket).Post(t.Context(), "blacklist", Blocking{Address: "203.0.113.9", Reason: "test"}, &out); err != nil || asked.Load() != 4 {
+	// The last time it is asked again when its body has come.
+	if err := Dial(s.socket).Post(t.Context(), "blacklist", Blocking{Address: "203.0.113.9", Reason: "test"}, &out); err != nil || asked.Load() != 5 {
 		t.Errorf("asked %d times: %v", asked.Load(), err)
 	}
 	if changes, err := s.store.Version(t.Context()); changes != 1 || err != nil {
@@ -205,6 +207,58 @@ func TestAnAgentThatEndsIsAskedAgain(t *testing.T) {
 		if r := s.as(root, "GET", Prefix+"blacklist/203.0.113.9", ""); r.status != want {
 			t.Errorf("of a store that is closed, where the agent ends %s, it is answered %d %s", when, r.status, r.body)
 		}
+	}
+}
+
+// An agent that stops waits for a change that is being made, and for none whose body has yet to come: that one is refused when it has.
+func TestNobodyWaitsForABodyThatComesSlowly(t *testing.T) {
+	begun, ending := make(chan struct{}, 2), atomic.Bool{}
+	var s *stage
+	changing := func() bool {
+		none := s.api.changes.TryLock()
+		if none {
+			s.api.changes.Unlock()
+		}
+		return !none
+	}
+	s = newStage(t, func(o *Options) {
+		o.Ending = func() bool {
+			ends := ending.Load()
+			begun <- struct{}{}
+			return ends
+		}
+		o.Changed = func() {
+			if !changing() {
+				t.Error("nobody would wait for a change that is being made")
+			}
+		}
+	})
+	for _, end := range []bool{false, true} {
+		out, in := io.Pipe()
+		status := make(chan int, 1)
+		go func() {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://activedefense"+Prefix+"blacklist", out)
+			if err != nil {
+				t.Error(err)
+			}
+			request.Header.Set("Content-Type", "application/json")
+			w := httptest.NewRecorder()
+			s.api.ServeHTTP(w, request.WithContext(withCaller(t.Context(), Caller{Name: "anna", Role: Operator, Local: true})))
+			status <- w.Code
+		}()
+		<-begun // it was admitted
+		if changing() {
+			t.Error("who stops would wait for a body")
+		}
+		ending.Store(end)
+		if _, err := io.WriteString(in, `{"address": "203.0.113.9", "reason": "test"}`); err != nil {
+			t.Fatal(err)
+		}
+		in.Close()
+		if got := <-status; (got == http.StatusServiceUnavailable) != end {
+			t.Errorf("where the agent ends (%t) it is answered %d", end, got)
+		}
+		<-begun
 	}
 }
 

@@ -139,6 +139,8 @@ func (f *follower) look(ctx context.Context) error {
 func (f *follower) news(e *store.Entry) []string {
 	before, waited := f.waiting[e.ID]
 	switch {
+	case e.Past():
+		return nil
 	case !e.ReleasedAt.IsZero() && e.ID > f.newest && !waited && e.State == store.Blocked:
 		return []string{"block", "release"} // both since the last look
 	case !e.ReleasedAt.IsZero():

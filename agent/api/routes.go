@@ -104,13 +104,6 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve answers one request to a route, if it may be made.
 func (a *API) serve(route *route, w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet && route.path != "reload" {
-		a.changes.RLock()
-		defer a.changes.RUnlock()
-		ctx, end := toItsEnd(r.Context())
-		defer end()
-		r = r.WithContext(ctx)
-	}
 	c := &call{w: &patient{ResponseWriter: w, control: http.NewResponseController(w)}, r: r}
 	err := a.admit(route, c)
 	if err == nil {
@@ -150,6 +143,21 @@ func (s *Server) Settle() {
 	case <-done:
 	case <-time.After(settleFor):
 	}
+}
+
+// changes tells whether a route asks for what Settle waits for: all that changes something, but a reload, for which Settle is called itself.
+func (r *route) changes() bool { return r.method != http.MethodGet && r.path != "reload" }
+
+// beginChange has Settle wait for a change until end is called, unless the agent stops. Its body has come: nobody waits for a client who sends it slowly.
+func beginChange(a *API, c *call) (end func(), err error) {
+	a.changes.RLock()
+	if err := leaving(a); err != nil {
+		a.changes.RUnlock()
+		return nil, err
+	}
+	ctx, cancel := toItsEnd(c.r.Context())
+	c.r = c.r.WithContext(ctx)
+	return func() { cancel(); a.changes.RUnlock() }, nil
 }
 
 // toItsEnd is the context of a change: when the agent stops, or who asked for it goes away, it ends a little later, so that nobody is told of an error and
@@ -281,6 +289,13 @@ func (a *API) answer(route *route, c *call) (err error) {
 	}
 	// What follows may last: the bounds for reading are over, and each write has its own.
 	_ = http.NewResponseController(c.w).SetReadDeadline(time.Time{})
+	if route.changes() {
+		end, err := beginChange(a, c)
+		if err != nil {
+			return err
+		}
+		defer end()
+	}
 	defer func() {
 		for _, end := range slices.Backward(c.ended) {
 			end()

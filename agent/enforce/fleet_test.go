@@ -323,7 +323,6 @@ func TestAWatcherKnowsWhatItsFirewallWasTold(t *testing.T) {
 // be tagged comes by the list, and the policies are looked at when the firewall is in sync.
 func TestAnEnforcerDoesAllOfItUntilItsContextEnds(t *testing.T) {
 	f := newFleetTest(t)
-	f.block(2, "203.0.113.1/32", "2001:db8::/48")
 	sim := f.add("fw1", firewall.ModeTag, panosim.Options{Now: f.clock.now, Config: f.list.listConfig()})
 	f.cfg.Firewalls[0].KillSessions = true
 	if err := sim.Config().Edit("somebody", "set", "/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']/rulebase/security/rules/entry[@name='let in']",
@@ -334,7 +333,8 @@ func TestAnEnforcerDoesAllOfItUntilItsContextEnds(t *testing.T) {
 	if err := sim.Config().Commit("somebody"); err != nil {
 		t.Fatal(err)
 	}
-	visit(t, sim, "203.0.113.1")
+	visit(t, sim, "203.0.113.1") // before the firewall can have it from the list
+	f.block(2, "203.0.113.1/32", "2001:db8::/48")
 	fleet := f.new()
 	e := fleet.Enforcers[0]
 	ctx, stop := context.WithCancel(t.Context())

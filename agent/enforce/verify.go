@@ -161,7 +161,7 @@ func releasedLately(ctx context.Context, st *store.Store, now time.Time) ([]fire
 	released, err := st.Released(ctx, now.Add(-lately))
 	entries := make([]firewall.Entry, 0, len(released))
 	for _, e := range released {
-		if e.State != store.Blocked {
+		if e.State != store.Blocked || e.Past() {
 			continue // no firewall held it
 		}
 		entries = append(entries, firewall.Entry{Prefix: e.Address, Until: e.ReleasedAt})

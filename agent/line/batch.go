@@ -159,7 +159,7 @@ func (b *batch) block(v *detect.Verdict, evidence []store.Evidence, x store.Esca
 		block.Escalation.Factor, block.Escalation.Max, block.Escalation.Key = v.Escalate.Factor, v.Escalate.Max, "escalate.max of the rule "+v.Rule
 	}
 	if v.BlockFor > 0 {
-		block.ExpiresAt, block.Escalation.Length = earlier(v.Time, at).Add(v.BlockFor), v.BlockFor
+		block.ExpiresAt, block.Escalation.Length = earlier(completed(v), at).Add(v.BlockFor), v.BlockFor
 	}
 	b.Blocks = append(b.Blocks, block)
 	b.urgent = b.urgent || block.State == store.Blocked // a hold can share a transaction: nobody is blocked by it

@@ -36,6 +36,7 @@ type end interface {
 	record(l *lane, p *parsed, r detect.Result, now time.Time) // the line gave an event, of which detection said r
 	activity(source netip.Prefix, ev *detect.Event)            // which is one more of a blocked source
 	block(v *detect.Verdict, l *lane, now time.Time)           // the source is to be blocked, held or observed; l: whose line completed the verdict, or nil
+	late(v *detect.Verdict, l *lane, now time.Time)            // it would have been blocked for a time that is over: it is not, unless it returned so often that it lasts longer
 	tell(v *detect.Verdict, l *lane, now time.Time)            // it is to be told
 	spare(v *detect.Verdict, why error, at time.Time)          // it may never be blocked
 	stale(v *detect.Verdict)                                   // it would be released at once
@@ -101,7 +102,8 @@ func (f *flow) know() {
 // judge decides whether a verdict has consequences. A source that is held or observed goes on being counted: better evidence
 // may block it.
 func (f *flow) judge(v *detect.Verdict, by *lane, now time.Time) {
-	if f.oldest > 0 && f.over(v, now.Add(-f.ahead())) {
+	over := f.oldest > 0 && f.over(v, now.Add(-f.ahead()))
+	if f.oldest > 0 && v.Time.Before(now.Add(-f.ahead()-f.oldest)) || over && !f.counts(v) {
 		f.end.stale(v)
 		return
 	}
@@ -116,6 +118,15 @@ func (f *flow) judge(v *detect.Verdict, by *lane, now time.Time) {
 	if why := f.surge.Admit(v); why != "" {
 		v.Hold = why
 	}
+	if over {
+		if v.Hold != "" { // there is nothing left to decide
+			f.end.stale(v)
+			return
+		}
+		f.engine.Served(v.Source, completed(v).Add(v.BlockFor))
+		f.end.late(v, by, now)
+		return
+	}
 	blocks := StateOf(v) == store.Blocked
 	if blocks {
 		f.engine.Block(v.Source)
@@ -126,13 +137,24 @@ func (f *flow) judge(v *detect.Verdict, by *lane, now time.Time) {
 	}
 }
 
-// over tells whether a block would be released at once: its time is over, or its source was quiet for as long as it takes. Where blocks last longer for those
-// that return, one whose time is over is a block all the same: it counts, and may itself last longer.
+// over tells whether the time of a block is over, as long as it is not for longer because its source returned.
 func (f *flow) over(v *detect.Verdict, now time.Time) bool {
+	return v.BlockFor > 0 && v.Mode != detect.Notice && !completed(v).Add(v.BlockFor).After(now)
+}
+
+// completed is when a verdict would have come, had its evidence come in order: a block for a time begins then.
+func completed(v *detect.Verdict) time.Time {
+	if v.LastSeen.After(v.Time) {
+		return v.LastSeen
+	}
+	return v.Time
+}
+
+// counts tells whether a block of which the time is over counts when its source returns, and may itself last longer.
+func (f *flow) counts(v *detect.Verdict) bool {
 	factor := f.factor
 	if v.Escalate != nil {
 		factor = v.Escalate.Factor
 	}
-	ended := v.BlockFor > 0 && v.Mode != detect.Notice && factor < 2 && !v.Time.Add(v.BlockFor).After(now)
-	return ended || v.Time.Before(now.Add(-f.oldest))
+	return factor > 1 && StateOf(v) == store.Blocked
 }

@@ -3,6 +3,8 @@ package line
 import (
 	"net/netip"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,4 +43,92 @@ func TestASourceThatReturnsIsBlockedForLonger(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a new rule finds of before, whose time to be blocked is over, blocks nobody and is told nobody, but counts: the next block is as long as if each had been made in time.
+// That the rule is told again after a restart counts nothing twice.
+func TestWhatIsFoundTooLateCountsAsAReturn(t *testing.T) {
+	const hour, minute = time.Hour, time.Minute
+	attack := func(ago time.Duration) []time.Duration {
+		return []time.Duration{ago, ago - time.Second, ago - 2*time.Second}
+	}
+	for name, c := range map[string]struct {
+		records []time.Duration // ago; three of them fire the rule
+		now     string          // why what is in force once all was told again lasts longer; "-": nothing is in force
+		then    string          // why a block of now does
+	}{
+		"nothing":                {nil, "-", ""},
+		"one":                    {attack(5 * hour), "-", "second block within a year: 2 times the time"},
+		"two":                    {slices.Concat(attack(5*hour), attack(3*hour)), "-", "third block within a year: 4 times the time"},
+		"while it was blocked":   {slices.Concat(attack(5*hour), attack(5*hour-2*minute), attack(5*hour-8*minute)), "-", "second block within a year: 2 times the time"},
+		"then and after":         {slices.Concat(attack(5*hour), attack(5*hour - 8*minute)[1:], attack(5*hour-20*minute)), "-", "third block within a year: 4 times the time"},
+		"while it was, longer":   {slices.Concat(attack(5*hour), attack(3*hour), attack(3*hour-15*minute)), "-", "third block within a year: 4 times the time"},
+		"one is longer than now": {slices.Concat(attack(5*hour), attack(15*minute)), "second block within a year: 2 times the time", "second block within a year: 2 times the time"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEachStore(t, func(t *testing.T, st *store.Store) {
+				if _, err := st.SetReceivers(t.Context(), []string{"test"}); err != nil {
+					t.Fatal(err)
+				}
+				source := netip.MustParseAddr("203.0.113.7")
+				path := filepath.Join(t.TempDir(), "fw1.log")
+				before := store.Batch{Positions: []store.Position{{ID: 1, Path: path, LastTime: noon.Add(-minute), Updated: noon}}}
+				for _, ago := range c.records {
+					before.Records = append(before.Records, store.Record{Time: noon.Add(-ago), Type: "TRAFFIC", Device: "fw1", Src: source, Dst: netip.MustParseAddr("198.51.100.1"), DstPort: 100})
+				}
+				if _, err := st.Commit(t.Context(), &before); err != nil {
+					t.Fatal(err)
+				}
+				rule := longRules(2)[0]
+				rule.Window, rule.BlockFor, rule.Escalate = 10*hour, 10*minute, &detect.Escalate{Factor: 2, Max: 30 * 24 * hour}
+				o := testOptions(t, st, path)
+				o.Now, o.Attach, o.ReleaseAfter, o.Settings = func() time.Time { return noon }, attach(t, st), 30*24*hour, detect.Settings{Custom: []detect.CustomRule{rule}}
+				commit := func(l *Live) {
+					l.seal()
+					if _, err := st.Commit(t.Context(), &l.batch.Batch); err != nil {
+						t.Fatal(err)
+					}
+				}
+				var l *Live
+				for range 2 {
+					l = openTestLive(t, o)
+					l.behind.read(t.Context(), &l.opts)
+					for l.behind != nil {
+						l.tellBehind(t.Context())
+					}
+					commit(l)
+					if got := escalations(t, st); got != c.now {
+						t.Fatalf("in force is %q, want %q", got, c.now)
+					}
+				}
+				if told := notices(t, st); c.now == "-" && len(told) > 0 {
+					t.Errorf("told are %+v", told)
+				}
+				l.batch.reset()
+				for i := range 3 {
+					ev := detect.Event{Type: detect.TypeTraffic, Time: noon.Add(time.Duration(i) * time.Second), Src: source, Dst: netip.MustParseAddr("198.51.100.1"), DstPort: 100}
+					if result := l.engine.Observe(&ev); result.Outcome == detect.Fired {
+						l.judge(result.Verdict, nil, ev.Time)
+					}
+				}
+				commit(l)
+				if got := escalations(t, st); got != c.then {
+					t.Errorf("blocked now is %q, want %q", got, c.then)
+				}
+			})
+		})
+	}
+}
+
+// escalations are why what is in force lasts longer; "-": nothing is in force.
+func escalations(t *testing.T, st *store.Store) string {
+	t.Helper()
+	text := "-"
+	if err := st.Entries(t.Context(), store.EntryFilter{}, func(e *store.Entry) error {
+		text = strings.TrimPrefix(text, "-") + e.Escalation
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return text
 }

@@ -173,3 +173,14 @@ func (l *Live) block(v *detect.Verdict, by *lane, now time.Time) {
 	l.opts.Logger.Info().Str("address", detect.AddressText(v.Source)).Str("rule", v.Rule).Str("grade", v.Grade.String()).Str("device", v.Device).
 		Time("seen", v.Time).Msg(doing + why)
 }
+
+// late notes a verdict whose block is over by now: the store has it as one of before, unless it is longer than that.
+func (l *Live) late(v *detect.Verdict, by *lane, now time.Time) {
+	l.opts.Stats.verdict(v.Rule, "late")
+	escalation := l.opts.Escalation
+	escalation.Length = l.opts.ReleaseAfter
+	l.batch.block(v, l.evidence.lines(v, by, now), escalation, now)
+	l.batch.Blocks[len(l.batch.Blocks)-1].Late = now.Add(-l.ahead())
+	l.opts.Logger.Info().Str("address", detect.AddressText(v.Source)).Str("rule", v.Rule).Str("grade", v.Grade.String()).Str("device", v.Device).
+		Time("seen", v.Time).Time("until", completed(v).Add(v.BlockFor)).Msg("found too late to be blocked, unless its returns call for longer: " + v.Reason)
+}

@@ -54,6 +54,7 @@ func EventOf(r *store.Record) detect.Event {
 	for typ := detect.TypeTraffic; typ <= detect.TypeLog; typ++ {
 		if strings.EqualFold(r.Type, typ.String()) {
 			ev.Type = typ
+			break
 		}
 	}
 	ev.Proven = ev.Type == detect.TypeLog && r.Grade == store.Proven

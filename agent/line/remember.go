@@ -9,13 +9,15 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"activedefense/detect"
 	"activedefense/store"
 )
 
 // remember rebuilds the engine from the records of an earlier run: eight ports before a crash and three
 // after it are eleven ports. Read are the records that can still count together with a line to come for the rules of the table:
-// those around the last line of each file that is still being read. What the operator's own rules count is kept (see keeper).
+// those around the last line of each file that is still being read, of the logs that these rules count. What the operator's own rules count is kept (see keeper).
 //
 // A verdict found here means that the rules have become stricter since, or that the guard refused it
 // before; it is judged like any other.
@@ -27,19 +29,61 @@ func (l *Live) remember(ctx context.Context) error {
 	l.remembering = true
 	defer func() { l.remembering = false }()
 	begun, n := l.opts.Now(), 0
-	err := l.opts.Store.Sightings(ctx, intervals, func(r *store.Record) error {
-		n++
-		ev := EventOf(r)
-		if result := l.engine.Recall(&ev); result.Outcome == detect.Fired {
-			l.judge(result.Verdict, l.files.laneOf(r.Device), begun)
+	events := readSightings(ctx, l.opts.Store, intervals, typeNames(l.engine.Recalled()))
+	for chunk := range events.chunks {
+		n += len(chunk)
+		for i := range chunk {
+			if i%detect.Ahead == 0 {
+				l.engine.Prefetch(chunk[i:])
+			}
+			if result := l.engine.Recall(&chunk[i]); result.Outcome == detect.Fired {
+				l.judge(result.Verdict, l.files.laneOf(chunk[i].Device), begun)
+			}
 		}
-		return nil
-	})
-	if err != nil {
+		events.free <- chunk
+	}
+	if err := events.group.Wait(); err != nil {
 		return fmt.Errorf("load recent records for detection: %w", err)
 	}
 	l.opts.Logger.Info().Int("records", n).Dur("took", l.opts.Now().Sub(begun)).Msg("loaded recent records for detection")
 	return nil
+}
+
+// sightings are events of an earlier run, read while those before are recalled.
+type sightings struct {
+	chunks chan []detect.Event // closed when all are read, or none can be
+	free   chan []detect.Event // and back, to be used again
+	group  errgroup.Group
+}
+
+// readSightings begins to read what lies in the intervals and is of these types.
+func readSightings(ctx context.Context, st *store.Store, in []store.Interval, types []string) *sightings {
+	s := &sightings{chunks: make(chan []detect.Event, catchUpChunks), free: make(chan []detect.Event, catchUpChunks+2)}
+	for range cap(s.free) {
+		s.free <- make([]detect.Event, 0, catchUpChunk)
+	}
+	s.group.Go(func() error {
+		defer close(s.chunks)
+		chunk := <-s.free
+		err := st.Sightings(ctx, in, types, func(r *store.Record) error {
+			if chunk = append(chunk, EventOf(r)); len(chunk) == catchUpChunk {
+				s.chunks <- chunk
+				chunk = (<-s.free)[:0]
+			}
+			return nil
+		})
+		s.chunks <- chunk
+		return err
+	})
+	return s
+}
+
+// typeNames are the types as records have them.
+func typeNames(types []detect.Type) (names []string) {
+	for _, t := range types {
+		names = append(names, t.String())
+	}
+	return names
 }
 
 // forgetReleased has the engine forget what it remembered of sources that were released, or no longer allowed, after the last batch was committed: the
@@ -63,6 +107,9 @@ func (l *Live) forgetReleased(ctx context.Context, positions []store.Position) e
 		return fmt.Errorf("read what was allowed until the last run: %w", err)
 	}
 	for i := range released {
+		if released[i].Past() { // what its source did since counts
+			continue
+		}
 		forgotten = append(forgotten, released[i].Address)
 	}
 	l.engine.Forget(forgotten...)
@@ -129,7 +176,8 @@ func evidenceIntervals(last map[string]time.Time, horizon time.Duration) []store
 // that what comes is not told twice.
 type catchUp struct {
 	in     []store.Interval
-	upTo   int64 // the last record of an earlier run
+	types  []string // of the records that they count
+	upTo   int64    // the last record of an earlier run
 	counts func(*detect.Event) bool
 	chunks chan []detect.Event // closed when all are read
 	forgot forgotten
@@ -147,11 +195,11 @@ const (
 
 // fallBehind begins a catchUp where rules are behind; nil: none is.
 func (l *Live) fallBehind(ctx context.Context) (*catchUp, error) {
-	horizon, counts := l.engine.Behind()
+	horizon, types, counts := l.engine.Behind()
 	if horizon == 0 {
 		return nil, nil
 	}
-	c := &catchUp{in: evidenceIntervals(l.files.lastTimes, horizon), counts: counts, chunks: make(chan []detect.Event, catchUpChunks), begun: l.opts.Now()}
+	c := &catchUp{in: evidenceIntervals(l.files.lastTimes, horizon), types: typeNames(types), counts: counts, chunks: make(chan []detect.Event, catchUpChunks), begun: l.opts.Now()}
 	var err error
 	c.upTo, err = l.opts.Store.LastRecord(ctx)
 	return c, err
@@ -175,7 +223,7 @@ func (c *catchUp) read(ctx context.Context, o *Options) {
 		}
 	}
 	for try := 0; ; try++ {
-		err := o.Store.Sightings(ctx, c.in, func(r *store.Record) error {
+		err := o.Store.Sightings(ctx, c.in, c.types, func(r *store.Record) error {
 			if r.ID > c.upTo {
 				return errRead
 			}

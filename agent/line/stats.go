@@ -44,7 +44,7 @@ func NewStats() *Stats {
 		inputs: make(map[string]*inputStats),
 		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "activedefense_verdicts_total",
-			Help: "Verdicts of the rules by what came of them: blocked, held, observed, refused (the guard), too-old, told, untold (by a rule that only tells).",
+			Help: "Verdicts of the rules by what came of them: blocked, held, observed, refused (the guard), too-old, late (its block is over, and counts when it returns), told, untold (by a rule that only tells).",
 		}, []string{"rule", "outcome"}),
 		commits: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "activedefense_commit_seconds", Help: "Time of a transaction that stores records, positions and verdicts.",

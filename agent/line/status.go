@@ -95,7 +95,8 @@ type DetectStatus struct {
 	Sources   int    `json:"sources"`
 	Sightings int    `json:"sightings"`
 	Evicted   uint64 `json:"evicted"`
-	// NearThreshold are sources with at least half of what fires a rule.
+	// NearThreshold are sources that had at least half of what fires a rule when they were seen last, however long ago. After a start, those are
+	// among them whose evidence can still count.
 	NearThreshold int `json:"near_threshold"`
 	// Refused are records in which a source that is not ours got nothing, since the start: FromBlocked those of sources on the
 	// blacklist, Elsewhere those whose destination is not ours either.

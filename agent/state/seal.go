@@ -42,6 +42,7 @@ func (s *Sealer) Run(ctx context.Context) error {
 			return nil
 		}
 		s.note(err)
+		s.logMissed()
 		if len(archive.Faults()) > told {
 			_, what, remedy := s.Trouble()
 			s.Log.Error().Msg(what + "; " + remedy)
@@ -59,6 +60,16 @@ func (s *Sealer) Run(ctx context.Context) error {
 			return nil
 		}
 		pause = max(pause, sealEvery)
+	}
+}
+
+// logMissed says which blocks had gone before they became files, each once, with what is known of them.
+func (s *Sealer) logMissed() {
+	for _, m := range s.Store.Archive().TakeMissed() {
+		for _, b := range m.Blocks {
+			s.Log.Warn().Int64("block", b.FirstID).Int64("records", b.Records).Time("oldest", b.Oldest).Time("newest", b.Newest).Int64("first", m.First).Int64("last", m.Last).
+				Msg("a block of records was gone from the database before it became a file; if store.keep_records or store.max_size has not just removed its records, save the database and report this")
+		}
 	}
 }
 

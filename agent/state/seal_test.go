@@ -103,3 +103,45 @@ func TestThatRecordsAreDamagedIsTold(t *testing.T) {
 		}
 	})
 }
+
+// A block that goes before it is in a file is logged once, with what is known of it, and is no trouble that lasts.
+func TestThatABlockHasGoneIsLogged(t *testing.T) {
+	path := filepath.Join(t.TempDir(), DatabaseFile)
+	st, err := store.Open(t.Context(), store.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	for range 2 {
+		if _, err := st.Commit(t.Context(), &store.Batch{Records: []store.Record{{Time: time.Now()}, {Time: time.Now()}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), `CREATE TRIGGER gone AFTER UPDATE ON counters WHEN NEW.name = 'record_files' BEGIN DELETE FROM blocks WHERE first_id = 3; END`); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := &Sealer{Store: st, Log: zerolog.New(&log), Now: time.Now}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- s.Run(ctx) }()
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if _, what, _ := s.Trouble(); what != "" {
+			t.Error(what)
+		}
+		if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, `"block":3,"records":2,`) || !strings.Contains(text, `"first":1,"last":4`) {
+			t.Errorf("logged %s", text)
+		}
+	})
+}

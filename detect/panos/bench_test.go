@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
-	"regexp"
 	"testing"
 	"time"
 
@@ -120,31 +118,6 @@ func BenchmarkParseLogins(b *testing.B) {
 			lines := make([][]byte, 512)
 			for i := range lines {
 				lines[i] = []byte(relayHead + line(fmt.Sprintf("user%d", i), fmt.Sprintf("203.0.113.%d", i%256)))
-			}
-			benchmark(b, lines)
-		})
-	}
-}
-
-// BenchmarkParseExtension has the sessions of BenchmarkParseCSV in CEF and LEEF. PAN-OS's template of CEF as it is published is longer than the 2,048 characters
-// that a server profile holds; "CEF" is without what tells of SCTP and SD-WAN.
-func BenchmarkParseExtension(b *testing.B) {
-	trimmed := regexp.MustCompile(` Pan(OSSCTP|SDWAN|Link|Policy)[A-Za-z]*=[^ ]*`).ReplaceAllString(cefTraffic, "")
-	if len(trimmed) > 2048 {
-		b.Fatalf("%d characters", len(trimmed))
-	}
-	for name, format := range map[string]string{"CEF": trimmed, "CEF/whole": cefTraffic, "CEF/custom": cefCustom, "CEF/Strata": lfTraffic, "LEEF": leefTraffic, "LEEF/Strata": cloudTraffic} {
-		b.Run(name, func(b *testing.B) {
-			r := rand.New(rand.NewPCG(1, 2))
-			lines := make([][]byte, 256) // which stay in the cache, as what was just read does
-			for i := range lines {
-				ev := detect.Event{
-					Time: benchTime().Add(time.Duration(i/16) * time.Second), Type: detect.TypeTraffic, Subtype: "drop", Device: "LAB-FW-01", Rule: "Block inbound", RuleID: "321ef4bf-801e-1c89-b341-efb2898ba2be",
-					Src: netip.AddrFrom4([4]byte{203, 0, 113, byte(r.IntN(256))}), Dst: netip.AddrFrom4([4]byte{198, 51, 100, byte(r.IntN(256))}), SrcPort: uint16(r.IntN(65536)), DstPort: uint16(r.IntN(65536)),
-					Action: "deny", Application: "not-applicable", SrcZone: "untrust", DstZone: "trust", Protocol: detect.TCP, EndReason: "policy-deny", SrcCountry: "Germany", DstCountry: "Australia",
-					Traffic: detect.Traffic{Counted: true, BytesSent: 54, PacketsSent: 1},
-				}
-				lines[i] = []byte(ev.Time.Format("Jan _2 15:04:05") + " LAB-FW-01 " + written(format, valuesOfEvent(&ev)))
 			}
 			benchmark(b, lines)
 		})

@@ -69,8 +69,8 @@ const (
 	SensorDrop = "drop" // a last rule drops and logs, where it is proven to cut nothing of the firewall's own; else as SensorLog
 )
 
-// Formats are the log formats that we read, as in the server profile; white space does not matter. "": none, the default
-// format is read.
+// Formats are the log formats that we read, as in the server profile; white space does not matter. "": there is none. The zero value, beside
+// Logins: no input reads a firewall's logs, as where patterns read other logs alone.
 type Formats struct {
 	Traffic, Threat       string
 	GlobalProtect, System string
@@ -82,6 +82,9 @@ type Formats struct {
 	CEF, LEEF bool
 	Logins    bool // the logs that hold logins are read: GlobalProtect, and of the system log those of authentication
 }
+
+// none tells whether no input reads a firewall's logs.
+func (f Formats) none() bool { return f == Formats{Logins: f.Logins} }
 
 // also gives the name of a custom format that is read though it is not ours, "" if it is none.
 func (f Formats) also(have string) string {

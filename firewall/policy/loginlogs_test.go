@@ -144,6 +144,30 @@ func TestProvisionedFirewallSendsLogins(t *testing.T) {
 	}
 }
 
+// Where patterns read other logs alone, nothing is asked of what a firewall logs, and all else is.
+func TestNobodyReadsTheFirewallsLogs(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, nil) // which sends nothing to us
+	verify := func() []Check { return Verify(ReadFacts(t.Context(), l.device, l.want), l.want) }
+	reads := verify()
+	l.want.Formats = Formats{Logins: true}
+	for i, c := range verify() {
+		switch c.Check {
+		case CheckBlockLogs, CheckSensor, CheckForwarding, CheckFormat:
+			if c.Result != ResultPass || !strings.Contains(c.Detail, "no input reads the logs of a firewall") || reads[i].Result == ResultPass && c.Check != CheckBlockLogs {
+				t.Errorf("%+v, where they are read %+v", c, reads[i])
+			}
+		case CheckInternetRules:
+			if strings.Contains(c.Detail, "log") {
+				t.Errorf("%+v", c)
+			}
+		default:
+			if c.Result != reads[i].Result {
+				t.Errorf("%+v, where they are read %+v", c, reads[i])
+			}
+		}
+	}
+}
+
 // A server profile in CEF or LEEF is another receiver's and is read as it is, where it has what no record can be read without. We write none: where
 // nothing else is read, a person does.
 func TestFormatsThatAreOthers(t *testing.T) {

@@ -130,8 +130,11 @@ func sortedKeys[V any](m map[int]V) []int {
 	return keys
 }
 
-// logFaults is why the logs of a rule do not reach us; nil: they do, as far as the rule goes.
+// logFaults is why the logs of a rule do not reach us; nil: they do, as far as the rule goes, or nobody here reads them.
 func (v *verifier) logFaults(x rule) []string {
+	if v.want.Formats.none() {
+		return nil
+	}
 	var faults []string
 	switch ours := slices.ContainsFunc(v.logs, func(l logProfile) bool { return l.name == x.logProfile }); {
 	case x.logProfile == "":
@@ -237,5 +240,9 @@ func (v *verifier) internetRules(f *findings) {
 		f.note("no rule allows traffic from the internet")
 		return
 	}
-	f.note("%s traffic from the internet, with logging and vulnerability protection", plural(count, "rule allows", "rules allow"))
+	with := "logging and vulnerability protection"
+	if v.want.Formats.none() {
+		with = "vulnerability protection"
+	}
+	f.note("%s traffic from the internet, with "+with, plural(count, "rule allows", "rules allow"))
 }

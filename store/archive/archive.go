@@ -85,6 +85,7 @@ type Archive struct {
 	used    int64           // counts up with every use
 	faults  map[int64]Fault // of files, by their id
 	damaged map[int64]Fault // of blocks, by their FirstID
+	gone    []Missed        // see TakeMissed
 	dirty   bool            // files have changed since it was last seen to what is to be merged
 	holders int             // see Hold
 	refused time.Time       // the first step that did nothing for them, since one did something; zero: none

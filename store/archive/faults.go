@@ -42,7 +42,7 @@ func (a *Archive) Faults() []Fault {
 }
 
 // damage notes that a block cannot be read.
-func (a *Archive) damage(b Block, err error) {
+func damage(a *Archive, b Block, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if _, known := a.damaged[b.FirstID]; !known {

@@ -30,6 +30,7 @@ const inspectEvery = time.Minute
 type sealer struct {
 	begun     bool
 	inspected time.Time
+	looked    bool      // at the blocks
 	arrivals  []arrival // of the blocks that wait, as far as was seen
 	least     int64     // the highest id that a file's name in the folder had at the start
 	days      map[time.Time]lastFile
@@ -148,8 +149,19 @@ func idIn(path string) int64 {
 	return id
 }
 
-// arrived notes which blocks are new.
+// arrived notes which blocks are new. Those of before the start have waited since then: for as long as their records, by the log's clock.
 func (s *sealer) arrived(blocks []Block, now time.Time) {
+	if !s.looked {
+		s.looked = true
+		for _, b := range blocks {
+			at := now
+			if b.Newest.Before(now) {
+				at = b.Newest
+			}
+			s.arrivals = append(s.arrivals, arrival{b.FirstID, at})
+		}
+		return
+	}
 	if len(blocks) == 0 {
 		s.arrivals = s.arrivals[:0]
 		return
@@ -187,7 +199,7 @@ func (a *Archive) seal(ctx context.Context, blocks []Block) error {
 	for _, b := range blocks {
 		data, err := a.registry.Block(ctx, b.FirstID)
 		if errors.Is(err, ErrChanged) {
-			return nil // as below
+			return missed(ctx, a, blocks, err)
 		}
 		if err != nil {
 			return err
@@ -202,13 +214,54 @@ func (a *Archive) seal(ctx context.Context, blocks []Block) error {
 	})
 	switch {
 	case errors.Is(err, ErrChanged):
-		return nil // retention took some of them meanwhile
+		return missed(ctx, a, blocks, err)
 	case errors.Is(err, block.ErrDamaged):
 		return a.passOver(ctx, blocks, err)
 	case err != nil:
 		return fmt.Errorf("seal records: %w", err)
 	}
 	return nil
+}
+
+// Missed are blocks that had gone when a file was to take their place. Retention may take them; nothing else should.
+type Missed struct {
+	First, Last int64   // ids of the records of which the file was to be made
+	Blocks      []Block // those of them that had gone
+}
+
+// missed notes which of some blocks have gone (see TakeMissed), so that the others are sealed by the next step. Where none has, the error is another's.
+func missed(ctx context.Context, a *Archive, blocks []Block, err error) error {
+	left, e := a.registry.Blocks(ctx)
+	if e != nil {
+		return e
+	}
+	there := make(map[int64]bool, len(left))
+	for _, b := range left {
+		there[b.FirstID] = true
+	}
+	last := blocks[len(blocks)-1]
+	m := Missed{First: blocks[0].FirstID, Last: last.FirstID + last.Records - 1}
+	for _, b := range blocks {
+		if !there[b.FirstID] {
+			m.Blocks = append(m.Blocks, b)
+		}
+	}
+	if len(m.Blocks) == 0 {
+		return fmt.Errorf("seal records: %w", err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.gone = append(a.gone, m)
+	return nil
+}
+
+// TakeMissed gives what steps have missed since it was called last.
+func (a *Archive) TakeMissed() []Missed {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	list := a.gone
+	a.gone = nil
+	return list
 }
 
 // loaded is the block of which that is the data.
@@ -221,7 +274,7 @@ func (a *Archive) passOver(ctx context.Context, blocks []Block, err error) error
 	found := false
 	for _, b := range blocks {
 		if e := a.read(ctx, b); errors.Is(e, block.ErrDamaged) {
-			a.damage(b, e)
+			damage(a, b, e)
 			found = true
 		}
 	}

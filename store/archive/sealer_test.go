@@ -39,12 +39,47 @@ func TestWhenBlocksAreDue(t *testing.T) {
 	} {
 		var s sealer
 		now := noon()
+		s.arrived(nil, now)
 		for i := range c.blocks {
 			now = now.Add(c.every)
 			s.arrived(c.blocks[:i+1], now)
 		}
 		if got := s.due(c.blocks, now.Add(c.after)); len(got) != c.want {
 			t.Errorf("%s: %d of %d blocks are due, and %d were to be", name, len(got), len(c.blocks), c.want)
+		}
+	}
+}
+
+// What waits at the start has waited since its records came: a start lets nothing wait for another minute while lines keep coming. What is dated in the future has just come.
+func TestBlocksOfBeforeTheStartHaveWaited(t *testing.T) {
+	for name, c := range map[string]struct {
+		newest []time.Duration // ago, of each block
+		due    time.Duration   // after the start, while another one comes each second
+	}{
+		"for a minute":  {[]time.Duration{time.Minute, time.Second}, 0},
+		"for less":      {[]time.Duration{40 * time.Second, time.Second}, 20 * time.Second},
+		"nothing came":  {[]time.Duration{20 * time.Second, 10 * time.Second}, 0},
+		"in the future": {[]time.Duration{-time.Hour}, time.Minute},
+	} {
+		var s sealer
+		blocks := blocksOf(len(c.newest), 100)
+		for i, ago := range c.newest {
+			blocks[i].Newest = noon().Add(-ago)
+		}
+		for after := time.Duration(0); ; after += time.Second {
+			now := noon().Add(after)
+			s.arrived(blocks, now)
+			if len(s.due(blocks, now)) > 0 {
+				if after != c.due {
+					t.Errorf("%s: due %s after the start", name, after)
+				}
+				break
+			}
+			if after > 2*time.Minute {
+				t.Errorf("%s: never due", name)
+				break
+			}
+			blocks = append(blocks, Block{Info: block.Info{Records: 100, Newest: now}, FirstID: int64(1 + len(blocks)*100)})
 		}
 	}
 }

@@ -106,6 +106,29 @@ func BenchmarkSearch(b *testing.B) {
 	}
 }
 
+// BenchmarkByID gives 300,000 records as a restart reads them: those of one firewall, and of two of which one's clock is five seconds ahead, so that ids
+// and times go different ways.
+func BenchmarkByID(b *testing.B) {
+	const n = 300_000
+	for name, ahead := range map[string]time.Duration{"one clock": 0, "two clocks": 5 * time.Second} {
+		b.Run(name, func(b *testing.B) {
+			g := sessions(1)
+			files, _, _ := benchFiles(b, func() Record {
+				r := g()
+				r.Time = r.Time.Add(time.Duration(r.ID%2) * ahead)
+				return r
+			}, n)
+			began, given := processorTime(), 0
+			for b.Loop() {
+				must(b, ByID(b.Context(), Sources{Files: files}, Filter{}, func(*Record) error { given++; return nil }))
+			}
+			b.ReportMetric(float64((processorTime()-began).Nanoseconds())/float64(given), "cpu-ns/record")
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(given), "ns/record")
+			b.ReportMetric(peakMemory(), "peak-MiB")
+		})
+	}
+}
+
 type benchOf struct {
 	name  string
 	f     Filter

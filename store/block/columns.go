@@ -166,27 +166,16 @@ func (c *Columns) Record(i int, r *Record) {
 	}
 }
 
-func (t *texts) at(i int) string { return t.different[t.codes[i]] }
+func (t *texts) at(i int) string {
+	if len(t.different) == 1 {
+		return t.different[0]
+	}
+	return t.different[t.codes[i]]
+}
 
 // appendFrom adds records of others, those of these numbers.
 func (c *Columns) appendFrom(from *Columns, rows []int) {
-	pick := func(to *[]int64, from []int64) {
-		for _, i := range rows {
-			*to = append(*to, from[i])
-		}
-	}
-	pick(&c.id, from.id)
-	pick(&c.agent, from.agent)
-	pick(&c.time, from.time)
-	pick(&c.file, from.file)
-	pick(&c.offset, from.offset)
-	c.src.appendFrom(&from.src, rows)
-	c.dst.appendFrom(&from.dst, rows)
-	for _, i := range rows {
-		c.ports[0] = append(c.ports[0], from.ports[0][i])
-		c.ports[1] = append(c.ports[1], from.ports[1][i])
-		c.repeat = append(c.repeat, from.repeat[i])
-	}
+	c.appendNumbers(from, rows)
 	var codes []uint32 // here, of theirs; one more, 0 for one that is not needed yet
 	for k := range c.texts {
 		t, f := &c.texts[k], &from.texts[k]
@@ -201,21 +190,52 @@ func (c *Columns) appendFrom(from *Columns, rows []int) {
 	}
 }
 
+// appendNumbers is appendFrom but for texts; no rows: all.
+func (c *Columns) appendNumbers(from *Columns, rows []int) {
+	c.id = appendRows(c.id, from.id, rows)
+	c.agent = appendRows(c.agent, from.agent, rows)
+	c.time = appendRows(c.time, from.time, rows)
+	c.file = appendRows(c.file, from.file, rows)
+	c.offset = appendRows(c.offset, from.offset, rows)
+	c.src.appendFrom(&from.src, rows)
+	c.dst.appendFrom(&from.dst, rows)
+	c.ports[0] = appendRows(c.ports[0], from.ports[0], rows)
+	c.ports[1] = appendRows(c.ports[1], from.ports[1], rows)
+	c.repeat = appendRows(c.repeat, from.repeat, rows)
+}
+
+// appendRows adds values of others, those of these numbers; nil: all.
+func appendRows[T any](to, from []T, rows []int) []T {
+	if rows == nil {
+		return append(to, from...)
+	}
+	for _, i := range rows {
+		to = append(to, from[i])
+	}
+	return to
+}
+
+// grow makes room for so many records, but for texts and addresses of IPv6.
+func (c *Columns) grow(n int) {
+	for _, numbers := range [...]*[]int64{&c.id, &c.agent, &c.time, &c.file, &c.offset} {
+		*numbers = slices.Grow(*numbers, n)
+	}
+	for _, a := range [...]*addresses{&c.src, &c.dst} {
+		a.family, a.v4 = slices.Grow(a.family, n), slices.Grow(a.v4, n)
+	}
+	c.ports[0], c.ports[1], c.repeat = slices.Grow(c.ports[0], n), slices.Grow(c.ports[1], n), slices.Grow(c.repeat, n)
+}
+
 func (a *addresses) appendFrom(from *addresses, rows []int) {
 	if len(from.v6) > 0 {
 		a.room6()
 	}
-	six := len(a.v6) > 0 || len(from.v6) > 0
-	for _, i := range rows {
-		a.family, a.v4 = append(a.family, from.family[i]), append(a.v4, from.v4[i])
-		if !six {
-			continue
-		}
-		var v6 [16]byte
-		if len(from.v6) > 0 {
-			v6 = from.v6[i]
-		}
-		a.v6 = append(a.v6, v6)
+	a.family, a.v4 = appendRows(a.family, from.family, rows), appendRows(a.v4, from.v4, rows)
+	switch {
+	case len(from.v6) > 0:
+		a.v6 = appendRows(a.v6, from.v6, rows)
+	case len(a.v6) > 0:
+		a.v6 = append(a.v6, make([][16]byte, len(a.family)-len(a.v6))...)
 	}
 }
 

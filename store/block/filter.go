@@ -39,15 +39,6 @@ type plan struct {
 	ports        []portTerm
 	texts        []textTerm
 	files        map[FileKey]struct{} // nil: any
-	byID         bool                 // by id, the lowest first; else by time, the newest first
-}
-
-// keyOf gives what a record is ordered by, the highest first.
-func (p *plan) keyOf(c *Columns, i int32) key {
-	if p.byID {
-		return key{-c.id[i], 0}
-	}
-	return key{c.time[i], c.id[i]}
 }
 
 type addressTerm struct {

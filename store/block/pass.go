@@ -6,7 +6,7 @@ import (
 )
 
 // pass is one way through the pieces, from those that end last on. What it finds is given as soon as no piece that was not looked at yet can have anything
-// newer. Where more is found before that than may be held, the oldest are let go, and a further pass begins below floor. (By id, the lowest is what is said of the newest here.)
+// newer. Where more is found before that than may be held, the oldest are let go, and a further pass begins below floor.
 type pass struct {
 	*search
 	before key
@@ -45,7 +45,7 @@ func (p *pass) run(ctx context.Context) (more bool, err error) {
 		p.found[i] = found{}
 		next := int64(earliest)
 		if i+1 < len(p.pieces) {
-			next = p.pieces[i+1].highest
+			next = p.pieces[i+1].newest
 		}
 		if p.cut && next < p.floor.time {
 			next = earliest // nothing that is kept comes from the pieces to come

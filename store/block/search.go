@@ -38,11 +38,6 @@ func Search(ctx context.Context, from Sources, f Filter, limit int, fn func(*Rec
 	return newSearch(from, &f, false).run(ctx, limit, fn)
 }
 
-// ByID is Search without a limit and in the order of ids, which is that in which records were committed: for who has to see them again as they came.
-func ByID(ctx context.Context, from Sources, f Filter, fn func(*Record) error) error {
-	return newSearch(from, &f, true).run(ctx, 0, fn)
-}
-
 func (s *search) run(ctx context.Context, limit int, fn func(*Record) error) error {
 	defer s.close()
 	before, left := key{latest, latest}, limit
@@ -100,7 +95,7 @@ type piece struct {
 	group          int
 	block          *Block
 	oldest, newest int64
-	highest        int64 // the highest (key).time that it has
+	lowest         int64 // id
 }
 
 // ref is a record that was found.
@@ -110,25 +105,25 @@ type ref struct {
 	record     *Record // nil: not made yet
 }
 
+// newSearch has those pieces come first that end last, or, byID, those whose ids begin first.
 func newSearch(from Sources, f *Filter, byID bool) *search {
 	s := &search{plan: newPlan(f), hold: mostPending}
-	s.byID = byID
 	for _, file := range from.Files {
 		for i, g := range file.groups {
-			s.pieces = append(s.pieces, piece{file: file, group: i, oldest: g.oldest, newest: g.newest, highest: -g.lowest})
+			s.pieces = append(s.pieces, piece{file: file, group: i, oldest: g.oldest, newest: g.newest, lowest: g.lowest})
 		}
 	}
 	for i := range from.Blocks {
 		b := &from.Blocks[i]
-		s.pieces = append(s.pieces, piece{block: b, oldest: b.Oldest.UnixMicro(), newest: b.Newest.UnixMicro(), highest: -b.FirstID})
+		s.pieces = append(s.pieces, piece{block: b, oldest: b.Oldest.UnixMicro(), newest: b.Newest.UnixMicro(), lowest: b.FirstID})
 	}
 	s.pieces = slices.DeleteFunc(s.pieces, func(p piece) bool { return p.newest < s.since || p.oldest >= s.until })
-	for i := range s.pieces {
-		if !byID {
-			s.pieces[i].highest = s.pieces[i].newest
+	slices.SortStableFunc(s.pieces, func(a, b piece) int {
+		if byID {
+			return cmp64(a.lowest, b.lowest)
 		}
-	}
-	slices.SortStableFunc(s.pieces, func(a, b piece) int { return -cmp64(a.highest, b.highest) })
+		return cmp64(b.newest, a.newest)
+	})
 	return s
 }
 

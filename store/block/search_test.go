@@ -195,16 +195,15 @@ func TestByID(t *testing.T) {
 	all := odd(800, 11)
 	from := spread(t, all)
 	for _, f := range []Filter{{}, {Since: noon().Add(-1000 * time.Minute), Until: noon().Add(300 * time.Minute)}, {Action: []string{"deny"}}} {
-		for _, hold := range []int{mostPending, 40, 3} {
+		for _, hold := range []int{mostGathered, 40, 3} {
 			var want, got []Record
 			for i := range all { // ids grow
 				if matches(&f, &all[i]) {
 					want = append(want, all[i])
 				}
 			}
-			s := newSearch(from, &f, true)
-			s.hold = hold
-			must(t, s.run(t.Context(), 0, func(r *Record) error { got = append(got, *r); return nil }))
+			o := &inOrder{search: newSearch(from, &f, true), hold: hold, fn: func(r *Record) error { got = append(got, *r); return nil }}
+			must(t, o.run(t.Context()))
 			if len(got) == 0 || !slices.Equal(got, want) {
 				t.Errorf("%+v, of which %d may be held: %d records, want %d", f, hold, len(got), len(want))
 			}

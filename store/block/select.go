@@ -37,7 +37,7 @@ type selection struct {
 
 // begin says whether there may be any. oldest and newest are the times that the unit has.
 func (s *selection) begin(oldest, newest int64) (bool, error) {
-	if newest < s.since || oldest >= s.until || !s.byID && oldest > s.before.time {
+	if newest < s.since || oldest >= s.until || oldest > s.before.time {
 		return false, nil
 	}
 	if g, is := s.unit.(*groupReader); is {
@@ -45,7 +45,7 @@ func (s *selection) begin(oldest, newest int64) (bool, error) {
 			return false, err
 		}
 	}
-	s.timed = oldest < s.since || newest >= s.until || newest >= s.before.time || s.byID && s.before.time < latest
+	s.timed = oldest < s.since || newest >= s.until || newest >= s.before.time
 	s.wanted = make([][numTexts][]bool, len(s.texts))
 	s.skipped = make([]bool, len(s.texts))
 	for i := range s.texts {
@@ -75,7 +75,7 @@ func (s *selection) all() bool {
 
 // newest gives the newest records that are wanted, newest first, at most so many, and whether there may be more.
 func (s *selection) newest(most int) (refs []ref, more bool, err error) {
-	sorted := s.sorted() && !s.byID
+	sorted := s.sorted()
 	for page := s.pageCount() - 1; page >= 0; page-- {
 		rows, err := s.page(page)
 		if err != nil {
@@ -94,7 +94,7 @@ func (s *selection) newest(most int) (refs []ref, more bool, err error) {
 			if sorted && len(refs) == most {
 				return refs, true, nil
 			}
-			refs = append(refs, ref{key: s.keyOf(c, i), row: int32(first) + i})
+			refs = append(refs, ref{key: key{c.time[i], c.id[i]}, row: int32(first) + i})
 		}
 	}
 	if !sorted {
@@ -156,11 +156,11 @@ func (s *selection) byTime(c *Columns) error {
 	if err := s.load(colTime); err != nil {
 		return err
 	}
-	ends := s.byID && s.before.time < latest
+	ends := false
 	s.keep(func(i int32) bool {
 		t := c.time[i]
 		ends = ends || t == s.before.time
-		return s.since <= t && t < s.until && (s.byID || t <= s.before.time)
+		return s.since <= t && t < s.until && t <= s.before.time
 	})
 	if !ends || len(s.rows) == 0 {
 		return nil
@@ -168,7 +168,7 @@ func (s *selection) byTime(c *Columns) error {
 	if err := s.load(colID); err != nil {
 		return err
 	}
-	s.keep(func(i int32) bool { return s.keyOf(c, i).compare(s.before) < 0 })
+	s.keep(func(i int32) bool { return key{c.time[i], c.id[i]}.compare(s.before) < 0 })
 	return nil
 }
 

@@ -38,9 +38,7 @@ const vendor = "Palo Alto Networks"
 // CEF takes a record apart, which begins with "CEF:". The error is [ErrOther] or [ErrHeader].
 func (r *Reader) CEF(b []byte) error {
 	b = b[len("CEF:"):]
-	if n := len(r.whole); n > 0 && len(b) > n && string(b[:n]) == string(r.whole) {
-		r.header, r.text = r.wholeHeader, b[n:] // as of the record ahead
-	} else {
+	if !hasHeaderOfLate(r, b) {
 		rest, err := r.begin(b)
 		if err != nil {
 			return err
@@ -48,27 +46,47 @@ func (r *Reader) CEF(b []byte) error {
 		if !r.readTypes(rest) {
 			return ErrHeader
 		}
-		r.keepHeader(b)
+		keepHeader(r, b)
 	}
 	r.scan(cef, cefKeys, ' ')
 	return nil
 }
 
-// keepHeader keeps the header that was read, which the next record often has, too.
-func (r *Reader) keepHeader(b []byte) {
-	n := len(b) - len(r.text)
-	if r.whole = r.whole[:0]; n > longestBegin || len(r.severity) == 0 {
-		return // without a severity the next one might have it
+// headerOfLate is the header of a CEF record, and what is in it.
+type headerOfLate struct {
+	text []byte
+	header
+}
+
+// hasHeaderOfLate says whether a record has the header of one of late, as most have, and takes it.
+func hasHeaderOfLate(r *Reader, b []byte) bool {
+	for i := range r.ofLate {
+		h := &r.ofLate[i]
+		if n := len(h.text); n > 0 && len(b) > n && string(b[:n]) == string(h.text) {
+			r.header, r.text = h.header, b[n:]
+			return true
+		}
 	}
-	r.whole = append(r.whole, b[:n]...)
+	return false
+}
+
+// keepHeader keeps the header that was read.
+func keepHeader(r *Reader, b []byte) {
+	n := len(b) - len(r.text)
+	if n > longestBegin || len(r.severity) == 0 {
+		return // without a severity another one might have it
+	}
+	h := &r.ofLate[r.nextOfLate]
+	r.nextOfLate = (r.nextOfLate + 1) % len(r.ofLate)
+	h.text = append(h.text[:0], b[:n]...)
 	kept := func(part []byte) []byte {
 		if part == nil {
 			return nil
 		}
 		at := cap(b) - cap(part)
-		return r.whole[at : at+len(part)]
+		return h.text[at : at+len(part)]
 	}
-	r.wholeHeader = header{cloud: r.cloud, log: kept(r.log), signature: kept(r.signature), severity: kept(r.severity)}
+	h.header = header{cloud: r.cloud, log: kept(r.log), signature: kept(r.signature), severity: kept(r.severity)}
 }
 
 // begin reads version, vendor, product and the product's version.

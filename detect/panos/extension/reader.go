@@ -42,13 +42,13 @@ type Reader struct {
 	// What the last record began with, up to its product's version, and whose it was.
 	begun        []byte
 	begunInCloud bool
-	// The header of the last CEF record, and what is in it.
-	whole       []byte
-	wholeHeader header
-	joined      []byte
-	twice       bool    // a field has several keys, or the source may have
-	tokens      []token // of a record in which that is so
-	steps       []step  // of a layout that is being made
+	// Headers of CEF records, and where the next one goes.
+	ofLate     [4]headerOfLate
+	nextOfLate int
+	joined     []byte
+	twice      bool    // a field has several keys, or the source may have
+	tokens     []token // of a record in which that is so
+	steps      []step  // of a layout that is being made
 }
 
 // keyMap holds the keys of a format, and which followed which.
@@ -70,6 +70,8 @@ type node struct {
 	head, tail uint64 // its first and last eight bytes, of a shorter one the tail alone
 	name       string
 	sign       string // the name and an equals sign
+	ending     sign   // that, behind a separator
+	separator  byte   // that of ending; 0: there is none yet
 	length     uint8
 	shift      uint8 // by which eight bytes are made as many as it has
 	field      Field
@@ -234,19 +236,19 @@ func (r *Reader) scan(format int, t table, separator byte) {
 	}
 	clear(r.slots[:])
 	r.last, r.endAhead, r.at, r.sourceSeen, r.contents, r.twice = 0, false, ahead, false, false, false
-	onlyKeys := r.walk(m, separator)
+	regular := r.walk(m, separator)
 	r.endMessage()
 	switch {
 	case r.twice:
 		r.settle(m, separator)
-	case onlyKeys && r.slots[Message].count == 0: // whose end its text decides
+	case regular && r.slots[Message].count == 0: // whose end its text decides
 		r.keep(m, signs, separator)
 	}
 }
 
-// walk finds the keys one by one, and says whether every equals sign ends one, so that no value holds any.
-func (r *Reader) walk(m *keyMap, separator byte) (onlyKeys bool) {
-	onlyKeys = true
+// walk finds the keys one by one, and says whether the record may have a layout.
+func (r *Reader) walk(m *keyMap, separator byte) (regular bool) {
+	regular = true
 	b, before, open := r.text, &m.first, None
 	behind := before // the last key that is known
 	for base := 0; base < len(b); base += 64 {
@@ -265,11 +267,11 @@ func (r *Reader) walk(m *keyMap, separator byte) (onlyKeys bool) {
 			// Nearly always the key that followed last time does so again.
 			if n == nil || start < 1 || at < 8 || binary.LittleEndian.Uint64(b[at-8:])>>(n.shift&63) != n.tail || b[start-1] != separator || n.length > 8 && !n.begins(b[start:]) {
 				if n, start = m.find(b, at, separator); n == nil {
-					onlyKeys = false
+					regular = regular && r.at != ahead
 					r.other()
 					continue
 				}
-				onlyKeys = onlyKeys && start+int(n.length) == at
+				regular = regular && start+int(n.length) == at
 				if n != &m.other {
 					before.next = n
 				}
@@ -279,7 +281,6 @@ func (r *Reader) walk(m *keyMap, separator byte) (onlyKeys bool) {
 			if n.class != unknown {
 				behind = n
 			} else if open.isStrangers() {
-				onlyKeys = false
 				continue // which may be a part of it
 			}
 			if open != None {
@@ -298,7 +299,7 @@ func (r *Reader) walk(m *keyMap, separator byte) (onlyKeys bool) {
 	if open != None {
 		r.slots[open].end = int32(len(b))
 	}
-	return onlyKeys
+	return regular
 }
 
 // endMessage ends a description, which runs as far as it can: whoever chose a part of it may have put any key there.
@@ -402,16 +403,7 @@ const (
 // find gives the key whose equals sign stands at a place, and where it begins; nil if there is none. A word that might be a key that is not known is
 // one, of the class unknown.
 func (m *keyMap) find(b []byte, at int, separator byte) (n *node, start int) {
-	stop := at
-	if separator != ' ' {
-		for stop > 0 && b[stop-1] == ' ' { // some templates have a blank ahead of the equals sign
-			stop--
-		}
-	}
-	start = stop
-	for start > 0 && stop-start < longestUnknown && isKeyByte(b[start-1]) {
-		start--
-	}
+	start, stop := word(b, at, separator)
 	if start == stop || start > 0 && b[start-1] != separator {
 		return nil, 0
 	}
@@ -426,6 +418,21 @@ func (m *keyMap) find(b []byte, at int, separator byte) (n *node, start int) {
 	n = newNode(key{name: string(b[start:stop]), class: unknown})
 	m.byName[n.name] = n
 	return n, start
+}
+
+// word gives what of the text ahead of an equals sign may be a key.
+func word(b []byte, at int, separator byte) (start, stop int) {
+	stop = at
+	if separator != ' ' {
+		for stop > 0 && b[stop-1] == ' ' { // some templates have a blank ahead of the equals sign
+			stop--
+		}
+	}
+	start = stop
+	for start > 0 && stop-start < longestUnknown && isKeyByte(b[start-1]) {
+		start--
+	}
+	return start, stop
 }
 
 func isKeyByte(c byte) bool {
@@ -446,13 +453,20 @@ func equalsFrom(b []byte, base int) (m uint64) {
 }
 
 func equals(b *[64]byte) uint64 {
-	return gather(b[0:8]) | gather(b[8:16])<<8 | gather(b[16:24])<<16 | gather(b[24:32])<<24 |
-		gather(b[32:40])<<32 | gather(b[40:48])<<40 | gather(b[48:56])<<48 | gather(b[56:64])<<56
+	return gather(b[0:8], '=') | gather(b[8:16], '=')<<8 | gather(b[16:24], '=')<<16 | gather(b[24:32], '=')<<24 |
+		gather(b[32:40], '=')<<32 | gather(b[40:48], '=')<<40 | gather(b[48:56], '=')<<48 | gather(b[56:64], '=')<<56
+}
+
+// places32 tells which of 32 bytes are a character: of the first one, the lowest bit.
+func places32(b []byte, c byte) uint64 {
+	_ = b[31]
+	return gather(b, c) | gather(b[8:], c)<<8 | gather(b[16:], c)<<16 | gather(b[24:], c)<<24
 }
 
 // gather does so for eight bytes: a multiplication brings their bits together.
-func gather(b []byte) uint64 {
+func gather(b []byte, c byte) uint64 {
 	const low = 0x7f7f7f7f7f7f7f7f
-	x := binary.LittleEndian.Uint64(b) ^ '='*0x0101010101010101
-	return ^((x&low + low) | x | low) >> 7 * 0x0102040810204080 >> 56
+	x := binary.LittleEndian.Uint64(b) ^ 0x0101010101010101*uint64(c)
+	x = ^((x&low + low) | x | low) // the top bit of each byte that is 0
+	return x >> 7 * 0x0102040810204080 >> 56
 }

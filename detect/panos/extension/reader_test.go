@@ -108,6 +108,8 @@ func templateLine(r *rand.Rand) string {
 		switch r.IntN(150) {
 		case 0:
 			b.WriteString([]string{"a=b", "=", template.separator + "src=9", template.separator + "dpt=", template.separator + "x=", template.separator}[r.IntN(6)])
+		case 1, 2, 3, 4, 5:
+			b.WriteString([]string{"/?q=1&r=2", "/?q=1" + template.separator + "r=2", "/?q=1" + template.separator + "?cs2=2", "CN=a, OU=b", "cat=x"}[r.IntN(5)])
 		default:
 			b.WriteString([]string{"", "7", "TRAFFIC", "THREAT", "some words", " blanks ", "203.0.113.5"}[r.IntN(7)])
 		}
@@ -145,6 +147,34 @@ func TestLayoutsChangeNothing(t *testing.T) {
 	}
 	if recalled < lines/2 {
 		t.Errorf("%d of %d records had a layout that was known", recalled, lines)
+	}
+}
+
+// TestInertSigns: a record with equals signs in what strangers chose is measured by the layout of one without, unless they may end a key.
+func TestInertSigns(t *testing.T) {
+	const threat, traffic = "CEF:0|Palo Alto Networks|PAN-OS|11.1|url|THREAT|1|src=1 suser=USER spt=2 request=PAGE cs2Label=x cs2=y cat=SITE", "CEF:0|Palo Alto Networks|PAN-OS|11.1|end|TRAFFIC|1|cs1=y src=1 suser=USER dpt=PAGE cs2=SITE"
+	for _, c := range []struct {
+		line, user, page, site string
+		measured               bool
+	}{
+		{threat, "", "/?a=b&c=d", "", true}, {threat, "CN=a, OU=b", "=", "", true}, {threat, "a", "/? a=b cs=2", "", true}, {threat, "a", "x?src=2", "", true}, {threat, "a cs3=b", "x", "", false},
+		{threat, "a", "/ src=2", "", false}, {threat, "a", "/ cs2Label=2", "", false}, {threat, "a", "/", "a=b", false}, {threat, "spt=", "src=", "", true},
+		{traffic, "a=b", "2", "", true}, {traffic, "a", "2=3", "", false}, {traffic, "a", "2", "=", false}, {traffic, "a b=c", "", "", true},
+	} {
+		fill := func(user, page, site string) string {
+			return strings.NewReplacer("USER", user, "PAGE", page, "SITE", site).Replace(c.line)
+		}
+		var r, fresh Reader
+		for _, user := range []string{"alice", "bob", "bob", "carol of sales"} {
+			read(&r, fill(user, "/", "7"))
+		}
+		line := fill(c.user, c.page, c.site)
+		if r.text = []byte(line[strings.Index(line, "|1|")+3:]); r.recall(&r.maps[cef], strings.Count(line, "="), ' ') != c.measured {
+			t.Errorf("%s: expected measured %v", line, c.measured)
+		}
+		if got, want := read(&r, line), read(&fresh, line); got != want {
+			t.Errorf("%s\ngot  %s\nwant %s", line, got, want)
+		}
 	}
 }
 
