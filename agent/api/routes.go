@@ -69,12 +69,13 @@ const maxBody = 1 << 20
 
 // A call is one request that is being answered.
 type call struct {
-	w      http.ResponseWriter
-	r      *http.Request
-	caller Caller
-	query  url.Values
-	body   []byte
-	ended  []func() // what is done when it is answered, the last first
+	w       http.ResponseWriter
+	r       *http.Request
+	caller  Caller
+	query   url.Values
+	body    []byte
+	ended   []func()     // what is done when it is answered, the last first
+	leaving func() error // why the agent does nothing any more, because it stops; nil: it does not
 }
 
 // ServeHTTP answers what is below Prefix. Who asks is in the request's context, or is asked for a token.
@@ -104,7 +105,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve answers one request to a route, if it may be made.
 func (a *API) serve(route *route, w http.ResponseWriter, r *http.Request) {
-	c := &call{w: &patient{ResponseWriter: w, control: http.NewResponseController(w)}, r: r}
+	c := &call{w: &patient{ResponseWriter: w, control: http.NewResponseController(w)}, r: r, leaving: func() error { return leaving(a) }}
 	err := a.admit(route, c)
 	if err == nil {
 		err = leaving(a)

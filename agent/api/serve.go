@@ -3,12 +3,12 @@ package api
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -99,25 +99,68 @@ const (
 	mostHeaderLocal = 256 << 10
 )
 
-// serve serves one listener.
+// serve serves one listener, and when the context ends answers, for a second at most, whom it has accepted.
 func (s *Server) serve(ctx context.Context, l net.Listener, h http.Handler, header int) error {
+	waiting := &unanswered{conns: make(map[net.Conn]bool)}
 	server := &http.Server{
-		Handler: working(h), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: header,
+		ConnState: waiting.note,
+		Handler:   working(h), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: header,
 		BaseContext: func(net.Listener) context.Context { return ctx }, ConnContext: connContext,
 		ErrorLog: log.New(quiet{s.api.opts.Log}, "", 0),
 	}
-	stop := context.AfterFunc(ctx, func() {
-		grace, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		if server.Shutdown(grace) != nil {
-			server.Close()
-		}
-	})
+	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(l); ctx.Err() == nil {
 		return fmt.Errorf("admin interface: %w", err)
 	}
+	// A server that shuts down closes unanswered what it had accepted and has not read yet, and who sent that would not know what came of it.
+	server.SetKeepAlivesEnabled(false)
+	grace, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	waiting.wait(grace)
+	if server.Shutdown(grace) != nil {
+		server.Close()
+	}
 	return nil
+}
+
+// unanswered are the connections on which a request is being read or answered.
+type unanswered struct {
+	mu    sync.Mutex
+	conns map[net.Conn]bool
+	none  chan struct{} // closed when there are none, once somebody waits; nil: nobody does
+}
+
+// note is a server's ConnState.
+func (u *unanswered) note(conn net.Conn, state http.ConnState) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch state {
+	case http.StateNew, http.StateActive:
+		u.conns[conn] = true
+	default:
+		delete(u.conns, conn)
+	}
+	if len(u.conns) == 0 && u.none != nil {
+		close(u.none)
+		u.none = nil
+	}
+}
+
+// wait waits until there are none, or the context ends.
+func (u *unanswered) wait(ctx context.Context) {
+	u.mu.Lock()
+	none := make(chan struct{})
+	if len(u.conns) > 0 {
+		u.none = none
+	} else {
+		close(none)
+	}
+	u.mu.Unlock()
+	select {
+	case <-none:
+	case <-ctx.Done():
+	}
 }
 
 // quiet keeps what clients do wrong out of the log, unless it is asked for.

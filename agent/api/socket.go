@@ -148,6 +148,9 @@ func newSocket(at *opened, admin *config.Admin, lasts bool) *socket {
 func (s *socket) Accept() (net.Conn, error) {
 	for {
 		conn, err := s.AcceptUnix()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = net.ErrClosed // it is, for this server, which would try again after what passes by
+		}
 		if err != nil {
 			return nil, err
 		}

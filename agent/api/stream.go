@@ -53,21 +53,32 @@ type list struct {
 	n       int
 	handed  handed // who takes the objects themselves; nil: nobody
 	begun   bool   // something is written
+	sent    bool   // and has left
+}
+
+// Write sends what the list has gathered. The first of it begins the answer.
+func (l *list) Write(b []byte) (int, error) {
+	if !l.sent {
+		l.sent = true
+		l.c.w.Header().Set("Content-Type", "application/json")
+		l.c.w.WriteHeader(http.StatusOK)
+	}
+	return l.c.w.Write(b)
 }
 
 // newList begins an answer whose many objects are called so. Nothing is written before the first of them, so that a fault before it can
 // still be said.
 func (c *call) newList(name string) *list {
-	out := bufio.NewWriterSize(c.w, 32<<10)
-	to, _ := c.r.Context().Value(handedKey{}).(handed)
-	return &list{c: c, name: name, out: out, encoder: encoderOf(out), handed: to}
+	l := &list{c: c, name: name}
+	l.out = bufio.NewWriterSize(l, 32<<10)
+	l.encoder = encoderOf(l.out)
+	l.handed, _ = c.r.Context().Value(handedKey{}).(handed)
+	return l
 }
 
 // begin writes what stands before the objects.
 func (l *list) begin() {
 	l.begun = true
-	l.c.w.Header().Set("Content-Type", "application/json")
-	l.c.w.WriteHeader(http.StatusOK)
 	l.out.WriteString(`{"` + l.name + "\": [\n") // an error stays in the writer
 }
 
@@ -91,6 +102,11 @@ func (l *list) add(v any) error {
 func (l *list) end(rest any, err error) error {
 	if l.n == 0 && err != nil {
 		return err
+	}
+	if err != nil && !l.sent && l.handed == nil {
+		if stops := l.c.leaving(); stops != nil {
+			return stops // what was read may have been closed meanwhile, and can be asked for again
+		}
 	}
 	if !l.begun {
 		l.begin()
