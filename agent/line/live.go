@@ -193,7 +193,7 @@ func (l *Live) seal() {
 	l.seq, l.next = l.next, l.next+1
 	l.show()
 	now := l.opts.Now()
-	l.batch.notLater(now)
+	l.batch.notLater(now, l.opts.Agreed(), max(l.opts.ReleaseAfter/10, time.Hour)) // less makes no difference to who is released, or hardly any
 	l.batch.Positions = l.files.positions(l.batch.Positions, now)
 	l.keeper.seal(&l.batch.Batch)
 	l.keeper.told.save(&l.batch.Batch, now)
