@@ -520,6 +520,28 @@ func TestALineOfTheFutureIsSeenNow(t *testing.T) {
 	}
 }
 
+// Eight ports while this host's clock is weeks behind, and three when another run finds it right, are eleven.
+func TestARestartKnowsWhatWasReadWhileTheClockWasBehind(t *testing.T) {
+	dir, st := t.TempDir(), newTestStore(t)
+	o := testOptions(t, st, filepath.Join(dir, "*.log"))
+	clock := func(at time.Time) func() time.Time {
+		started := time.Now()
+		return func() time.Time { return at.Add(time.Since(started)) }
+	}
+	o.Now, o.Agreed = clock(noon.Add(-35*24*time.Hour)), func() bool { return false }
+	write(t, filepath.Join(dir, "fw1.log"), scan("203.0.113.7", noon, 8))
+	behind := start(t, o)
+	until(t, "eight are recorded", func() bool { return len(records(t, st)) == 8 })
+	behind.end()
+	o.Now = clock(noon.Add(time.Minute))
+	start(t, o)
+	write(t, filepath.Join(dir, "fw1.log"), scan("203.0.113.7", noon, 11)[len(scan("203.0.113.7", noon, 8)):])
+	until(t, "it is blocked", func() bool { return entries(t, st) != "" })
+	if e := only(t, st, "203.0.113.7"); e.Count != 11 {
+		t.Errorf("the entry is %+v", e)
+	}
+}
+
 // Of more files than are followed at once every line is recorded, those beyond in their turn, and status says that there are.
 func TestFilesBeyondTheBoundAreReadInTheirTurnAndTold(t *testing.T) {
 	const files = 6
