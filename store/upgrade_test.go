@@ -122,7 +122,7 @@ func TestUpgradeOfADatabaseWithoutHolds(t *testing.T) {
 func TestUpgradeOfADatabaseWithoutCategories(t *testing.T) {
 	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		at := noon()
-		fillOldDatabase(t, db, at, 18)
+		fillOldDatabase(t, db, at, 19)
 		old := 1
 		if db.URL == "" {
 			data, err := os.ReadFile(filepath.Join("block", "testdata", "first.block")) // 300 records
