@@ -40,7 +40,7 @@ var (
 	// ErrCloudFormat: Strata Logging Service forwards other columns.
 	ErrCloudFormat = errors.New("this is the format of Strata Logging Service (an ISO time in place of receive_time): expected the firewall's own log forwarding, or its CEF or LEEF")
 	// ErrTruncated: the line ends too early.
-	ErrTruncated = errors.New("the record is cut off: expected a Type key, or 26 columns (GLOBALPROTECT 29, SYSTEM 16), or all keys of the GlobalProtect or System format, or in CEF and LEEF the type of the log, the destination port and the action, and in THREAT records what stands behind the action and the address of the page: subtype, severity, direction")
+	ErrTruncated = errors.New("the record is cut off: expected a Type key, or 26 columns (GLOBALPROTECT 29, SYSTEM 16), or all keys of the GlobalProtect or System format, or in CEF and LEEF the type of the log, the destination port and the action, and in THREAT records what stands behind the action and the address of the page: subtype, severity, direction, and where these say that it is no attack, one of the template's last keys, such as dvchost or DeviceName, at the end")
 	// ErrColumns: a value moved the columns behind it, or its quotes are not the format's.
 	ErrColumns = errors.New("the columns are not in their places: expected values with commas or quotes in quotes, inner quotes doubled")
 	// ErrAmbiguous: keys left out or in another order, and one of them twice.

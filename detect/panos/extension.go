@@ -48,6 +48,9 @@ func (p *Parser) parseExtension(h *header, at time.Time, ev *detect.Event) error
 	if len(device) == 0 {
 		device = h.host
 	}
+	if ev.Type == detect.TypeThreat && x.HasContents() && x.AheadOfContents(extension.Device) && !x.Ahead(extension.Device) && !x.Certain(extension.Device) {
+		device = h.host // of several one stands behind a user, who may have written it
+	}
 	ev.Device = p.names.device.get(device)
 	switch {
 	case ev.Type != detect.TypeUnknown:
@@ -110,7 +113,8 @@ func (r *keyed) session(at time.Time, ev *detect.Event) error {
 }
 
 // isCutOff says whether a THREAT record lacks what the templates have behind its action and its contents: an address of a page may be so long that a relay cut off what follows. In
-// LEEF that is the severity, too, and in PAN-OS's CEF the subtype of a threat, of which "vulnerability" may be cut.
+// LEEF that is the severity, too, and in PAN-OS's CEF the subtype of a threat, of which "vulnerability" may be cut. What is there may be its writer's: it excuses nobody unless the record ends as
+// the templates do.
 func (r *keyed) isCutOff() bool {
 	x := r.x
 	switch {
@@ -118,12 +122,44 @@ func (r *keyed) isCutOff() bool {
 		return true
 	case r.h.kind == kindLEEF && x.Last(extension.Severity) && x.Last(extension.SeverityNumber):
 		return true
+	case x.Cloud() && !x.Has(extension.Direction) && x.EndsInContent():
+		return true
+	case x.HasContents() && r.isExcused() && !x.IsClosed():
+		return true
 	}
 	if r.h.kind == kindLEEF || x.Cloud() || !bytes.HasSuffix(x.Signature(), []byte{')'}) {
 		return false
 	}
 	subtype := x.Value(extension.Category)
 	return x.Last(extension.Category) && len(subtype) < len(vulnerability) && hasPrefix([]byte(vulnerability), string(subtype))
+}
+
+// isExcused says whether a THREAT record tells of no attack by what stands behind contents: their writer may have put that there, with so much behind it that a relay cut the true one off.
+func (r *keyed) isExcused() bool {
+	x := r.x
+	subtype, certain := x.Signature(), true
+	switch {
+	case r.h.kind == kindLEEF:
+		subtype, certain = x.Value(extension.Subtype), x.AheadOfContents(extension.Subtype)
+	case !x.Cloud() && bytes.HasSuffix(subtype, []byte{')'}):
+		subtype, certain = x.Value(extension.Category), x.AheadOfContents(extension.Category)
+		if !x.Certain(extension.Category) {
+			subtype = []byte(vulnerability) // as setThreat has it
+		}
+	}
+	switch {
+	case string(subtype) == "scan": // which counts in any direction, and has no contents of its own
+		return false
+	case !hasPrefix(subtype, vulnerability):
+		return !certain
+	case !x.AheadOfContents(extension.Direction) && r.direction() == detect.ServerToClient:
+		return true
+	}
+	if r.h.kind == kindCEF && (!x.Cloud() || !x.Has(extension.Severity)) || x.AheadOfContents(extension.Severity) || x.AheadOfContents(extension.SeverityNumber) {
+		return false // it is the header's, or ahead
+	}
+	severity := r.severity()
+	return !bytes.EqualFold(severity, severities[3]) && !bytes.EqualFold(severity, severities[4])
 }
 
 // vulnerability is the subtype of THREAT records that tell of attacks.

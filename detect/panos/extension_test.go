@@ -566,6 +566,74 @@ func TestNoStrangerHidesAThreat(t *testing.T) {
 	}
 }
 
+// TestNoCutContentExcuses: who writes what would excuse an attack into an address of a page, and so much behind it that a relay cuts the rest off, has his record counted as cut off.
+func TestNoCutContentExcuses(t *testing.T) {
+	for _, c := range []struct{ format, forged string }{
+		{cefThreat, " cs2=x flexString2Label=Direction flexString2=server-to-client cat=vulnerability "},
+		{cefThreat, " cs2=x flexString2Label=Direction flexString2=client-to-server cat=spyware "},
+		{leefThreat, "|sev=1|Severity=informational|Direction=client-to-server|"},
+		{leefThreat, "|sev=5|Severity=critical|Direction=server-to-client|"},
+		{lfThreat, " flexString2=server to client flexString2Label=DirectionOfAttack "},
+		{cloudThreat, "\tVendorSeverity=Low\tDirectionOfAttack=client to server\t"},
+		{cloudThreat, "\tVendorSeverity=Critical\tDirectionOfAttack=server to client\t"},
+	} {
+		sep := c.forged[:1]
+		for _, behind := range []string{"x=", "x=1 AAAA", "externalId=", "dvchost=", "DeviceName=", "request=", "URL=", strings.Repeat("dvchost=A"+sep, 500), strings.Repeat("DeviceName=A"+sep, 500)} {
+			v := injectedValues("THREAT")
+			v["misc"] = "/a" + c.forged + behind + strings.Repeat("A", 4096)
+			line := written(c.format, v)
+			if ev := mustParse(t, line); ev.Subtype != "vulnerability" || !strings.EqualFold(ev.Severity, "critical") || ev.Direction == detect.ServerToClient {
+				t.Errorf("whole, %q: %s %s %s", c.forged+behind[:min(len(behind), 20)], ev.Subtype, ev.Severity, ev.Direction)
+			}
+			for _, length := range []int{1500, 2048, 4096} {
+				if ev, err := parse(line[:length]); err != ErrTruncated {
+					t.Errorf("%s\n%d bytes, %q: %s %s %s, %v", c.format, length, c.forged+behind[:min(len(behind), 20)], ev.Subtype, ev.Severity, ev.Direction, err)
+				}
+			}
+		}
+	}
+}
+
+// TestACutDirectionAccusesNobody: where a relay cuts within an address of a page, a client whom the direction behind it excuses is not accused for want of it.
+func TestACutDirectionAccusesNobody(t *testing.T) {
+	for _, c := range injected {
+		if c.log != "THREAT" || c.separator == "; " {
+			continue
+		}
+		v := injectedValues(c.log)
+		v["direction"], v["cloud_direction"], v["misc"] = "server-to-client", "server to client", "/"+strings.Repeat("A", 4096)
+		line := written(c.format, v)
+		if ev := mustParse(t, line); ev.Direction != detect.ServerToClient {
+			t.Errorf("%s: %s", c.name, ev.Direction)
+		}
+		if ev, err := parse(line[:strings.LastIndex(line, "AAAA")]); err != ErrTruncated {
+			t.Errorf("%s: %s, %v", c.name, ev.Direction, err)
+		}
+	}
+}
+
+// TestNoUserNamesTheDevice: a user who writes several keys into a THREAT record names no other firewall.
+func TestNoUserNamesTheDevice(t *testing.T) {
+	for _, c := range injected {
+		if c.log != "THREAT" || c.separator == "; " {
+			continue
+		}
+		key := "dvchost="
+		if c.separator != " " {
+			key = "DeviceName="
+		}
+		for _, name := range []string{"srcuser", "dstuser"} {
+			for _, ahead := range []string{"cnt=1", "RepeatCount=1", "act=q", "action=q", "Action=q"} {
+				v := injectedValues(c.log)
+				v["device_name"], v[name] = "FW3", "x"+c.separator+ahead+c.separator+key+"EVIL"
+				if ev, err := parse("Nov 21 02:00:05 FW3 " + written(c.format, v)); err == nil && ev.Device != "FW3" {
+					t.Errorf("%s, %s of %s: device %s", c.name, name, v[name], ev.Device)
+				}
+			}
+		}
+	}
+}
+
 // TestSeparatorsAndActionsOfLEEF: the header names the separator in several ways, and in TRAFFIC the action, unless a site has something else there.
 func TestSeparatorsAndActionsOfLEEF(t *testing.T) {
 	const keys = "cat=TRAFFIC|src=203.0.113.5|dst=198.51.100.7|srcPort=1|dstPort=2"

@@ -63,6 +63,8 @@ var sshdTag = syslog(`sshd(?:-session|-auth)?`)
 var sshd = []Pattern{
 	{Event: "ssh-failed", Proven: true,
 		Regexp: sshdTag + `Failed (?:password|keyboard-interactive(?:/(?:[^p ]|p[^a ])\S*)?|hostbased) for (?:invalid user )?(?P<src_user>.*) from (?P<src>\S+) port (?P<src_port>\d+)(?: ssh2)?(?: \[preauth\])?$`},
+	{Event: "ssh-failed", Proven: true, // what the client says of itself stands behind the source, too: taken where the text between them is there once
+		Regexp: sshdTag + `Failed hostbased for (?:invalid user )?(?P<src_user>` + without("h2: ") + `) from (?P<src>\S+) port (?P<src_port>\d+) ssh2: ` + without("h2: ") + `$`},
 	{Event: "ssh-failed", Proven: true, // keyboard-interactive (auth-pam.c), with what Linux-PAM and OpenPAM call it
 		Regexp: sshdTag + `error: PAM: (?:[Aa]uthentication (?:failure|error)|User not known to the underlying authentication module|[Uu]nknown user|Have exhausted maximum number of retries for service|[Mm]aximum number of tries exceeded) for (?:illegal user )?(?P<src_user>.*) from (?P<src>\S+)(?: \[preauth\])?$`},
 	{Event: "ssh-failed-again", Proven: true, // what the line above has told of: sshd adds it of users that there are not, and from the third time on
@@ -80,7 +82,7 @@ var sshd = []Pattern{
 	{Event: "ssh-protocol", Proven: true,
 		Regexp: sshdTag + `Protocol major versions differ for (?P<src>\S+?)(?: port (?P<src_port>\d+))?: `},
 	{Event: "ssh-protocol", Proven: true,
-		Regexp: sshdTag + `(?:fatal: )?(?:Unable to negotiate with|banner exchange: Connection from|Did not receive identification string from) (?P<src>\S+) port (?P<src_port>\d+)`},
+		Regexp: sshdTag + `(?:fatal: )?(?:Unable to negotiate with|banner exchange: Connection from|ssh_dispatch_run_fatal: Connection from|Did not receive identification string from) (?P<src>\S+) port (?P<src_port>\d+)`},
 	{Event: "ssh-protocol", Proven: true,
 		Regexp: sshdTag + `Bad protocol version identification '.*' from (?P<src>\S+) port (?P<src_port>\d+)$`},
 	{Event: "ssh-timeout", Proven: true,

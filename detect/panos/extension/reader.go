@@ -80,7 +80,8 @@ type node struct {
 	strangers  bool // a stranger chose its value
 	// See key.isNeverBehind.
 	neverBehind bool
-	times       int // how often it stands in the record that is being settled
+	closes      bool // see closing
+	times       int  // how often it stands in the record that is being settled
 }
 
 func newKeyMap(t table, templates []string) keyMap {
@@ -91,6 +92,11 @@ func newKeyMap(t table, templates []string) keyMap {
 		m.byName[k.name] = &nodes[i]
 	}
 	m.other.set(key{class: unknown})
+	for _, name := range closing {
+		if n := m.byName[name]; n != nil {
+			n.closes = true
+		}
+	}
 	m.templates = newTemplates(m.byName, templates)
 	return m
 }
@@ -152,6 +158,29 @@ func (r *Reader) Has(f Field) bool { return r.slots[f].count > 0 }
 
 // HasContents says whether the record last read has a key whose value anybody may choose who sends anything.
 func (r *Reader) HasContents() bool { return r.contents }
+
+// lastKey gives the last key of the record that is in a table, and where its equals sign stands; nil: there is none.
+func (r *Reader) lastKey() (k *node, at int) {
+	for at = bytes.LastIndexByte(r.text, '='); at >= 0; at = bytes.LastIndexByte(r.text[:at], '=') {
+		if k, _ = r.keys.find(r.text, at, r.between); k != nil && k.class != unknown {
+			return k, at
+		}
+	}
+	return nil, 0
+}
+
+// EndsInContent says whether the record last read ends within a value that anybody may choose who sends anything.
+func (r *Reader) EndsInContent() bool {
+	k, _ := r.lastKey()
+	return k != nil && k.class == content
+}
+
+// IsClosed says whether the record last read ends as a template of THREAT does: in a key of those that stand behind all contents, the only one of its name, with a value that is
+// no longer than a name is. One that a relay cut off within a content ends so only where its writer knew to some bytes where that would be.
+func (r *Reader) IsClosed() bool {
+	k, at := r.lastKey()
+	return k != nil && k.closes && len(trimmed(r.text[at+1:])) <= longestClosing && bytes.Count(r.text, []byte(k.name)) == 1
+}
 
 // Last says whether nothing stands behind the value of a field of the record last read, which the record may lack.
 func (r *Reader) Last(f Field) bool {

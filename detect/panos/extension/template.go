@@ -35,6 +35,18 @@ var (
 	}
 )
 
+// closing are the keys behind the last content in the templates of THREAT, but for those that strangers choose.
+var closing = [...]string{
+	"dvchost", "PanOSTunnelType", "PanOSThreatCategory", "PanOSContentVer", "PanOSAssocID", "PanOSPPID", "PanOSURLCatList", "PanOSRuleUUID", "RuleUUID", "PanOSHTTP2Con", "PanDynamicUsrgrp", "TimeHighRes",
+	// Strata's
+	"PanOSSeverity", "PanOSX-Forwarded-ForIP", "PanOSTimeGeneratedHighResolution", "PanOSNSSAINetworkSliceType", "PanOSNSSAINetworkSliceDifferentiator",
+	// LEEF
+	"DeviceName", "TunnelType", "ThreatCategory", "ContentVer", "HTTP2Connection", "DynamicUserGroupName", "X-Forwarded-ForIP", "TimeGeneratedHighResolution",
+}
+
+// longestClosing is how long a value of theirs is at most: that of a name.
+const longestClosing = 63
+
 // newTemplates makes templates of the keys that a map has.
 func newTemplates(m map[string]*node, texts []string) []template {
 	out := make([]template, len(texts))
