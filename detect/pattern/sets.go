@@ -41,6 +41,9 @@ const host = `(?:[^\s\[]*[^\s\[:] )?`
 // facility and severity are what busybox's syslogd writes ahead of a program's tag.
 const facility = `\w+\.(?:emerg|panic|alert|crit|err|error|warn|warning|notice|info|debug)`
 
+// verbose are facility and severity as FreeBSD's syslogd -v writes them ahead of the host, as numbers or names (syslogd.c).
+const verbose = `(?:<\w{1,8}\.\w{1,7}> )?`
+
 // structured is the structured data of RFC 5424: in quotes it may hold anything, and what would end it with a backslash ahead (6.3.3).
 const structured = `(?:-|(?:\[(?:[^\]"]|"(?:[^"\\]|\\.)*")*\])+)`
 
@@ -51,7 +54,7 @@ func syslog(program string) string { return `^` + header(program, program) }
 // header is the same for a program that RFC 5424 calls by another name. Where rsyslog makes that of an older message (RSYSLOG_SyslogProtocol23Format), the message
 // keeps the blank that stood behind its tag.
 func header(program, name string) string {
-	return `(?:(?:<\d{1,3}>)?(?:1 \S+ \S+ ` + name + ` \S+ \S+ ` + structured + ` {1,2}(?:\x{FEFF} ?)?|` + stamp + ` ` + host + `(?:` + facility + ` )?` + program + `(?:\[\d+\])?: ))`
+	return `(?:(?:<\d{1,3}>)?(?:1 \S+ \S+ ` + name + ` \S+ \S+ ` + structured + ` {1,2}(?:\x{FEFF} ?)?|` + stamp + ` ` + verbose + host + `(?:` + facility + ` )?` + program + `(?:\[\d+\])?: ))`
 }
 
 var sshdTag = syslog(`sshd(?:-session|-auth)?`)
