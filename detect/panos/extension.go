@@ -72,8 +72,13 @@ func (r *keyed) session(at time.Time, ev *detect.Event) error {
 	if r.h.kind == kindLEEF && ev.Type == detect.TypeTraffic && (x.Cloud() || isAction(x.Signature())) {
 		action = x.Signature() // where a site has another event, and no key, what was done is not known
 	}
-	if len(action) == 0 || !x.Has(extension.DstPort) || ev.Type == detect.TypeThreat && r.isCutOff() {
+	if len(action) == 0 || !x.Has(extension.DstPort) {
 		return ErrTruncated
+	}
+	if ev.Type == detect.TypeThreat {
+		if err := r.cutOff(); err != nil {
+			return err
+		}
 	}
 	src, certain := r.source()
 	if !certain {
@@ -112,9 +117,20 @@ func (r *keyed) session(at time.Time, ev *detect.Event) error {
 	return r.p.setGenerated(ev, r.times(), r.h, at)
 }
 
+// cutOff gives the fault of a THREAT record that was cut off, or may have been: ErrTruncated, ErrUncertainThreat or nil.
+func (r *keyed) cutOff() error {
+	switch {
+	case r.isCutOff():
+		return ErrTruncated
+	case r.x.HasContents() && r.isExcused() && (!r.x.IsClosed() || isCutLength(len(r.h.body))):
+		return ErrUncertainThreat
+	}
+	return nil
+}
+
 // isCutOff says whether a THREAT record lacks what the templates have behind its action and its contents: an address of a page may be so long that a relay cut off what follows. In
-// LEEF that is the severity, too, and in PAN-OS's CEF the subtype of a threat, of which "vulnerability" may be cut. What is there may be its writer's: it excuses nobody unless the record ends as
-// the templates do.
+// LEEF that is the severity, too, and in PAN-OS's CEF the subtype of a threat, of which "vulnerability" may be cut. A direction behind contents in a record that ends within one may be their
+// writer's: it is not known.
 func (r *keyed) isCutOff() bool {
 	x := r.x
 	switch {
@@ -122,9 +138,7 @@ func (r *keyed) isCutOff() bool {
 		return true
 	case r.h.kind == kindLEEF && x.Last(extension.Severity) && x.Last(extension.SeverityNumber):
 		return true
-	case x.Cloud() && !x.Has(extension.Direction) && x.EndsInContent():
-		return true
-	case x.HasContents() && r.isExcused() && !x.IsClosed():
+	case x.HasContents() && !x.AheadOfContents(extension.Direction) && x.IsOpen():
 		return true
 	}
 	if r.h.kind == kindLEEF || x.Cloud() || !bytes.HasSuffix(x.Signature(), []byte{')'}) {
@@ -134,7 +148,22 @@ func (r *keyed) isCutOff() bool {
 	return x.Last(extension.Category) && len(subtype) < len(vulnerability) && hasPrefix([]byte(vulnerability), string(subtype))
 }
 
-// isExcused says whether a THREAT record tells of no attack by what stands behind contents: their writer may have put that there, with so much behind it that a relay cut the true one off.
+// isCutLength says whether a record has as many bytes as one that a relay cut off: whole messages are cut to 1,024 bytes (RFC 3164), 2,048 (RFC 5424), 4,096 or 8,192 (rsyslog), of which a syslog
+// header takes some.
+func isCutLength(n int) bool {
+	for limit := 1024; limit <= 8192; limit *= 2 {
+		if n <= limit && n > limit-longestHeader {
+			return true
+		}
+	}
+	return false
+}
+
+// longestHeader bounds the syslog headers that relays count, of RFC 5424 with a long name of the host.
+const longestHeader = 128
+
+// isExcused says whether a THREAT record tells of no attack by what stands behind contents: their writer may have put that there, with so much behind it that a relay cut the true one off. That
+// is believed only where the record ends as the templates do, and is not as long as what relays cut off.
 func (r *keyed) isExcused() bool {
 	x := r.x
 	subtype, certain := x.Signature(), true
@@ -148,7 +177,7 @@ func (r *keyed) isExcused() bool {
 		}
 	}
 	switch {
-	case string(subtype) == "scan": // which counts in any direction, and has no contents of its own
+	case bytes.EqualFold(subtype, []byte("scan")): // which counts in any direction, and has no contents of its own
 		return false
 	case !hasPrefix(subtype, vulnerability):
 		return !certain
