@@ -122,7 +122,8 @@ func (r *keyed) cutOff() error {
 	switch {
 	case r.isCutOff():
 		return ErrTruncated
-	case r.x.HasContents() && r.isExcused() && (!r.x.IsClosed() || isCutLength(len(r.h.body))):
+	case !r.x.HasContents():
+	case !r.x.IsClosed() && (r.isExcused() || r.isSlight()), isCutLength(len(r.h.body)) && r.isExcused():
 		return ErrUncertainThreat
 	}
 	return nil
@@ -162,33 +163,46 @@ func isCutLength(n int) bool {
 // longestHeader bounds the syslog headers that relays count, of RFC 5424 with a long name of the host.
 const longestHeader = 128
 
-// isExcused says whether a THREAT record tells of no attack by what stands behind contents: their writer may have put that there, with so much behind it that a relay cut the true one off. That
-// is believed only where the record ends as the templates do, and is not as long as what relays cut off.
+// isExcused says whether a THREAT record tells of no attack by a subtype or direction that stands behind contents: their writer may have put that there, with so much behind it that a relay cut
+// the true one off. That is believed only where the record ends as the templates do, and is not as long as what relays cut off.
 func (r *keyed) isExcused() bool {
-	x := r.x
-	subtype, certain := x.Signature(), true
-	switch {
-	case r.h.kind == kindLEEF:
-		subtype, certain = x.Value(extension.Subtype), x.AheadOfContents(extension.Subtype)
-	case !x.Cloud() && bytes.HasSuffix(subtype, []byte{')'}):
-		subtype, certain = x.Value(extension.Category), x.AheadOfContents(extension.Category)
-		if !x.Certain(extension.Category) {
-			subtype = []byte(vulnerability) // as setThreat has it
-		}
-	}
+	subtype, certain := r.writtenSubtype()
 	switch {
 	case bytes.EqualFold(subtype, []byte("scan")): // which counts in any direction, and has no contents of its own
 		return false
 	case !hasPrefix(subtype, vulnerability):
 		return !certain
-	case !x.AheadOfContents(extension.Direction) && r.direction() == detect.ServerToClient:
-		return true
+	}
+	return !r.x.AheadOfContents(extension.Direction) && r.direction() == detect.ServerToClient
+}
+
+// isSlight is isExcused by a severity below high. Such threats count for some rules, above all refused logins, so a record that ends as the templates do is believed whatever its length.
+func (r *keyed) isSlight() bool {
+	x := r.x
+	if subtype, _ := r.writtenSubtype(); !hasPrefix(subtype, vulnerability) {
+		return false
 	}
 	if r.h.kind == kindCEF && (!x.Cloud() || !x.Has(extension.Severity)) || x.AheadOfContents(extension.Severity) || x.AheadOfContents(extension.SeverityNumber) {
 		return false // it is the header's, or ahead
 	}
 	severity := r.severity()
 	return !bytes.EqualFold(severity, severities[3]) && !bytes.EqualFold(severity, severities[4])
+}
+
+// writtenSubtype is a threat's, and whether it stands where no contents can hold it.
+func (r *keyed) writtenSubtype() (subtype []byte, certain bool) {
+	x := r.x
+	subtype, certain = x.Signature(), true
+	switch {
+	case r.h.kind == kindLEEF:
+		return x.Value(extension.Subtype), x.AheadOfContents(extension.Subtype)
+	case !x.Cloud() && bytes.HasSuffix(subtype, []byte{')'}):
+		subtype, certain = x.Value(extension.Category), x.AheadOfContents(extension.Category)
+		if !x.Certain(extension.Category) {
+			subtype = []byte(vulnerability) // as setThreat has it
+		}
+	}
+	return subtype, certain
 }
 
 // vulnerability is the subtype of THREAT records that tell of attacks.

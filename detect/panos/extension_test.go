@@ -625,6 +625,27 @@ func TestACutDirectionAccusesNobody(t *testing.T) {
 	}
 }
 
+// TestRefusedLoginsCountWhateverTheirLength: a whole record of a signature that counts refused logins, of low severity and with an address of a page, is read at each of the lengths at which relays cut.
+func TestRefusedLoginsCountWhateverTheirLength(t *testing.T) {
+	for _, format := range []string{cefThreat, leefThreat, lfThreat, cloudThreat} {
+		v := injectedValues("THREAT")
+		v["misc"], v["severity"], v["number-of-severity"], v["cloud_severity"] = "/login", "low", "2", "Low"
+		whole := 0
+		for range 1500 {
+			v["misc"] += "a"
+			if line := written(format, v); isCutLength(len(line)) {
+				whole++
+				if ev := mustParse(t, line); ev.Subtype != "vulnerability" || ev.Direction != detect.ClientToServer {
+					t.Fatalf("%d bytes: %s %s: %s", len(line), ev.Subtype, ev.Direction, line)
+				}
+			}
+		}
+		if whole < 100 {
+			t.Errorf("%d lines have such a length", whole)
+		}
+	}
+}
+
 // TestNoFollowingKeysExcuse: who writes all keys that templates end in, so that a relay cuts within one of them, has his record counted as cut off all the same.
 func TestNoFollowingKeysExcuse(t *testing.T) {
 	for _, c := range []struct{ format, forged, last string }{
