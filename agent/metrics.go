@@ -36,7 +36,7 @@ var (
 	descStoreSize  = desc("store_size_bytes", "Size of the database, looked at every minute: of SQLite its file less what is free in it, of PostgreSQL the tables of the records.")
 	descCommitted  = desc("store_last_commit_timestamp_seconds", "When what was read was last stored; absent before that.")
 	descLines      = desc("lines_total", "Lines read, by file and outcome: record, ignored, bad.", "file", "outcome")
-	descCut        = desc("lines_cut_total", "Lines longer than 64 KiB, of which only the beginning was read, and failed logins whose text the firewall cut off, the client with it.", "file")
+	descCut        = desc("lines_cut_total", "Lines longer than 64 KiB, of which only the beginning was read, and failed logins whose text the firewall cut off, the client with it, and threats that a relay may have cut off.", "file")
 	descLagSeconds = desc("lag_seconds", "Age of the last line read while there are more to read.", "file")
 	descLagBytes   = desc("lag_bytes", "Bytes of the file not yet read.", "file")
 	descFileUp     = desc("file_up", "1 while the file can be read.", "file")

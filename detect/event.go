@@ -10,9 +10,12 @@ import (
 // another log. Readers may wrap it, or have errors of their own that are it ([errors.Is]).
 var ErrNoEvent = errors.New("no event")
 
-// ErrCut is what a reader of a format says of a record whose end the firewall itself cut off, and with it what detection
+// ErrCut is what a reader of a format says of a record whose end the firewall itself cut off, or a relay, and with it what detection
 // needs: no fault of who sent it, and not to be passed over in silence. Readers have errors of their own that are it.
 var ErrCut = errors.New("the firewall cut the record off")
+
+// ErrHidden is an ErrCut of a failed login, which counts for nobody.
+var ErrHidden = errors.New("a failed login counts for nobody")
 
 // Type says which of the firewall's logs a record comes from.
 type Type uint8

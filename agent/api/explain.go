@@ -160,7 +160,7 @@ func explainLine(a *API, c *call) error {
 
 // whyCut says why a line counts for no rule of which it may not have everything.
 func whyCut(err error) string {
-	if err == panos.ErrUncertainLogin { // nobody cut it off
+	if err == panos.ErrUncertainLogin || err == panos.ErrUncertainThreat { // not by the firewall
 		return err.Error()
 	}
 	return fmt.Sprintf("%v: %v", detect.ErrCut, err)

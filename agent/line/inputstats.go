@@ -222,7 +222,7 @@ func (in *inputStats) recorded(lines uint64, lastEvent, lastRead time.Time) {
 }
 
 // failed counts a line that gave no record: another log type, one that the firewall itself cut off, or a fault that is kept
-// as a sample, as is the one of the second kind with which they are a trouble.
+// as a sample, as are those of the second kind, of failed logins the one with which they are a trouble.
 func (in *inputStats) failed(err error, line []byte, now time.Time, all *Stats) {
 	in.lines.Add(1)
 	in.lastRead.Store(now.UnixNano())
@@ -232,7 +232,7 @@ func (in *inputStats) failed(err error, line []byte, now time.Time, all *Stats) 
 	}
 	if errors.Is(err, detect.ErrCut) {
 		in.cut.Add(1)
-		if in.hide(1, err.Error(), now).count != HiddenOften {
+		if errors.Is(err, detect.ErrHidden) && in.hide(1, err.Error(), now).count != HiddenOften {
 			return
 		}
 	} else {

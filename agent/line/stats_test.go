@@ -134,6 +134,19 @@ func TestHiddenLoginsAreTold(t *testing.T) {
 	}
 }
 
+// A threat that a relay may have cut off is told at once, with the line, as one that was cut, and is no failed login.
+func TestCutThreatsAreTold(t *testing.T) {
+	s, now := NewStats(), time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	in := s.input("/logs/a.log")
+	for range HiddenOften {
+		in.failed(panos.ErrUncertainThreat, []byte("the line"), now, s)
+	}
+	status := s.Status(now)
+	if got := status.Inputs[0]; got.Cut != HiddenOften || got.Bad != 0 || got.Hidden != 0 || len(status.BadLines) == 0 || status.BadLines[0].Line != "the line" {
+		t.Errorf("%+v, %v", got, status.BadLines)
+	}
+}
+
 func TestOnlyTheFirstBadLinesAreKept(t *testing.T) {
 	s, now := NewStats(), time.Now()
 	in := s.input("/logs/a.log")

@@ -45,7 +45,13 @@ func exampleLogs() map[string]string {
 	add("apache2/access.log", "203.0.113.4", 5, web("anna", "GET /", "401"))
 	add("apache2/access.log", "203.0.113.102", 4, web("anna", "GET /", "401"))
 	add("apache2/access.log", "203.0.113.10", 3, web("-", "POST /wp-login.php", "200"))
-	add("apache2/access.log", "203.0.113.10", 2, web("-", "POST /xmlrpc.php", "403"))
+	add("apache2/access.log", "203.0.113.10", 2, web("-", "POST /wp-login.php/x", "200"))
+	add("apache2/access.log", "203.0.113.12", 5, web("-", "POST //wp-login.php", "200")) // who appends to a site's address that ends in a slash
+	add("nginx/access.log", "203.0.113.13", 5, web("-", "POST //xmlrpc.php", "200"))
+	add("apache2/access.log", "203.0.113.14", 5, web("-", "POST /wp%2dlogin.php", "200"))
+	add("apache2/access.log", "203.0.113.15", 3, web("-", "POST //wp-login.php", "403"))
+	add("apache2/access.log", "203.0.113.15", 2, web("-", "POST /xmlrpc.php", "404"))
+	add("apache2/access.log", "203.0.113.115", 4, web("-", "POST /xmlrpc.php", "403"))
 	add("apache2/access.log", "203.0.113.110", 4, web("-", "POST /wp-login.php", "200"))
 	add("apache2/access.log", "203.0.113.110", 1, web("-", "POST /wp-login.php", "302")) // who knew it at last
 	add("nginx/access.log", "203.0.113.11", 3, web("-", "POST /xmlrpc.php", "200"))
@@ -69,7 +75,7 @@ func exampleLogs() map[string]string {
 // The examples for those who come from fail2ban and Log2table are valid, and do what their comments say.
 func TestExamplesOfRulesDoWhatTheySay(t *testing.T) {
 	for name, want := range map[string]string{
-		"fail2ban.yaml": "203.0.113.1 sshd blocked, 203.0.113.10 wordpress blocked, 203.0.113.11 wordpress blocked, 203.0.113.2 nginx-http-auth blocked, 203.0.113.20 nginx-botsearch blocked, 203.0.113.21 nginx-botsearch blocked, 203.0.113.3 nginx-botsearch blocked, 203.0.113.4 apache-auth blocked, " +
+		"fail2ban.yaml": "203.0.113.1 sshd blocked, 203.0.113.10 wordpress blocked, 203.0.113.11 wordpress blocked, 203.0.113.12 wordpress blocked, 203.0.113.13 wordpress blocked, 203.0.113.14 wordpress blocked, 203.0.113.15 wordpress-refused blocked, 203.0.113.2 nginx-http-auth blocked, 203.0.113.20 nginx-botsearch blocked, 203.0.113.21 nginx-botsearch blocked, 203.0.113.3 nginx-botsearch blocked, 203.0.113.4 apache-auth blocked, " +
 			"203.0.113.5 postfix-sasl blocked, 203.0.113.6 dovecot blocked, 203.0.113.7 many-users notice, 203.0.113.9 sshd blocked",
 		"log2table.yaml": "203.0.113.1 hacker blocked, 203.0.113.101 hacker blocked, 203.0.113.20 hacker blocked, 203.0.113.21 hacker blocked, 203.0.113.3 hacker blocked, 203.0.113.7 hacker blocked, 203.0.113.8 wifi-temp blocked",
 	} {

@@ -212,7 +212,7 @@ func (r *replayCommand) writeSummary(run *replayed, took time.Duration) {
 		fmt.Fprintf(r.stderr, "from %s to %s\n", display.LocalTime(sum.First), display.LocalTime(sum.Last))
 	}
 	if sum.Cut > 0 {
-		fmt.Fprintf(r.stderr, "%s cut off: longer than 64 KiB, or failed logins without the client, whose text the firewall cut\n", plural(sum.Cut, "line"))
+		fmt.Fprintf(r.stderr, "%s cut off: longer than 64 KiB, or failed logins without the client, whose text the firewall cut, or threats that a relay may have cut\n", plural(sum.Cut, "line"))
 	}
 	if n := len(run.listed); n > 0 {
 		fmt.Fprintf(r.stderr, "blocked before, and not counted, is what label files list: %s\n", plural(n, "entry"))

@@ -18,6 +18,10 @@ var ErrCut error = cutOff("a login without the client's address: expected a desc
 // status: there are several.
 var ErrUncertainLogin error = cutOff("a login with several addresses of the client, or results, any of which who tried may have written: it counts for nobody")
 
+// ErrUncertainThreat says that a record in CEF or LEEF is of a threat, and that who sent it may have written what says that it is no attack: a relay may have cut the record off behind that.
+var ErrUncertainThreat error = cutThreat("a threat whose direction, subtype or severity stand behind an address of a page and say that it is no attack, in a record that a relay may have cut off: it counts for nobody; " +
+	"expected them ahead of the address, or one of the template's last keys at the end, such as dvchost or DeviceName, and another length than relays cut at (1,024, 2,048, 4,096, 8,192 bytes)")
+
 type ignored string
 
 func (e ignored) Error() string        { return string(e) }
@@ -26,7 +30,12 @@ func (e ignored) Is(target error) bool { return target == detect.ErrNoEvent }
 type cutOff string
 
 func (e cutOff) Error() string        { return string(e) }
-func (e cutOff) Is(target error) bool { return target == detect.ErrCut }
+func (e cutOff) Is(target error) bool { return target == detect.ErrCut || target == detect.ErrHidden }
+
+type cutThreat string
+
+func (e cutThreat) Error() string        { return string(e) }
+func (e cutThreat) Is(target error) bool { return target == detect.ErrCut }
 
 // Faults of a line. They are fixed values, so that a flood of bad lines costs
 // nothing, and say what was expected.
@@ -40,7 +49,7 @@ var (
 	// ErrCloudFormat: Strata Logging Service forwards other columns.
 	ErrCloudFormat = errors.New("this is the format of Strata Logging Service (an ISO time in place of receive_time): expected the firewall's own log forwarding, or its CEF or LEEF")
 	// ErrTruncated: the line ends too early.
-	ErrTruncated = errors.New("the record is cut off: expected a Type key, or 26 columns (GLOBALPROTECT 29, SYSTEM 16), or all keys of the GlobalProtect or System format, or in CEF and LEEF the type of the log, the destination port and the action, and in THREAT records what stands behind the action and the address of the page: subtype, severity, direction")
+	ErrTruncated = errors.New("the record is cut off: expected a Type key, or 26 columns (GLOBALPROTECT 29, SYSTEM 16), or all keys of the GlobalProtect or System format, or in CEF and LEEF the type of the log, the destination port and the action, and in THREAT records what stands behind the action and the address of the page: subtype, severity, direction, and an end that is no address of a page")
 	// ErrColumns: a value moved the columns behind it, or its quotes are not the format's.
 	ErrColumns = errors.New("the columns are not in their places: expected values with commas or quotes in quotes, inner quotes doubled")
 	// ErrAmbiguous: keys left out or in another order, and one of them twice.

@@ -48,6 +48,9 @@ func (p *Parser) parseExtension(h *header, at time.Time, ev *detect.Event) error
 	if len(device) == 0 {
 		device = h.host
 	}
+	if ev.Type == detect.TypeThreat && x.HasContents() && x.AheadOfContents(extension.Device) && !x.Ahead(extension.Device) && !x.Certain(extension.Device) {
+		device = h.host // of several one stands behind a user, who may have written it
+	}
 	ev.Device = p.names.device.get(device)
 	switch {
 	case ev.Type != detect.TypeUnknown:
@@ -69,8 +72,13 @@ func (r *keyed) session(at time.Time, ev *detect.Event) error {
 	if r.h.kind == kindLEEF && ev.Type == detect.TypeTraffic && (x.Cloud() || isAction(x.Signature())) {
 		action = x.Signature() // where a site has another event, and no key, what was done is not known
 	}
-	if len(action) == 0 || !x.Has(extension.DstPort) || ev.Type == detect.TypeThreat && r.isCutOff() {
+	if len(action) == 0 || !x.Has(extension.DstPort) {
 		return ErrTruncated
+	}
+	if ev.Type == detect.TypeThreat {
+		if err := r.cutOff(); err != nil {
+			return err
+		}
 	}
 	src, certain := r.source()
 	if !certain {
@@ -109,8 +117,21 @@ func (r *keyed) session(at time.Time, ev *detect.Event) error {
 	return r.p.setGenerated(ev, r.times(), r.h, at)
 }
 
+// cutOff gives the fault of a THREAT record that was cut off, or may have been: ErrTruncated, ErrUncertainThreat or nil.
+func (r *keyed) cutOff() error {
+	switch {
+	case r.isCutOff():
+		return ErrTruncated
+	case !r.x.HasContents():
+	case !r.x.IsClosed() && (r.isExcused() || r.isSlight()), isCutLength(len(r.h.body)) && r.isExcused():
+		return ErrUncertainThreat
+	}
+	return nil
+}
+
 // isCutOff says whether a THREAT record lacks what the templates have behind its action and its contents: an address of a page may be so long that a relay cut off what follows. In
-// LEEF that is the severity, too, and in PAN-OS's CEF the subtype of a threat, of which "vulnerability" may be cut.
+// LEEF that is the severity, too, and in PAN-OS's CEF the subtype of a threat, of which "vulnerability" may be cut. A direction behind contents in a record that ends within one may be their
+// writer's: it is not known.
 func (r *keyed) isCutOff() bool {
 	x := r.x
 	switch {
@@ -118,12 +139,70 @@ func (r *keyed) isCutOff() bool {
 		return true
 	case r.h.kind == kindLEEF && x.Last(extension.Severity) && x.Last(extension.SeverityNumber):
 		return true
+	case x.HasContents() && !x.AheadOfContents(extension.Direction) && x.IsOpen():
+		return true
 	}
 	if r.h.kind == kindLEEF || x.Cloud() || !bytes.HasSuffix(x.Signature(), []byte{')'}) {
 		return false
 	}
 	subtype := x.Value(extension.Category)
 	return x.Last(extension.Category) && len(subtype) < len(vulnerability) && hasPrefix([]byte(vulnerability), string(subtype))
+}
+
+// isCutLength says whether a record has as many bytes as one that a relay cut off: whole messages are cut to 1,024 bytes (RFC 3164), 2,048 (RFC 5424), 4,096 or 8,192 (rsyslog), of which a syslog
+// header takes some.
+func isCutLength(n int) bool {
+	for limit := 1024; limit <= 8192; limit *= 2 {
+		if n <= limit && n > limit-longestHeader {
+			return true
+		}
+	}
+	return false
+}
+
+// longestHeader bounds the syslog headers that relays count, of RFC 5424 with a long name of the host.
+const longestHeader = 128
+
+// isExcused says whether a THREAT record tells of no attack by a subtype or direction that stands behind contents: their writer may have put that there, with so much behind it that a relay cut
+// the true one off. That is believed only where the record ends as the templates do, and is not as long as what relays cut off.
+func (r *keyed) isExcused() bool {
+	subtype, certain := r.writtenSubtype()
+	switch {
+	case bytes.EqualFold(subtype, []byte("scan")): // which counts in any direction, and has no contents of its own
+		return false
+	case !hasPrefix(subtype, vulnerability):
+		return !certain
+	}
+	return !r.x.AheadOfContents(extension.Direction) && r.direction() == detect.ServerToClient
+}
+
+// isSlight is isExcused by a severity below high. Such threats count for some rules, above all refused logins, so a record that ends as the templates do is believed whatever its length.
+func (r *keyed) isSlight() bool {
+	x := r.x
+	if subtype, _ := r.writtenSubtype(); !hasPrefix(subtype, vulnerability) {
+		return false
+	}
+	if r.h.kind == kindCEF && (!x.Cloud() || !x.Has(extension.Severity)) || x.AheadOfContents(extension.Severity) || x.AheadOfContents(extension.SeverityNumber) {
+		return false // it is the header's, or ahead
+	}
+	severity := r.severity()
+	return !bytes.EqualFold(severity, severities[3]) && !bytes.EqualFold(severity, severities[4])
+}
+
+// writtenSubtype is a threat's, and whether it stands where no contents can hold it.
+func (r *keyed) writtenSubtype() (subtype []byte, certain bool) {
+	x := r.x
+	subtype, certain = x.Signature(), true
+	switch {
+	case r.h.kind == kindLEEF:
+		return x.Value(extension.Subtype), x.AheadOfContents(extension.Subtype)
+	case !x.Cloud() && bytes.HasSuffix(subtype, []byte{')'}):
+		subtype, certain = x.Value(extension.Category), x.AheadOfContents(extension.Category)
+		if !x.Certain(extension.Category) {
+			subtype = []byte(vulnerability) // as setThreat has it
+		}
+	}
+	return subtype, certain
 }
 
 // vulnerability is the subtype of THREAT records that tell of attacks.

@@ -37,7 +37,7 @@ const byteOrderMark = "\xef\xbb\xbf"
 // Read are, each part being optional: the octet count of RFC 6587; the priority of
 // RFC 3164 or RFC 5424, with or without a space behind it; the header of RFC 5424;
 // a time in the traditional form, also with a year, or in RFC 3339, as rsyslog's
-// two file templates write it; a host; the tags "-" (rsyslog's for a message of
+// two file templates write it; facility and severity as FreeBSD's syslogd -v writes them (<auth.info>, <4.6>); a host; the tags "-" (rsyslog's for a message of
 // RFC 5424 without an application name), ":" and "logforwarder", which is Strata
 // Logging Service's; and a whole message of RFC 5424 with its octet count, which
 // relays wrap Strata's in. A relay that makes a message of RFC 5424 of one of RFC 3164 takes the first word of the
@@ -60,7 +60,7 @@ func splitHeader(line []byte) (header, bool) {
 		}
 	}
 	if n := stampLength(b); n > 0 {
-		h.stamp, b = b[:n], b[n:]
+		h.stamp, b = b[:n], skipVerbose(trimLeft(b[n:]))
 	}
 	return h, h.hostAndTag(trimLeft(b))
 }
@@ -344,6 +344,19 @@ func skipPriority(b []byte) []byte {
 		return b
 	}
 	return trimLeft(b[2+n:])
+}
+
+// skipVerbose drops facility and severity as FreeBSD's syslogd -v writes them ahead of the host.
+func skipVerbose(b []byte) []byte {
+	if len(b) == 0 || b[0] != '<' {
+		return b
+	}
+	t := token(b)
+	facility, severity, ok := bytes.Cut(t[1:], []byte{'.'})
+	if !ok || len(facility) == 0 || len(facility) > 8 || len(severity) < 2 || len(severity) > 8 || severity[len(severity)-1] != '>' {
+		return b
+	}
+	return trimLeft(b[len(t):])
 }
 
 // isTag says whether b begins with one of the two tags that carry no name.

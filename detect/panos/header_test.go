@@ -35,6 +35,8 @@ func TestHeaders(t *testing.T) {
 		{"Nov 21 02:00:00 2001:db8::9 ", "2001:db8::9", nov},
 		{"Nov 21 02:00:00 fw.example.com ", "fw.example.com", nov},
 		{"Nov 21 02:00:00 fw_1.example.com   ", "fw_1.example.com", nov},
+		{"Nov 21 02:00:00 <local0.info> LAB-FW-01 ", "LAB-FW-01", nov}, // FreeBSD's syslogd -vv, and -v
+		{"Nov 21 02:00:00 <16.6> LAB-FW-01 ", "LAB-FW-01", nov},
 		{"Nov 21 02:00:00 ", "", nov}, // no host
 		{"Nov 21 02:00:00 LAB-FW-01  : ", "LAB-FW-01", nov},
 		{"Nov 21 02:00:00 : ", "", nov},

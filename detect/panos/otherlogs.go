@@ -21,7 +21,7 @@ func SyslogHeader(line []byte) (stamp, host []byte, message int) {
 	if n == 0 {
 		return nil, nil, len(line) - len(b)
 	}
-	stamp, b = b[:n], trimLeft(b[n:])
+	stamp, b = b[:n], skipVerbose(trimLeft(b[n:]))
 	if name := token(b); len(name) < len(b) && isHost(name) {
 		b = trimLeft(b[len(name):])
 		if string(name) != "-" { // that of RFC 5424 for none

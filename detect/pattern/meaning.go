@@ -13,7 +13,7 @@ var meanings = map[string]string{
 	"ssh-preauth":             "it ended the connection before it had logged in: guessers, scanners, and monitors",
 	"http-probe":              "it asked for what servers leak (.env, .git/), or in vain for what others are attacked by (wp-login.php)",
 	"http-probe-moved":        "it asked for what others are attacked by, and was sent elsewhere (301, 302, 307, 308): scanners, and who keeps such a site by http",
-	"http-encoded":            "letters or digits of the path are written as %xx, as no program has to: made to hide what it asked for",
+	"http-encoded":            "letters, digits, hyphens or underscores of the path, or the dots of /../, are written as %xx, as no program has to: made to hide what it asked for",
 	"wordpress-login":         "WordPress showed its form again (wp-login.php, status 200): a wrong password, or a step before the right one, as of two factors",
 	"wordpress-xmlrpc":        "a call of WordPress's xmlrpc.php with status 200, whose answer may be that the password is wrong: guessers, and apps and services of who keeps such a site",
 	"http-ambiguous":          "a user with a hyphen between blanks: made to hide a request, or a header that the client wrote stands ahead of it in the log's format",

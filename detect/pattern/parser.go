@@ -41,6 +41,9 @@ var ErrNoMatch error = passed("no pattern takes the line")
 // ErrNoAddress is the fault of a line that a pattern takes and that tells of nobody.
 var ErrNoAddress = errors.New("what the group src took is no address, so that the line counts for nobody: have the program log addresses and not the names of hosts, or mend the pattern")
 
+// gone is what sshd writes for the address of a client that closed its connection before it was asked for (canohost.c): there is nothing to mend.
+const gone = "UNKNOWN"
+
 // Options of a Parser. The zero value is usable.
 type Options struct {
 	Location *time.Location // the zone of times without one; nil: time.Local
@@ -69,7 +72,7 @@ func New(s *Set, o Options) *Parser {
 // group took that is no address of a destination, or no port, is left out. Repeat counts messages that rsyslog merged into one
 // ($RepeatedMsgReduction), times what the group repeat took.
 //
-// The error is ErrNoMatch, or a fault: ErrNoAddress, or a group time that cannot be read.
+// The error is ErrNoMatch, also where the source is gone, or a fault: ErrNoAddress, or a group time that cannot be read.
 func (p *Parser) Parse(line []byte, at time.Time, ev *detect.Event) error {
 	*ev = detect.Event{Ref: ev.Ref, Repeat: 1}
 	line = p.whole(line, ev)
@@ -87,6 +90,10 @@ func (p *Parser) Parse(line []byte, at time.Time, ev *detect.Event) error {
 	}
 	var ok bool
 	if ev.Src, ok = panos.Address(group(src)); !ok {
+		if string(group(src)) == gone {
+			p.took = -1
+			return ErrNoMatch
+		}
 		return ErrNoAddress
 	}
 	ev.Type, ev.Subtype, ev.Proven = detect.TypeLog, c.Event, c.Proven

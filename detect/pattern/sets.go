@@ -41,6 +41,9 @@ const host = `(?:[^\s\[]*[^\s\[:] )?`
 // facility and severity are what busybox's syslogd writes ahead of a program's tag.
 const facility = `\w+\.(?:emerg|panic|alert|crit|err|error|warn|warning|notice|info|debug)`
 
+// verbose are facility and severity as FreeBSD's syslogd -v writes them ahead of the host, as numbers or names (syslogd.c).
+const verbose = `(?:<\w{1,8}\.\w{1,7}> )?`
+
 // structured is the structured data of RFC 5424: in quotes it may hold anything, and what would end it with a backslash ahead (6.3.3).
 const structured = `(?:-|(?:\[(?:[^\]"]|"(?:[^"\\]|\\.)*")*\])+)`
 
@@ -51,7 +54,7 @@ func syslog(program string) string { return `^` + header(program, program) }
 // header is the same for a program that RFC 5424 calls by another name. Where rsyslog makes that of an older message (RSYSLOG_SyslogProtocol23Format), the message
 // keeps the blank that stood behind its tag.
 func header(program, name string) string {
-	return `(?:(?:<\d{1,3}>)?(?:1 \S+ \S+ ` + name + ` \S+ \S+ ` + structured + ` {1,2}(?:\x{FEFF} ?)?|` + stamp + ` ` + host + `(?:` + facility + ` )?` + program + `(?:\[\d+\])?: ))`
+	return `(?:(?:<\d{1,3}>)?(?:1 \S+ \S+ ` + name + ` \S+ \S+ ` + structured + ` {1,2}(?:\x{FEFF} ?)?|` + stamp + ` ` + verbose + host + `(?:` + facility + ` )?` + program + `(?:\[\d+\])?: ))`
 }
 
 var sshdTag = syslog(`sshd(?:-session|-auth)?`)
@@ -63,6 +66,8 @@ var sshdTag = syslog(`sshd(?:-session|-auth)?`)
 var sshd = []Pattern{
 	{Event: "ssh-failed", Proven: true,
 		Regexp: sshdTag + `Failed (?:password|keyboard-interactive(?:/(?:[^p ]|p[^a ])\S*)?|hostbased) for (?:invalid user )?(?P<src_user>.*) from (?P<src>\S+) port (?P<src_port>\d+)(?: ssh2)?(?: \[preauth\])?$`},
+	{Event: "ssh-failed", Proven: true, // what the client says of itself stands behind the source, too: taken where the text between them is there once
+		Regexp: sshdTag + `Failed hostbased for (?:invalid user )?(?P<src_user>` + without("h2: ") + `) from (?P<src>\S+) port (?P<src_port>\d+) ssh2: ` + without("h2: ") + `$`},
 	{Event: "ssh-failed", Proven: true, // keyboard-interactive (auth-pam.c), with what Linux-PAM and OpenPAM call it
 		Regexp: sshdTag + `error: PAM: (?:[Aa]uthentication (?:failure|error)|User not known to the underlying authentication module|[Uu]nknown user|Have exhausted maximum number of retries for service|[Mm]aximum number of tries exceeded) for (?:illegal user )?(?P<src_user>.*) from (?P<src>\S+)(?: \[preauth\])?$`},
 	{Event: "ssh-failed-again", Proven: true, // what the line above has told of: sshd adds it of users that there are not, and from the third time on
@@ -80,7 +85,7 @@ var sshd = []Pattern{
 	{Event: "ssh-protocol", Proven: true,
 		Regexp: sshdTag + `Protocol major versions differ for (?P<src>\S+?)(?: port (?P<src_port>\d+))?: `},
 	{Event: "ssh-protocol", Proven: true,
-		Regexp: sshdTag + `(?:fatal: )?(?:Unable to negotiate with|banner exchange: Connection from|Did not receive identification string from) (?P<src>\S+) port (?P<src_port>\d+)`},
+		Regexp: sshdTag + `(?:fatal: )?(?:Unable to negotiate with|banner exchange: Connection from|ssh_dispatch_run_fatal: Connection from|Did not receive identification string from) (?P<src>\S+) port (?P<src_port>\d+)`},
 	{Event: "ssh-protocol", Proven: true,
 		Regexp: sshdTag + `Bad protocol version identification '.*' from (?P<src>\S+) port (?P<src_port>\d+)$`},
 	{Event: "ssh-timeout", Proven: true,

@@ -176,6 +176,8 @@ func virtualHost(text string) string {
 var slots = []slot{
 	{"sshd", "Nov 29 11:59:58 h sshd[1]: Failed password for @ from 203.0.113.5 port 51234 ssh2", printable},
 	{"sshd", "Nov 29 11:59:58 h sshd[1]: Failed password for invalid user @ from 203.0.113.5 port 51234 ssh2", printable},
+	{"sshd", `Nov 29 11:59:58 h sshd[1]: Failed hostbased for @ from 203.0.113.5 port 51234 ssh2: RSA SHA256:ab, client user "a", client host "b"`, printable},
+	{"sshd", `Nov 29 11:59:58 h sshd[1]: Failed hostbased for a from 203.0.113.5 port 51234 ssh2: RSA SHA256:ab, client user "@", client host "@"`, printable},
 	{"sshd", "Nov 29 11:59:58 h sshd[1]: error: PAM: Authentication failure for illegal user @ from 203.0.113.5", printable},
 	{"sshd", "Nov 29 11:59:58 h sshd-session[1]: Invalid user @ from 203.0.113.5 port 51234", printable},
 	{"sshd", "Nov 29 11:59:58 h sshd[1]: Invalid user @ from 203.0.113.5", printable},

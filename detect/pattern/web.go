@@ -14,29 +14,36 @@ const (
 // Paths that are asked for to find out what a server has or leaks, by whole segments of them: of the first, nobody else asks for them, and one that was served is worse than one that
 // was not; of the others, some servers have them. Not among them is what programs ask every server for by themselves, such as autodiscover.
 var (
-	// What WordPress answers with 200 where a password is wrong; a right one has the form send elsewhere (302).
-	loginForm = folders + paths("/wp-login.php")
-	loginCall = folders + paths("/xmlrpc.php")
-	leaks     = folders + `(?:(?:` + paths("/.env", "/wp-config.php") + `)(?:(?:[.~]|%2[eE]|%7[eE])[\w.~%-]*)?|` +
-		paths("/.git", "/.svn", "/.aws", "/.ssh", "/.vscode", "/.htpasswd", "/.DS_Store", "/phpinfo.php") + `)` + rest
-	probes = folders + `(?:` + paths("/phpmyadmin") + `[\w.-]*|` +
-		paths("/wp-login.php", "/xmlrpc.php", "/wp-admin", "/wp-includes", "/pma", "/cgi-bin", "/vendor/phpunit", "/actuator", "/solr/admin", "/boaform", "/HNAP1", "/setup.cgi", "/manager/html",
-			"/_ignition", "/remote/login", "/+CSCOE+", "/api/jsonws", "/console/login", "/geoserver", "/telescope") + `)` + rest
+	// What WordPress answers with 200 where a password is wrong; a right one has the form send elsewhere (302). What stands behind the script is its PATH_INFO.
+	loginForm = folders + paths("/wp-login.php") + rest
+	loginCall = folders + paths("/xmlrpc.php") + rest
+	leaks     = folders + slash + `(?:(?:` + paths(".env", "wp-config.php") + `)` + copied + `|` + paths("wp-config.bak", "wp-config.old", "wp-config.txt") + `|` +
+		paths(".envrc", ".git", ".git-credentials", ".svn", ".hg", ".aws", ".ssh", ".docker", ".kube", ".vscode", ".npmrc", ".bash_history", ".htpasswd", ".htaccess", ".DS_Store", "id_rsa", "phpinfo.php") + `)` + rest
+	probes = folders + slash + `(?:` + paths("phpmyadmin") + `[\w.-]*|` +
+		paths("wp-login.php", "xmlrpc.php", "wp-admin", "wp-includes", "pma", "cgi-bin", "vendor/phpunit", "actuator", "solr/admin", "boaform", "HNAP1", "setup.cgi", "manager/html",
+			"_ignition", "remote/login", "+CSCOE+", "api/jsonws", "console/login", "geoserver", "telescope") + `)` + rest
 )
 
 const (
-	slash   = `(?:/|%2[fF])`
-	folders = `(?:` + slash + `(?:[^"\\? ]|\\[^ ])*)?`
-	rest    = `(?:` + slash + `[^"? ]*)?`
+	slash = `(?:/|%2[fF])`
+	dot   = `(?:\.|%2[eE])`
+	// folders are those ahead. They may hold blanks, which no program writes there: nginx before 1.21.1 served such a request.
+	folders = `(?:` + slash + `(?:[^"\\?]|\\.)*)?`
+	// rest is what follows a whole segment. A backslash may stand ahead of a quote (Apache), or by itself (HAProxy).
+	rest    = `(?:` + slash + within + `)?`
+	within  = `(?:[^"\\? ]|\\[^ ]?)*`
 	anyPath = `[^"?\\ ]*`
-	// spelled is a path with a letter or digit as %xx. Groups keep the percent sign with what tells it from those of other characters: lines are looked through for both.
-	spelled = anyPath + `(?:(%[46][1-9A-Fa-f])|(%[357]\d)|(%[57][Aa]))` + anyPath
+	// copied is what an editor or a person adds to the name of a copy, such as .bak, ~, -old or 1.
+	copied = `(?:(?:[._~-]|\d|%2[dDeE]|%5[fF]|%7[eE])[\w.~%-]*)?`
+	// spelled is a path with a letter, digit, hyphen or underscore as %xx, or the dots of a folder above. Groups keep the percent sign with what tells it from those of other characters: lines
+	// are looked through for both.
+	spelled = within + `(?:(%[46][1-9A-Fa-f])|(%[357]\d)|(%[57][Aa])|(%2[dD])|(%5[fF])|(` + slash + `\.%2[eE]` + slash + `)|(` + slash + `%2[eE]\.` + slash + `)|(` + slash + `%2[eE]%2[eE]` + slash + `))` + within
 	// target is what stands between method and path: nginx passes over several blanks, and all servers over scheme and host, which HAProxy writes of every request of HTTP/2.
 	target = ` +(?:[A-Za-z][\w+.-]*://[^/"? ]*)?`
 	method = `\S+`
 )
 
-// paths is an expression for some paths, in any case, for some file systems ignore that, and with dots and slashes also as %xx.
+// paths is an expression for some paths, in any case, for some file systems ignore that, and with dots, slashes, hyphens, underscores and plus signs also as %xx.
 func paths(texts ...string) string {
 	var b strings.Builder
 	for i, text := range texts {
@@ -48,7 +55,13 @@ func paths(texts ...string) string {
 			case c == '/':
 				b.WriteString(slash)
 			case c == '.':
-				b.WriteString(`(?:\.|%2[eE])`)
+				b.WriteString(dot)
+			case c == '-':
+				b.WriteString(`(?:-|%2[dD])`)
+			case c == '_':
+				b.WriteString(`(?:_|%5[fF])`)
+			case c == '+':
+				b.WriteString(`(?:\+|%2[bB])`)
 			case unicode.IsLetter(c):
 				b.WriteString("[" + string(upper) + string(unicode.ToLower(c)) + "]")
 			default:

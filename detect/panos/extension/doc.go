@@ -18,6 +18,7 @@
 //   - Where a record has all keys of a published template in their order once all but one of equal keys are taken out, that one is the firewall's, if it is certain that each of the
 //     others is not: what stands behind it, up to the next value that a stranger may have chosen, the firewall would have written, too, and has another place in the template. That holds for sites
 //     that left keys out, too, whatever strangers supply. Where several may be the firewall's, as when a stranger wrote keys around his own, it is left undecided, and what stands ahead goes on.
+//   - A relay may cut a record off within a content, whose writer chose what then seems to stand behind it: [Reader.IsClosed] says whether it ends as a template does, [Reader.IsOpen] whether within a content.
 //   - PAN-OS's templates have no direction, time, translated address or region right behind such a value: there it is a part of that value.
 //
 // So in a record with all keys of its template a user can forge nothing of a TRAFFIC record, and a content nothing that

@@ -16,7 +16,8 @@ type layout struct {
 	separator byte
 	cloud     bool
 	contents  bool
-	isTraffic bool // see Reader.take
+	isTraffic bool  // see Reader.take
+	last      *node // the key of the last step; nil: it is in no table
 }
 
 // step is a key of a layout.
@@ -135,7 +136,7 @@ func (r *Reader) measure(m *keyMap, l *layout, signs int) bool {
 		before = s
 	}
 	r.slots[before.opens].end = int32(len(b))
-	r.contents = l.contents
+	r.contents, r.lastKnown, r.lastSign = l.contents, l.last, at
 	return inert == 0 && r.isTraffic() == l.isTraffic
 }
 
@@ -189,6 +190,7 @@ func (r *Reader) keep(m *keyMap, signs int, separator byte) {
 	}
 	r.steps = r.steps[:0]
 	before, begin := &step{}, ""
+	var last *node
 	for from, held := 0, 0; len(r.steps)+held < signs; {
 		at := from + bytes.IndexByte(r.text[from:], '=')
 		if before.loose && m.isInert(r.text, from, at, separator, before.opens) {
@@ -211,11 +213,14 @@ func (r *Reader) keep(m *keyMap, signs int, separator byte) {
 		if slot := &r.slots[k.field]; k.field != None && slot.count > 0 && int(slot.start) == from {
 			s.opens = k.field
 		}
+		if last = k; k.class == unknown {
+			last = nil
+		}
 		r.steps = append(r.steps, s)
 		before = &r.steps[len(r.steps)-1]
 	}
 	l := &m.layouts[m.nextLayout]
 	m.nextLayout = (m.nextLayout + 1) % len(m.layouts)
 	r.steps, l.steps = l.steps, r.steps
-	l.begin, l.slots, l.separator, l.cloud, l.contents, l.isTraffic = begin, r.slots, separator, r.cloud, r.contents, r.isTraffic()
+	l.begin, l.slots, l.separator, l.cloud, l.contents, l.isTraffic, l.last = begin, r.slots, separator, r.cloud, r.contents, r.isTraffic(), last
 }

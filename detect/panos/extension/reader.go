@@ -39,6 +39,9 @@ type Reader struct {
 	maps       [2]keyMap
 	keys       *keyMap // of the record's format
 	between    byte    // what separates its keys
+	// Its last key that is in a table, and where its equals sign stands; nil: not looked for yet.
+	lastKnown *node
+	lastSign  int
 	// What the last record began with, up to its product's version, and whose it was.
 	begun        []byte
 	begunInCloud bool
@@ -46,9 +49,9 @@ type Reader struct {
 	ofLate     [4]headerOfLate
 	nextOfLate int
 	joined     []byte
-	twice      bool    // a field has several keys, or the source may have
-	tokens     []token // of a record in which that is so
-	steps      []step  // of a layout that is being made
+	twice      bool   // a field has several keys, or the source may have
+	tokens     tokens // of a record in which that is so
+	steps      []step // of a layout that is being made
 }
 
 // keyMap holds the keys of a format, and which followed which.
@@ -80,7 +83,8 @@ type node struct {
 	strangers  bool // a stranger chose its value
 	// See key.isNeverBehind.
 	neverBehind bool
-	times       int // how often it stands in the record that is being settled
+	closes      bool // see closing
+	times       int  // how often it stands in the record that is being settled
 }
 
 func newKeyMap(t table, templates []string) keyMap {
@@ -91,6 +95,11 @@ func newKeyMap(t table, templates []string) keyMap {
 		m.byName[k.name] = &nodes[i]
 	}
 	m.other.set(key{class: unknown})
+	for _, name := range closing {
+		if n := m.byName[name]; n != nil {
+			n.closes = true
+		}
+	}
 	m.templates = newTemplates(m.byName, templates)
 	return m
 }
@@ -152,6 +161,33 @@ func (r *Reader) Has(f Field) bool { return r.slots[f].count > 0 }
 
 // HasContents says whether the record last read has a key whose value anybody may choose who sends anything.
 func (r *Reader) HasContents() bool { return r.contents }
+
+// lastKey gives the last key of the record that is in a table, and where its equals sign stands; nil: there is none.
+func (r *Reader) lastKey() (k *node, at int) {
+	if r.lastKnown != nil {
+		return r.lastKnown, r.lastSign
+	}
+	for at = bytes.LastIndexByte(r.text, '='); at >= 0; at = bytes.LastIndexByte(r.text[:at], '=') {
+		if k, _ = r.keys.find(r.text, at, r.between); k != nil && k.class != unknown {
+			r.lastKnown, r.lastSign = k, at
+			return k, at
+		}
+	}
+	return nil, 0
+}
+
+// IsOpen says whether the record last read ends within a value that anybody may choose who sends anything, or in one that is longer than what the firewall writes at the end.
+func (r *Reader) IsOpen() bool {
+	k, at := r.lastKey()
+	return k != nil && k.class == content || len(r.text)-1-at > longestLast && len(r.text)-1-bytes.LastIndexByte(r.text, '=') > longestLast
+}
+
+// IsClosed says whether the record last read ends as a template of THREAT does: in a key of those that stand behind all contents, the only one of its name, with a value that is
+// no longer than a name is. One that a relay cut off within a content ends so only where its writer knew to some bytes where that would be.
+func (r *Reader) IsClosed() bool {
+	k, at := r.lastKey()
+	return k != nil && k.closes && len(trimmed(r.text[at+1:])) <= longestClosing && bytes.Count(r.text, []byte(k.name)) == 1
+}
 
 // Last says whether nothing stands behind the value of a field of the record last read, which the record may lack.
 func (r *Reader) Last(f Field) bool {
@@ -235,6 +271,7 @@ func (r *Reader) scan(format int, t table, separator byte) {
 		return
 	}
 	clear(r.slots[:])
+	r.lastKnown = nil
 	r.last, r.endAhead, r.at, r.sourceSeen, r.contents, r.twice = 0, false, ahead, false, false, false
 	regular := r.walk(m, separator)
 	r.endMessage()

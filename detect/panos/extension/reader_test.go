@@ -50,10 +50,10 @@ func read(r *Reader, line string) string {
 		return err.Error()
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%v %v %q %q %q", r.Cloud(), r.HasContents(), r.Log(), r.Signature(), r.HeaderSeverity())
+	fmt.Fprintf(&b, "%v %v %v %v %q %q %q", r.Cloud(), r.HasContents(), r.IsOpen(), r.IsClosed(), r.Log(), r.Signature(), r.HeaderSeverity())
 	for f := Src; f < numFields; f++ {
 		if r.Has(f) {
-			fmt.Fprintf(&b, " %d=%q %v%v%v", f, r.Value(f), r.Ahead(f), r.AheadOfContents(f), r.Certain(f))
+			fmt.Fprintf(&b, " %d=%q %v%v%v%v%v", f, r.Value(f), r.Ahead(f), r.AheadOfContents(f), r.Certain(f), r.First(f), r.Last(f))
 		}
 	}
 	return b.String()

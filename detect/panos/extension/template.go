@@ -35,6 +35,21 @@ var (
 	}
 )
 
+// closing are the keys behind the last content in the templates of THREAT, but for those that strangers choose.
+var closing = [...]string{
+	"dvchost", "PanOSTunnelType", "PanOSThreatCategory", "PanOSContentVer", "PanOSAssocID", "PanOSPPID", "PanOSURLCatList", "PanOSRuleUUID", "RuleUUID", "PanOSHTTP2Con", "PanDynamicUsrgrp", "TimeHighRes",
+	// Strata's
+	"PanOSSeverity", "PanOSX-Forwarded-ForIP", "PanOSTimeGeneratedHighResolution", "PanOSNSSAINetworkSliceType", "PanOSNSSAINetworkSliceDifferentiator",
+	// LEEF
+	"DeviceName", "TunnelType", "ThreatCategory", "ContentVer", "HTTP2Connection", "DynamicUserGroupName", "X-Forwarded-ForIP", "TimeGeneratedHighResolution",
+}
+
+// longestClosing is how long a value of theirs is at most: that of a name.
+const longestClosing = 63
+
+// longestLast is how long the last value of a record is at most that was not cut off within a content: that of a list of categories.
+const longestLast = 255
+
 // newTemplates makes templates of the keys that a map has.
 func newTemplates(m map[string]*node, texts []string) []template {
 	out := make([]template, len(texts))
@@ -56,6 +71,9 @@ type token struct {
 	beforeUnknown     bool // a key that is in no table follows
 }
 
+// tokens are those of a record, in their order.
+type tokens []token
+
 // mostTokens bounds the records in which equal keys are told apart; what the firewalls write has below 200.
 const mostTokens = 256
 
@@ -72,10 +90,10 @@ func (r *Reader) settle(m *keyMap, separator byte) {
 		found, chosen := 0, token{}
 		for i := range m.templates {
 			t := &m.templates[i]
-			if !t.has[f] || !r.isComplete(t, f) {
+			if !t.has[f] || !r.tokens.isComplete(t, f) {
 				continue
 			}
-			if at := r.only(t, f); at >= 0 {
+			if at := r.tokens.only(t, f); at >= 0 {
 				found, chosen = found+1, r.tokens[at]
 			}
 		}
@@ -127,11 +145,11 @@ func (r *Reader) tokenize(m *keyMap, separator byte) bool {
 }
 
 // isComplete says whether the record has each key of a template once, but for those of a field, which it has once at least.
-func (r *Reader) isComplete(t *template, f Field) bool {
+func (all tokens) isComplete(t *template, f Field) bool {
 	seen := 0
-	for i := range r.tokens {
-		k := r.tokens[i].key
-		if _, listed := t.place[k]; !listed || k.field == f && !r.isFirstOf(i) {
+	for i := range all {
+		k := all[i].key
+		if _, listed := t.place[k]; !listed || k.field == f && !all.isFirstOf(i) {
 			continue
 		}
 		if k.field != f && k.times > 1 {
@@ -143,9 +161,9 @@ func (r *Reader) isComplete(t *template, f Field) bool {
 }
 
 // isFirstOf says whether no token ahead has the same key.
-func (r *Reader) isFirstOf(at int) bool {
+func (all tokens) isFirstOf(at int) bool {
 	for i := range at {
-		if r.tokens[i].key == r.tokens[at].key {
+		if all[i].key == all[at].key {
 			return false
 		}
 	}
@@ -153,20 +171,20 @@ func (r *Reader) isFirstOf(at int) bool {
 }
 
 // only gives the one token of a field that the firewall can have written, if the others of the template are in their order with it; -1: there is none, or several.
-func (r *Reader) only(t *template, f Field) int {
+func (all tokens) only(t *template, f Field) int {
 	chosen := -1
-	for i := range r.tokens {
-		if !t.isOf(r.tokens[i].key, f) || !r.canBeOurs(t, f, i) {
+	for i := range all {
+		if !t.isOf(all[i].key, f) || !all.canBeOurs(t, f, i) {
 			continue
 		}
-		if _, listed := t.place[r.tokens[i].key]; chosen >= 0 || !listed {
+		if _, listed := t.place[all[i].key]; chosen >= 0 || !listed {
 			return -1
 		}
 		chosen = i
 	}
 	last := -1
-	for i := range r.tokens {
-		if place, listed := t.place[r.tokens[i].key]; listed && (i == chosen || r.tokens[i].key.field != f) {
+	for i := range all {
+		if place, listed := t.place[all[i].key]; listed && (i == chosen || all[i].key.field != f) {
 			if place < last {
 				return -1
 			}
@@ -185,16 +203,16 @@ func (t *template) isOf(k *node, f Field) bool {
 // canBeOurs says whether the firewall can have written a token, which is one of several of its field, if it kept to the order of the template and left out what it liked. What stands
 // behind a value of its own it wrote, too, up to the next key whose value a stranger may have chosen: all that must be behind the field in the template. So must be, or
 // ahead in both, the keys without which no record is read.
-func (r *Reader) canBeOurs(t *template, f Field, at int) bool {
+func (all tokens) canBeOurs(t *template, f Field, at int) bool {
 	first := t.first[f]
-	for i := at; !r.mayHoldMore(i) && i+1 < len(r.tokens); i++ {
-		next := r.tokens[i+1].key
-		if place, listed := t.place[next]; next == r.tokens[at].key || listed && place < first {
+	for i := at; !all.mayHoldMore(i) && i+1 < len(all); i++ {
+		next := all[i+1].key
+		if place, listed := t.place[next]; next == all[at].key || listed && place < first {
 			return false
 		}
 	}
-	for i := range r.tokens {
-		k := r.tokens[i].key
+	for i := range all {
+		k := all[i].key
 		if place, listed := t.place[k]; listed && k.times == 1 && k.field != f && k.isRequired() && (i < at) != (place < first) {
 			return false
 		}
@@ -203,8 +221,8 @@ func (r *Reader) canBeOurs(t *template, f Field, at int) bool {
 }
 
 // mayHoldMore says whether the next key may be a part of the value of a token. The second serial number in a record of GLOBALPROTECT is the client's.
-func (r *Reader) mayHoldMore(at int) bool {
-	t := &r.tokens[at]
+func (all tokens) mayHoldMore(at int) bool {
+	t := &all[at]
 	return t.beforeUnknown || t.key.class != own && t.key.class != end || t.key.name == "PanOSDeviceSN"
 }
 
