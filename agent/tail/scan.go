@@ -335,7 +335,7 @@ func (s *Set) reopen(f *file, e entry) {
 	if err != nil {
 		return // gone again, or not ours to read: it is tried again, as f.size still differs
 	}
-	if s.known.reading(o.key) != nil || o.key != f.key || !(f.begins(o.head) || s.known.untouched(f, o.born)) || o.size <= f.offset || s.known.outrun(f, e.path, o) {
+	if s.known.reading(o.key) != nil || o.key != f.key || !(f.begins(o.head) || s.known.untouched(f, o.born)) || o.size <= f.offset || !boundary(o.h, f.offset) || s.known.outrun(f, e.path, o) {
 		o.h.Close()
 		f.refuted = e.state() // the inode serves another file now
 		return

@@ -96,6 +96,24 @@ func TestAFileThatLostItsEndWhileDownAndGrewPastItLosesNoLine(t *testing.T) {
 	k.expect(append(lines[:45:45], more...)...)
 }
 
+// It begins as before, and where it was read to no line begins any more.
+func TestAFileThatWasRewrittenWhileItWasClosedIsReadAnew(t *testing.T) {
+	head := numbered("# head", 0, 20)
+	k := start(t, "*.log")
+	k.write("x.log", text(append(head, "one", "two")))
+	k.expect(append(head, "one", "two")...)
+	k.later(silentFor)
+	k.later(silentFor)
+	if n := len(k.set.known.open); n != 0 {
+		t.Fatalf("%d files open", n)
+	}
+	k.put("x.log", text(append(head, "it was rewritten", "three")))
+	k.mustScan()
+	k.expect(append(head, "it was rewritten", "three")...)
+	k.restart()
+	k.expect()
+}
+
 func TestATruncationThatWasNotReadYetWhenTheFileWasRenamedIsNotForgotten(t *testing.T) {
 	for _, pattern := range []string{"x.log", "x.log*"} {
 		t.Run(pattern, func(t *testing.T) {
