@@ -188,6 +188,38 @@ func TestACopyThatIsOverwrittenAgainAndAgainGivesNothingTwice(t *testing.T) {
 	}
 }
 
+// It had lines of its own, was overwritten with less, which the original has, and has others now.
+func TestACopyThatIsOverwrittenWithLessAndGrowsAgainLosesNoLine(t *testing.T) {
+	for name, then := range map[string][]string{
+		"beyond where it had been read, within a line": {"its own again, and longer"},
+		"up to there":                     {"again own"},
+		"beyond there, from line to line": {"again own", "third own"},
+	} {
+		for _, down := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, down %v", name, down), func(t *testing.T) {
+				k := start(t, "*.log")
+				k.write("x.log", text(numbered("a", 0, 50)))
+				k.expect(numbered("a", 0, 50)...)
+				k.copy("x.log", "copy.log")
+				k.expect()
+				k.write("copy.log", "first own\n")
+				k.mustScan()
+				k.expect("first own")
+				k.copy("x.log", "copy.log")
+				k.expect()
+				if down {
+					k.restart()
+				}
+				k.write("copy.log", text(then))
+				k.mustScan()
+				k.expect(then...)
+				k.restart()
+				k.expect()
+			})
+		}
+	}
+}
+
 func TestRotationIntoAFolderBelowWhileDown(t *testing.T) {
 	k := start(t, "x.log")
 	k.write("x.log", text(numbered("a", 0, 50)))

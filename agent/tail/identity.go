@@ -35,6 +35,10 @@ func (s *Set) identify(st *Stream, path string, o *opened) (*file, error) {
 	if f != nil && s.known.outrun(f, path, o) {
 		f = nil
 	}
+	if f != nil && f.stream != nil && f.offset == 0 && f.sumLen == 0 && path != f.path {
+		f.stream.reorder(f, entry{path: path, stat: o.stat}) // as where it is resumed; under its number it may come too early
+		f = nil
+	}
 	if f == nil {
 		f = st.files.moved(path, o)
 	}

@@ -121,14 +121,15 @@ func (r *registry) lastSeen(path string) time.Time {
 	return stamp
 }
 
-// match gives the known file that has the inode and the content, the youngest identity if several do. A file of
-// which nothing was consumed is known by its inode alone: should that be a mistake, it is read from its beginning all
-// the same. Where no line begins at the offset, as after a power cut that took the end of the file with it, it is
-// another file: that may give lines twice, where going on would lose some.
+// match gives the known file that has the inode and the content, the youngest identity if several do, none older than the
+// latest. A file of which nothing was consumed is known by its inode alone: should that be a mistake, it is read from its
+// beginning all the same. Where no line begins at the offset, as after a power cut that took the end of the file with it,
+// it is another file: that may give lines twice, where going on would lose some.
 func (r *registry) match(o *opened) *file {
 	var best *file
+	latest := r.latest(o.key, o.born)
 	for _, f := range r.byKey[o.key] {
-		if f.offset > o.size || (best != nil && best.id > f.id) {
+		if f.id < latest || f.offset > o.size || (best != nil && best.id > f.id) {
 			continue
 		}
 		empty := f.offset == 0 && f.sumLen == 0 && !f.done
@@ -143,6 +144,19 @@ func (r *registry) match(o *opened) *file {
 func (r *registry) untouched(f *file, born int64) bool {
 	youngest := !slices.ContainsFunc(r.byKey[f.key], func(other *file) bool { return other.id > f.id })
 	return youngest && f.sumLen == 0 && f.offset == 0 && f.born > 0 && f.born == born
+}
+
+// latest gives the number of the youngest identity with an inode, of a file made then, of which anything is known. What was
+// consumed of an older one was truncated or removed since, however alike they begin, and no offset in it counts any more: a
+// copy that is overwritten with its original, and grows again, lost what it grew by up to there, and so did what has a head
+// as long as a fingerprint and is truncated.
+func (r *registry) latest(key inode, born int64) (id int64) {
+	for _, f := range r.byKey[key] {
+		if f.sumLen > 0 || f.offset > 0 || f.born > 0 && f.born == born {
+			id = max(id, f.id)
+		}
+	}
+	return id
 }
 
 // outrun tells whether a finished file's inode was given to a newer copy of the same content. One that holds no more than was read of

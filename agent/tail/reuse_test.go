@@ -45,6 +45,30 @@ func TestAnInodeThatServesAnotherFileSinceTheListingHidesNone(t *testing.T) {
 	}
 }
 
+// Of two files that were empty in an earlier run nothing but the inodes is known, and these serve what came after a third one by now.
+func TestWhatHasTheInodesOfEmptyFilesOfAnEarlierRunIsReadInItsOrder(t *testing.T) {
+	k := start(t, "x.log*")
+	for _, name := range []string{"first", "second"} {
+		k.write("x.log", "")
+		k.expect()
+		k.rename("x.log", name)
+	}
+	k.write("x.log", "one\n")
+	k.expect("one")
+	k.crash()
+	k.write("x.log", "two\n")
+	k.rename("x.log", "x.log.2")
+	k.gzip("x.log.2")
+	k.write("second", "three\n")
+	k.rename("second", "x.log.1")
+	k.write("first", "four\n")
+	k.rename("first", "x.log")
+	k.open()
+	k.expect("two", "three", "four")
+	k.restart()
+	k.expect()
+}
+
 func TestWhatMayHaveBeenDeletedBeforeItWasSeenIsCountedAsLost(t *testing.T) {
 	for _, c := range []struct {
 		name      string

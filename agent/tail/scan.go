@@ -297,7 +297,11 @@ func lookBelow(s *Set) {
 
 // regrown goes on with a finished file that lies at an entry, if it grew.
 func (s *Set) regrown(e entry) {
+	latest := s.known.latest(e.key, e.born)
 	for _, f := range s.known.byKey[e.key] {
+		if f.id < latest {
+			continue
+		}
 		known := f.sumLen > 0 || s.known.untouched(f, e.born) && e.path != f.path // what lies at the path may have been copied and truncated
 		if f.done && known && e.size > f.size && f.refuted != e.state() && s.inputs.of(f.path) != nil {
 			s.reopen(f, e)
@@ -335,7 +339,7 @@ func (s *Set) reopen(f *file, e entry) {
 	if err != nil {
 		return // gone again, or not ours to read: it is tried again, as f.size still differs
 	}
-	if s.known.reading(o.key) != nil || o.key != f.key || !(f.begins(o.head) || s.known.untouched(f, o.born)) || o.size <= f.offset || s.known.outrun(f, e.path, o) {
+	if s.known.reading(o.key) != nil || o.key != f.key || !(f.begins(o.head) || s.known.untouched(f, o.born)) || o.size <= f.offset || !boundary(o.h, f.offset) || s.known.outrun(f, e.path, o) {
 		o.h.Close()
 		f.refuted = e.state() // the inode serves another file now
 		return

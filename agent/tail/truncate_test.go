@@ -96,6 +96,61 @@ func TestAFileThatLostItsEndWhileDownAndGrewPastItLosesNoLine(t *testing.T) {
 	k.expect(append(lines[:45:45], more...)...)
 }
 
+// All content of the file begins alike, and what was read of the one before the last ends where a line begins.
+func TestAFileWithAConstantHeadThatIsTruncatedAgainIsNotTakenForWhatItHeldBefore(t *testing.T) {
+	head := numbered("# head", 0, 20)
+	k := start(t, "*.log")
+	for _, lines := range [][]string{numbered("a", 0, 20), numbered("b", 0, 40)} {
+		k.put("x.log", "")
+		k.read()
+		k.write("x.log", text(append(head, lines...)))
+		k.expect(append(head, lines...)...)
+	}
+	k.crash()
+	k.put("x.log", text(append(head, numbered("c", 0, 30)...)))
+	k.open()
+	k.expect(append(head, numbered("c", 0, 30)...)...)
+	k.restart()
+	k.expect()
+}
+
+// The same where it was empty when it was let go, so that nothing of it is known but its inode and when it was made.
+func TestAFileWithAConstantHeadThatWasTruncatedAndRestsIsNotTakenForWhatItHeldBefore(t *testing.T) {
+	head := numbered("# head", 0, 20)
+	k := newKit(t, t.TempDir(), "*.log")
+	k.o.Inputs[0].MaxFiles = 1
+	k.open()
+	t.Cleanup(k.crash)
+	k.write("x.log", text(append(head, numbered("a", 0, 20)...)))
+	k.expect(append(head, numbered("a", 0, 20)...)...)
+	k.put("x.log", "")
+	k.read()
+	k.write("y.log", "other\n")
+	k.settle(1)
+	k.write("x.log", text(append(head, numbered("b", 0, 40)...)))
+	k.mustScan()
+	k.settle(1)
+	k.compareKept(41, append(head, numbered("b", 0, 40)...)...)
+}
+
+// It begins as before, and where it was read to no line begins any more.
+func TestAFileThatWasRewrittenWhileItWasClosedIsReadAnew(t *testing.T) {
+	head := numbered("# head", 0, 20)
+	k := start(t, "*.log")
+	k.write("x.log", text(append(head, "one", "two")))
+	k.expect(append(head, "one", "two")...)
+	k.later(silentFor)
+	k.later(silentFor)
+	if n := len(k.set.known.open); n != 0 {
+		t.Fatalf("%d files open", n)
+	}
+	k.put("x.log", text(append(head, "it was rewritten", "three")))
+	k.mustScan()
+	k.expect(append(head, "it was rewritten", "three")...)
+	k.restart()
+	k.expect()
+}
+
 func TestATruncationThatWasNotReadYetWhenTheFileWasRenamedIsNotForgotten(t *testing.T) {
 	for _, pattern := range []string{"x.log", "x.log*"} {
 		t.Run(pattern, func(t *testing.T) {
