@@ -33,10 +33,11 @@ type Block struct {
 	Rule, Reason        string
 	By                  string
 	Device, Target      string
-	FirstSeen, LastSeen time.Time // zero: BlockedAt
-	BlockedAt           time.Time // zero: now
-	ExpiresAt           time.Time // zero: none, then release is by inactivity
-	Late                time.Time // of one by the detector that was found too late: if it is over by then, it is kept as released; see Entry.Past. Zero: it is in force
+	FirstSeen, LastSeen time.Time     // zero: BlockedAt
+	BlockedAt           time.Time     // zero: now
+	ExpiresAt           time.Time     // zero: none, then release is by inactivity
+	Late                time.Time     // of one by the detector that was found too late: if it is over by then, it is kept as released; see Entry.Past. Zero: it is in force
+	Behind              time.Duration // how far the log's times were behind the clock by which ExpiresAt is; what came before the end of another block is told by that. Zero: not at all
 	Hits                int64
 	Count               int
 	Grade               Grade

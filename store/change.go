@@ -231,10 +231,10 @@ func (c *change) lengthened(ctx context.Context, blocks []Block) ([]Block, error
 	var rows [][]any
 	for i := range blocks {
 		if b := &blocks[i]; b.escalates() {
-			rows = append(rows, []any{b.Address.String(), c.stamp(b.LastSeen.Add(-offenceAge)), c.stamp(b.FirstSeen)})
+			rows = append(rows, []any{b.Address.String(), c.stamp(b.LastSeen.Add(-offenceAge)), c.stamp(b.FirstSeen.Add(b.Behind))})
 		}
 	}
-	// A block ended when its time was over, also if it was noticed later: evidence from before that is no return.
+	// A block ended when its time was over, also if it was noticed later: evidence from before that is no return. The end is by the clock of who blocked.
 	returns := make(map[netip.Prefix]int)
 	err := c.forRows(ctx, c.tx, `SELECT t.column1, count(*) FROM (`,
 		`) AS t JOIN blacklist AS b ON b.address = t.column1

@@ -40,6 +40,7 @@ type end interface {
 	tell(v *detect.Verdict, l *lane, now time.Time)            // it is to be told
 	spare(v *detect.Verdict, why error, at time.Time)          // it may never be blocked
 	stale(v *detect.Verdict)                                   // it would be released at once
+	current(l *lane) bool                                      // what is read of the lane comes as it is written: it is no backlog, and not told again
 }
 
 // step is the life of a line. False means that no source has another one now.
@@ -102,7 +103,7 @@ func (f *flow) know() {
 // judge decides whether a verdict has consequences. A source that is held or observed goes on being counted: better evidence
 // may block it.
 func (f *flow) judge(v *detect.Verdict, by *lane, now time.Time) {
-	over := f.oldest > 0 && f.over(v, now.Add(-f.ahead()))
+	over := f.oldest > 0 && f.over(v, now.Add(-f.ahead())) && !f.end.current(by)
 	if f.oldest > 0 && v.Time.Before(now.Add(-f.ahead()-f.oldest)) || over && !f.counts(v) {
 		f.end.stale(v)
 		return
@@ -137,7 +138,8 @@ func (f *flow) judge(v *detect.Verdict, by *lane, now time.Time) {
 	}
 }
 
-// over tells whether the time of a block is over, as long as it is not for longer because its source returned.
+// over tells whether the time of a block is over, as long as it is not for longer because its source returned. What comes as it is written is never over: it goes on, whatever its
+// firewall's clock says.
 func (f *flow) over(v *detect.Verdict, now time.Time) bool {
 	return v.BlockFor > 0 && v.Mode != detect.Notice && !completed(v).Add(v.BlockFor).After(now)
 }

@@ -43,6 +43,21 @@ func (l *Live) activity(source netip.Prefix, ev *detect.Event) {
 	l.batch.touch(source, ev.Src, ev.Time, int64(max(ev.Repeat, 1)))
 }
 
+// current asks for the time anew: the store may have kept us waiting, and lines that waited with us are a backlog.
+func (l *Live) current(by *lane) bool {
+	return by != nil && by.live.caught && !l.remembering && !l.opts.Stats.ends.missed(l.opts.Now())
+}
+
+// begins is when the block of a verdict begins that lasts for a time: when it is found, of what comes as it is written, and else when it would have been. behind is how far what
+// comes as it is written is behind this host's clock.
+func (l *Live) begins(v *detect.Verdict, by *lane, now time.Time) (at time.Time, behind time.Duration) {
+	if !l.current(by) {
+		return earlier(completed(v), now), 0
+	}
+	at = l.opts.Now().Add(-l.ahead())
+	return at, max(at.Sub(completed(v)), 0)
+}
+
 // stale counts a verdict that would be released at once: a backlog from last year blocks nobody today.
 func (l *Live) stale(v *detect.Verdict) { l.opts.Stats.verdict(v.Rule, "too-old") }
 
@@ -155,9 +170,7 @@ func (l *Live) block(v *detect.Verdict, by *lane, now time.Time) {
 		return
 	}
 	l.opts.Stats.verdict(v.Rule, state.String())
-	escalation := l.opts.Escalation
-	escalation.Length = l.opts.ReleaseAfter
-	l.batch.block(v, l.evidence.lines(v, by, now), escalation, now)
+	l.note(v, by, now)
 	doing, why := "blocking: ", v.Reason
 	switch state {
 	case store.Held:
@@ -174,13 +187,20 @@ func (l *Live) block(v *detect.Verdict, by *lane, now time.Time) {
 		Time("seen", v.Time).Msg(doing + why)
 }
 
+// note puts a verdict into the batch.
+func (l *Live) note(v *detect.Verdict, by *lane, now time.Time) *store.Block {
+	escalation := l.opts.Escalation
+	escalation.Length = l.opts.ReleaseAfter
+	begins, behind := l.begins(v, by, now)
+	block := l.batch.block(v, l.evidence.lines(v, by, now), escalation, begins, now)
+	block.Behind = behind
+	return block
+}
+
 // late notes a verdict whose block is over by now: the store has it as one of before, unless it is longer than that.
 func (l *Live) late(v *detect.Verdict, by *lane, now time.Time) {
 	l.opts.Stats.verdict(v.Rule, "late")
-	escalation := l.opts.Escalation
-	escalation.Length = l.opts.ReleaseAfter
-	l.batch.block(v, l.evidence.lines(v, by, now), escalation, now)
-	l.batch.Blocks[len(l.batch.Blocks)-1].Late = now.Add(-l.ahead())
+	l.note(v, by, now).Late = now.Add(-l.ahead())
 	l.opts.Logger.Info().Str("address", detect.AddressText(v.Source)).Str("rule", v.Rule).Str("grade", v.Grade.String()).Str("device", v.Device).
 		Time("seen", v.Time).Time("until", completed(v).Add(v.BlockFor)).Msg("found too late to be blocked, unless its returns call for longer: " + v.Reason)
 }
