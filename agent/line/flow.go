@@ -28,6 +28,10 @@ type flow struct {
 	factor     int                     // by which each return of a source multiplies the time of its block; below 2: none does
 	ahead      func() time.Duration    // by how much now is ahead of what can be believed; nil where all may
 	end        end
+	at         struct {
+		lane *lane
+		now  time.Time
+	} // whose line is told the engine, and when
 }
 
 // An end is where lines go. Lanes and lines are valid during the call only.
@@ -59,6 +63,7 @@ func (f *flow) step(ctx context.Context, now time.Time) (bool, error) {
 		l.last = p.event.Time
 		f.know()
 		Locate(p.event, f.country)
+		f.at.lane, f.at.now = l, now
 		result := f.engine.Observe(p.event)
 		f.end.record(l, p, result, now)
 		// what it completes is judged.
@@ -103,8 +108,8 @@ func (f *flow) know() {
 // judge decides whether a verdict has consequences. A source that is held or observed goes on being counted: better evidence
 // may block it.
 func (f *flow) judge(v *detect.Verdict, by *lane, now time.Time) {
-	over := f.oldest > 0 && f.over(v, now.Add(-f.ahead())) && !f.end.current(by)
-	if f.oldest > 0 && v.Time.Before(now.Add(-f.ahead()-f.oldest)) || over && !f.counts(v) {
+	old, over := f.old(v, now), f.over(v, by, now)
+	if old || over && !f.counts(v) {
 		f.end.stale(v)
 		return
 	}
@@ -140,8 +145,25 @@ func (f *flow) judge(v *detect.Verdict, by *lane, now time.Time) {
 
 // over tells whether the time of a block is over, as long as it is not for longer because its source returned. What comes as it is written is never over: it goes on, whatever its
 // firewall's clock says.
-func (f *flow) over(v *detect.Verdict, now time.Time) bool {
-	return v.BlockFor > 0 && v.Mode != detect.Notice && !completed(v).Add(v.BlockFor).After(now)
+func (f *flow) over(v *detect.Verdict, by *lane, now time.Time) bool {
+	return f.oldest > 0 && v.BlockFor > 0 && v.Mode != detect.Notice && !completed(v).Add(v.BlockFor).After(now.Add(-f.ahead())) && !f.end.current(by)
+}
+
+// old tells whether a verdict would be released at once.
+func (f *flow) old(v *detect.Verdict, now time.Time) bool {
+	return f.oldest > 0 && v.Time.Before(now.Add(-f.ahead()-f.oldest))
+}
+
+// expired tells the engine of a verdict that blocks nobody, for it is too late, up to when the evidence against its source is void: what the source did since it would have been released
+// counts, for all rules.
+func (f *flow) expired(v *detect.Verdict) (until time.Time, is bool) {
+	switch {
+	case f.over(v, f.at.lane, f.at.now):
+		return completed(v).Add(v.BlockFor), true
+	case f.old(v, f.at.now):
+		return completed(v).Add(1), true
+	}
+	return until, false
 }
 
 // completed is when a verdict would have come, had its evidence come in order: a block for a time begins then.

@@ -120,6 +120,44 @@ func TestWhatIsFoundTooLateCountsAsAReturn(t *testing.T) {
 	}
 }
 
+// A verdict whose block is over takes no evidence from after that block: a live attack goes on being counted by the rules beside the one that is new.
+func TestAVerdictThatIsOverLeavesTheEvidenceSince(t *testing.T) {
+	for name, escalate := range map[string]*detect.Escalate{"too old": nil, "a return": {Factor: 2, Max: 30 * 24 * time.Hour}} {
+		t.Run(name, func(t *testing.T) {
+			st, source, path := newTestStore(t), netip.MustParseAddr("203.0.113.7"), filepath.Join(t.TempDir(), "fw1.log")
+			before := store.Batch{Positions: []store.Position{{ID: 1, Path: path, LastTime: noon.Add(-time.Minute), Updated: noon}}}
+			for i := range 3 {
+				before.Records = append(before.Records, store.Record{Time: noon.Add(time.Duration(i)*time.Second - 20*time.Hour), Type: "TRAFFIC", Device: "fw1", Src: source, Dst: netip.MustParseAddr("198.51.100.1"), DstPort: 101})
+			}
+			if _, err := st.Commit(t.Context(), &before); err != nil {
+				t.Fatal(err)
+			}
+			o := testOptions(t, st, path)
+			o.Settings.Custom = longRules(4, 2)
+			o.Settings.Custom[1].BlockFor, o.Settings.Custom[1].Escalate = 10*time.Minute, escalate
+			o.Now = func() time.Time { return noon }
+			l := openTestLive(t, o)
+			observe := func(n int) detect.Result {
+				at := noon.Add(time.Duration(n-10) * time.Second)
+				return l.engine.Observe(&detect.Event{Type: detect.TypeTraffic, Time: at, Src: source, Dst: netip.MustParseAddr("198.51.100.1"), DstPort: 100})
+			}
+			for n := range 4 {
+				observe(n)
+			}
+			l.behind.read(t.Context(), &l.opts)
+			for l.behind != nil {
+				l.tellBehind(t.Context())
+			}
+			if too, late := verdicts(t, o.Stats, "too-old"), verdicts(t, o.Stats, "late"); too+late != 1 {
+				t.Fatalf("%v verdicts are too old, %v late", too, late)
+			}
+			if r := observe(4); r.Verdict == nil || r.Verdict.Rule != "long 0" || r.Verdict.Hits != 5 {
+				t.Errorf("the fifth of more than four is %+v", r)
+			}
+		})
+	}
+}
+
 // escalations are why what is in force lasts longer; "-": nothing is in force.
 func escalations(t *testing.T, st *store.Store) string {
 	t.Helper()

@@ -48,16 +48,6 @@ func (l *Live) current(by *lane) bool {
 	return by != nil && by.live.caught && !l.remembering && !l.opts.Stats.ends.missed(l.opts.Now())
 }
 
-// begins is when the block of a verdict begins that lasts for a time: when it is found, of what comes as it is written, and else when it would have been. behind is how far what
-// comes as it is written is behind this host's clock.
-func (l *Live) begins(v *detect.Verdict, by *lane, now time.Time) (at time.Time, behind time.Duration) {
-	if !l.current(by) {
-		return earlier(completed(v), now), 0
-	}
-	at = l.opts.Now().Add(-l.ahead())
-	return at, max(at.Sub(completed(v)), 0)
-}
-
 // stale counts a verdict that would be released at once: a backlog from last year blocks nobody today.
 func (l *Live) stale(v *detect.Verdict) { l.opts.Stats.verdict(v.Rule, "too-old") }
 
@@ -187,11 +177,15 @@ func (l *Live) block(v *detect.Verdict, by *lane, now time.Time) {
 		Time("seen", v.Time).Msg(doing + why)
 }
 
-// note puts a verdict into the batch.
+// note puts a verdict into the batch. A block for a time begins when it is found, where its lines come as they are written, and else when it would have been found in time.
 func (l *Live) note(v *detect.Verdict, by *lane, now time.Time) *store.Block {
 	escalation := l.opts.Escalation
 	escalation.Length = l.opts.ReleaseAfter
-	begins, behind := l.begins(v, by, now)
+	begins, behind := earlier(completed(v), now), time.Duration(0)
+	if l.current(by) {
+		begins = l.opts.Now().Add(-l.ahead())
+		behind = max(begins.Sub(completed(v)), 0)
+	}
 	block := l.batch.block(v, l.evidence.lines(v, by, now), escalation, begins, now)
 	block.Behind = behind
 	return block

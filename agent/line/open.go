@@ -125,6 +125,7 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 		surge := o.Surge
 		l.flow = flow{engine: detect.New(o.Settings), guard: o.Guard, ours: o.Ours, surge: &surge, neighbours: newNeighbours(o.Neighbours), country: o.Country, oldest: o.ReleaseAfter, factor: o.Escalation.Factor, ahead: o.Ahead, end: l}
 		l.engine.Limit(l.surge)
+		l.engine.Expire(l.expired)
 		l.know() // before anything is told once more
 		l.merge = merge{readers: l.readers, engine: l.engine}
 		l.keeper = &keeper{memory: l.engine.Memory()}
