@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -100,6 +101,12 @@ func (e *Entry) ReleaseAt(releaseAfter time.Duration) time.Time {
 // returns. Another entry of its address may be in force.
 func (e *Entry) Past() bool {
 	return e.By == ByDetector && e.ReleasedBy == ByDetector && e.ReleasedAt.Equal(e.BlockedAt) && !e.ExpiresAt.IsZero() && !e.ExpiresAt.After(e.BlockedAt)
+}
+
+// wasInForce is the condition that leaves out, of a table, the entries that never were; see Entry.Past.
+func wasInForce(table string) string {
+	return strings.ReplaceAll(` NOT (?.released_at IS NOT NULL AND ?.released_at = ?.blocked_at AND ?.expires_at IS NOT NULL AND ?.expires_at <= ?.blocked_at
+		AND ?.blocked_by = '`+ByDetector+`' AND ?.released_by = '`+ByDetector+`')`, "?", table)
 }
 
 // SeveralPorts is the port of an entry whose evidence is about more than one.

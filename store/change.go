@@ -319,8 +319,7 @@ func (c *change) insertPast(ctx context.Context, blocks []Block) error {
 		b := &blocks[i]
 		b.BlockedAt = b.Late // by which Entry.Past knows it
 		rows = append(rows, append(c.blockRow(b), c.stamp(b.Late), ByDetector, why, 1))
-		audit = append(audit, c.auditRow(Audit{b.BlockedAt, Blocked.action(), b.Address, b.By, b.Reason}),
-			c.auditRow(Audit{b.Late, Blocked.endedBy(ByDetector), b.Address, ByDetector, why}))
+		audit = append(audit, c.auditRow(Audit{b.Late, "late", b.Address, b.By, b.Reason + "; " + why}))
 	}
 	ids := make(map[netip.Prefix]int64)
 	err := c.forRows(ctx, c.tx, `INSERT INTO blacklist (`+blockColumns+`, released_at, released_by, release_reason, served) `, ` RETURNING id, address`,
