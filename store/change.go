@@ -204,6 +204,12 @@ func (x Escalation) lengthened(returns int) (length time.Duration, why string) {
 	return length, why + strconv.Itoa(times) + " times the time"
 }
 
+// After is how long a block lasts after so many returns.
+func (x Escalation) After(returns int) time.Duration {
+	length, _ := x.lengthened(returns)
+	return max(length, x.Length)
+}
+
 // ordinal writes which one it is of several, from the second on.
 func ordinal(n int) string {
 	words := [...]string{2: "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"}

@@ -142,6 +142,21 @@ func (l *blacklist) Began(ctx context.Context, since time.Time, fn func(time.Tim
 	})
 }
 
+// Ended gives the blocks of a source that count when it returns (see Escalation): from their first evidence to their end.
+func (l *blacklist) Ended(ctx context.Context, source netip.Prefix) (list []Interval, err error) {
+	err = l.view(ctx, "read earlier blocks of "+source.String(), func(ctx context.Context, tx *sql.Tx) error {
+		return forEach(ctx, tx, func(rows *sql.Rows) error {
+			var in Interval
+			err := rows.Scan(intoTime{&in.From}, intoTime{&in.To})
+			list = append(list, in)
+			return err
+		}, `SELECT first_seen, coalesce(expires_at, released_at) FROM blacklist AS b WHERE address = $1 AND served = 1 AND state = 0 AND blocked_by = $2
+			AND NOT EXISTS (SELECT 1 FROM blacklist AS p WHERE p.address = b.address AND p.id > b.id AND p.released_at IS NOT NULL AND p.released_by NOT IN ($2, $3)) ORDER BY id`,
+			source.String(), ByDetector, ByLabelFile)
+	})
+	return list, err
+}
+
 // Rules gives the rules that entries have or had, in order of their names.
 func (l *blacklist) Rules(ctx context.Context) (rules []string, err error) {
 	err = l.view(ctx, "read the rules of the blacklist", func(ctx context.Context, tx *sql.Tx) error {

@@ -41,6 +41,7 @@ type end interface {
 	activity(source netip.Prefix, ev *detect.Event)            // which is one more of a blocked source
 	block(v *detect.Verdict, l *lane, now time.Time)           // the source is to be blocked, held or observed; l: whose line completed the verdict, or nil
 	late(v *detect.Verdict, l *lane, now time.Time)            // it would have been blocked for a time that is over: it is not, unless it returned so often that it lasts longer
+	ended(v *detect.Verdict) (at time.Time, part bool)         // when such a block would have ended, as long as its returns make it, or the other one that it is part of
 	tell(v *detect.Verdict, l *lane, now time.Time)            // it is to be told
 	spare(v *detect.Verdict, why error, at time.Time)          // it may never be blocked
 	stale(v *detect.Verdict)                                   // it would be released at once
@@ -129,7 +130,7 @@ func (f *flow) judge(v *detect.Verdict, by *lane, now time.Time) {
 			f.end.stale(v)
 			return
 		}
-		f.engine.Served(v.Source, completed(v).Add(v.BlockFor))
+		f.engine.Served(v.Source, f.ended(v, now))
 		f.end.late(v, by, now)
 		return
 	}
@@ -158,12 +159,20 @@ func (f *flow) old(v *detect.Verdict, now time.Time) bool {
 // counts, for all rules.
 func (f *flow) expired(v *detect.Verdict) (until time.Time, is bool) {
 	switch {
+	case f.over(v, f.at.lane, f.at.now) && f.counts(v):
+		return f.ended(v, f.at.now), true
 	case f.over(v, f.at.lane, f.at.now):
 		return completed(v).Add(v.BlockFor), true
 	case f.old(v, f.at.now):
 		return completed(v).Add(1), true
 	}
 	return until, false
+}
+
+// ended is up to when records of a source do not count whose block is over, or would be but for its returns: of one that goes on, what is to come is told by the blacklist.
+func (f *flow) ended(v *detect.Verdict, now time.Time) time.Time {
+	at, _ := f.end.ended(v)
+	return earlier(at, now.Add(-f.ahead()))
 }
 
 // completed is when a verdict would have come, had its evidence come in order: a block for a time begins then.

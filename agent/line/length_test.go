@@ -63,6 +63,8 @@ func TestWhatIsFoundTooLateCountsAsAReturn(t *testing.T) {
 		"while it was blocked":   {slices.Concat(attack(5*hour), attack(5*hour-2*minute), attack(5*hour-8*minute)), "-", "second block within a year: 2 times the time"},
 		"then and after":         {slices.Concat(attack(5*hour), attack(5*hour - 8*minute)[1:], attack(5*hour-20*minute)), "-", "third block within a year: 4 times the time"},
 		"while it was, longer":   {slices.Concat(attack(5*hour), attack(3*hour), attack(3*hour-15*minute)), "-", "third block within a year: 4 times the time"},
+		"after what is longer":   {slices.Concat(attack(5*hour), attack(3*hour), attack(3*hour-15*minute), attack(3*hour-21*minute)), "-", "fourth block within a year: 8 times the time"},
+		"across its longer end":  {slices.Concat(attack(5*hour), attack(3*hour), attack(3*hour - 19*minute)[:2], attack(3*hour-21*minute)), "-", "fourth block within a year: 8 times the time"},
 		"one is longer than now": {slices.Concat(attack(5*hour), attack(15*minute)), "second block within a year: 2 times the time", "second block within a year: 2 times the time"},
 	} {
 		t.Run(name, func(t *testing.T) {

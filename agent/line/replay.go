@@ -245,4 +245,7 @@ type toldOf struct {
 func (r *replay) stale(*detect.Verdict)                  {}
 func (r *replay) late(*detect.Verdict, *lane, time.Time) {}
 func (r *replay) current(*lane) bool                     { return false }
-func (r *replay) activity(netip.Prefix, *detect.Event)   {}
+func (r *replay) ended(v *detect.Verdict) (time.Time, bool) {
+	return completed(v).Add(v.BlockFor), false
+}
+func (r *replay) activity(netip.Prefix, *detect.Event) {}
