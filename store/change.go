@@ -204,6 +204,12 @@ func (x Escalation) lengthened(returns int) (length time.Duration, why string) {
 	return length, why + strconv.Itoa(times) + " times the time"
 }
 
+// After is how long a block lasts after so many returns.
+func (x Escalation) After(returns int) time.Duration {
+	length, _ := x.lengthened(returns)
+	return max(length, x.Length)
+}
+
 // ordinal writes which one it is of several, from the second on.
 func ordinal(n int) string {
 	words := [...]string{2: "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"}
@@ -231,10 +237,10 @@ func (c *change) lengthened(ctx context.Context, blocks []Block) ([]Block, error
 	var rows [][]any
 	for i := range blocks {
 		if b := &blocks[i]; b.escalates() {
-			rows = append(rows, []any{b.Address.String(), c.stamp(b.LastSeen.Add(-offenceAge)), c.stamp(b.FirstSeen)})
+			rows = append(rows, []any{b.Address.String(), c.stamp(b.LastSeen.Add(-offenceAge)), c.stamp(b.FirstSeen.Add(b.Behind))})
 		}
 	}
-	// A block ended when its time was over, also if it was noticed later: evidence from before that is no return.
+	// A block ended when its time was over, also if it was noticed later: evidence from before that is no return. The end is by the clock of who blocked.
 	returns := make(map[netip.Prefix]int)
 	err := c.forRows(ctx, c.tx, `SELECT t.column1, count(*) FROM (`,
 		`) AS t JOIN blacklist AS b ON b.address = t.column1
@@ -319,8 +325,7 @@ func (c *change) insertPast(ctx context.Context, blocks []Block) error {
 		b := &blocks[i]
 		b.BlockedAt = b.Late // by which Entry.Past knows it
 		rows = append(rows, append(c.blockRow(b), c.stamp(b.Late), ByDetector, why, 1))
-		audit = append(audit, c.auditRow(Audit{b.BlockedAt, Blocked.action(), b.Address, b.By, b.Reason}),
-			c.auditRow(Audit{b.Late, Blocked.endedBy(ByDetector), b.Address, ByDetector, why}))
+		audit = append(audit, c.auditRow(Audit{b.Late, "late", b.Address, b.By, b.Reason + "; " + why}))
 	}
 	ids := make(map[netip.Prefix]int64)
 	err := c.forRows(ctx, c.tx, `INSERT INTO blacklist (`+blockColumns+`, released_at, released_by, release_reason, served) `, ` RETURNING id, address`,

@@ -108,6 +108,7 @@ func TestWhatCountsAsAReturn(t *testing.T) {
 		{name: "of another rule", end: quiet, after: time.Hour, then: func(b *Block) { b.Rule = "login" }, want: "second block within a year: 2 times the time"},
 		{name: "another address", end: quiet, after: time.Hour, then: func(b *Block) { b.Address = prefix("203.0.113.8") }},
 		{name: "evidence from before the end", end: quiet, after: time.Hour, then: func(b *Block) { b.FirstSeen = b.FirstSeen.Add(-2 * time.Hour) }},
+		{name: "since the end, by a clock that is behind", end: quiet, after: time.Hour, then: func(b *Block) { b.FirstSeen, b.Behind = b.FirstSeen.Add(-2*time.Hour), 2*time.Hour }, want: "second block within a year: 2 times the time"},
 		{name: "escalation is off", end: quiet, after: time.Hour, then: func(b *Block) { b.Escalation.Factor = 1 }},
 		{name: "longer than the longest already", end: quiet, after: time.Hour, then: func(b *Block) { b.Escalation.Max = oneDay }},
 	} {

@@ -63,6 +63,8 @@ func TestWhatIsFoundTooLateCountsAsAReturn(t *testing.T) {
 		"while it was blocked":   {slices.Concat(attack(5*hour), attack(5*hour-2*minute), attack(5*hour-8*minute)), "-", "second block within a year: 2 times the time"},
 		"then and after":         {slices.Concat(attack(5*hour), attack(5*hour - 8*minute)[1:], attack(5*hour-20*minute)), "-", "third block within a year: 4 times the time"},
 		"while it was, longer":   {slices.Concat(attack(5*hour), attack(3*hour), attack(3*hour-15*minute)), "-", "third block within a year: 4 times the time"},
+		"after what is longer":   {slices.Concat(attack(5*hour), attack(3*hour), attack(3*hour-15*minute), attack(3*hour-21*minute)), "-", "fourth block within a year: 8 times the time"},
+		"across its longer end":  {slices.Concat(attack(5*hour), attack(3*hour), attack(3*hour - 19*minute)[:2], attack(3*hour-21*minute)), "-", "fourth block within a year: 8 times the time"},
 		"one is longer than now": {slices.Concat(attack(5*hour), attack(15*minute)), "second block within a year: 2 times the time", "second block within a year: 2 times the time"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -116,6 +118,44 @@ func TestWhatIsFoundTooLateCountsAsAReturn(t *testing.T) {
 					t.Errorf("blocked now is %q, want %q", got, c.then)
 				}
 			})
+		})
+	}
+}
+
+// A verdict whose block is over takes no evidence from after that block: a live attack goes on being counted by the rules beside the one that is new.
+func TestAVerdictThatIsOverLeavesTheEvidenceSince(t *testing.T) {
+	for name, escalate := range map[string]*detect.Escalate{"too old": nil, "a return": {Factor: 2, Max: 30 * 24 * time.Hour}} {
+		t.Run(name, func(t *testing.T) {
+			st, source, path := newTestStore(t), netip.MustParseAddr("203.0.113.7"), filepath.Join(t.TempDir(), "fw1.log")
+			before := store.Batch{Positions: []store.Position{{ID: 1, Path: path, LastTime: noon.Add(-time.Minute), Updated: noon}}}
+			for i := range 3 {
+				before.Records = append(before.Records, store.Record{Time: noon.Add(time.Duration(i)*time.Second - 20*time.Hour), Type: "TRAFFIC", Device: "fw1", Src: source, Dst: netip.MustParseAddr("198.51.100.1"), DstPort: 101})
+			}
+			if _, err := st.Commit(t.Context(), &before); err != nil {
+				t.Fatal(err)
+			}
+			o := testOptions(t, st, path)
+			o.Settings.Custom = longRules(4, 2)
+			o.Settings.Custom[1].BlockFor, o.Settings.Custom[1].Escalate = 10*time.Minute, escalate
+			o.Now = func() time.Time { return noon }
+			l := openTestLive(t, o)
+			observe := func(n int) detect.Result {
+				at := noon.Add(time.Duration(n-10) * time.Second)
+				return l.engine.Observe(&detect.Event{Type: detect.TypeTraffic, Time: at, Src: source, Dst: netip.MustParseAddr("198.51.100.1"), DstPort: 100})
+			}
+			for n := range 4 {
+				observe(n)
+			}
+			l.behind.read(t.Context(), &l.opts)
+			for l.behind != nil {
+				l.tellBehind(t.Context())
+			}
+			if too, late := verdicts(t, o.Stats, "too-old"), verdicts(t, o.Stats, "late"); too+late != 1 {
+				t.Fatalf("%v verdicts are too old, %v late", too, late)
+			}
+			if r := observe(4); r.Verdict == nil || r.Verdict.Rule != "long 0" || r.Verdict.Hits != 5 {
+				t.Errorf("the fifth of more than four is %+v", r)
+			}
 		})
 	}
 }

@@ -82,11 +82,12 @@ type Live struct {
 	seq   int64 // of the batch before
 	next  int64 // of the next one
 
-	refused map[netip.Prefix]time.Time   // when a refusal was last logged
-	waiting map[netip.Prefix]store.State // what is held or observed
-	checked time.Time                    // when the files were last looked at
-	forgot  time.Time                    // when positions were last forgotten
-	shown   time.Time                    // when status and metrics last learned of the files
+	refused map[netip.Prefix]time.Time        // when a refusal was last logged
+	waiting map[netip.Prefix]store.State      // what is held or observed
+	past    map[netip.Prefix][]store.Interval // of sources that were found too late: the blocks that ended, as the store had them, and those found since
+	checked time.Time                         // when the files were last looked at
+	forgot  time.Time                         // when positions were last forgotten
+	shown   time.Time                         // when status and metrics last learned of the files
 
 	remembering bool // the lines are those of an earlier run
 
@@ -118,6 +119,7 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 		warner: newClockWarner(o.Logger, o.Now, &o.Stats.ends), readers: startReaders(o.Now),
 		out: make(chan *batch, 1), free: make(chan *batch, 2), batch: newBatch(), seq: seq, next: firstSeq(seq),
 		refused: make(map[netip.Prefix]time.Time), waiting: make(map[netip.Prefix]store.State),
+		past: make(map[netip.Prefix][]store.Interval),
 	}
 	l.free <- newBatch()
 	l.refresh(ctx)
@@ -125,6 +127,7 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 		surge := o.Surge
 		l.flow = flow{engine: detect.New(o.Settings), guard: o.Guard, ours: o.Ours, surge: &surge, neighbours: newNeighbours(o.Neighbours), country: o.Country, oldest: o.ReleaseAfter, factor: o.Escalation.Factor, ahead: o.Ahead, end: l}
 		l.engine.Limit(l.surge)
+		l.engine.Expire(l.expired)
 		l.know() // before anything is told once more
 		l.merge = merge{readers: l.readers, engine: l.engine}
 		l.keeper = &keeper{memory: l.engine.Memory()}
@@ -212,6 +215,7 @@ func (l *Live) apply() {
 			continue
 		}
 		delete(l.waiting, c.Address)
+		delete(l.past, c.Address)
 		l.neighbours.change(&c, l.opts.Now())
 		switch {
 		case c.Blocked:
