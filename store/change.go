@@ -174,8 +174,8 @@ func merged(touches []Touch) []Touch {
 	return out
 }
 
-// offenceAge is how long a block of a source counts against it, from its end on.
-const offenceAge = 365 * oneDay
+// OffenceAge is how long a block of a source counts against it, from its end on.
+const OffenceAge = 365 * oneDay
 
 // Escalation lengthens a block for each time that its source returned: it was on the blacklist, blocked by the detector, within
 // the last year, and was released by itself, because its time was over or it was quiet. What it does while it is blocked is no
@@ -237,7 +237,7 @@ func (c *change) lengthened(ctx context.Context, blocks []Block) ([]Block, error
 	var rows [][]any
 	for i := range blocks {
 		if b := &blocks[i]; b.escalates() {
-			rows = append(rows, []any{b.Address.String(), c.stamp(b.LastSeen.Add(-offenceAge)), c.stamp(b.FirstSeen.Add(b.Behind))})
+			rows = append(rows, []any{b.Address.String(), c.stamp(b.LastSeen.Add(-OffenceAge)), c.stamp(b.FirstSeen.Add(b.Behind))})
 		}
 	}
 	// A block ended when its time was over, also if it was noticed later: evidence from before that is no return. The end is by the clock of who blocked.

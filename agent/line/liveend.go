@@ -205,8 +205,14 @@ func (l *Live) note(v *detect.Verdict, by *lane, now time.Time) *store.Block {
 // mostPast is how many sources are known of which blocks have ended; of the others the store is asked anew.
 const mostPast = 10_000
 
+// A pastOf is what is known of the blocks of a source that ended by themselves: as the store had them, and those that were found since.
+type pastOf struct {
+	blocks []store.Interval
+	noted  int64 // the batch that has the last of those; 0: none was found
+}
+
 // pastOf gives the blocks of a source that ended by themselves.
-func (l *Live) pastOf(source netip.Prefix) []store.Interval {
+func (l *Live) pastOf(source netip.Prefix) pastOf {
 	if known, ok := l.past[source]; ok {
 		return known
 	}
@@ -215,27 +221,35 @@ func (l *Live) pastOf(source netip.Prefix) []store.Interval {
 	list, err := l.opts.Store.Ended(ctx, source)
 	if err != nil {
 		l.opts.Logger.Warn().Err(err).Str("address", detect.AddressText(source)).Msg("cannot read earlier blocks of a source that was found too late: what it did right after is counted as if it had none")
-		return nil
 	}
-	if len(l.past) >= mostPast {
-		clear(l.past)
-	}
-	l.past[source] = list
-	return list
+	l.past[source] = pastOf{blocks: list}
+	return l.past[source]
 }
 
-// ended goes by what the store will say: what falls into the time of another block was part of it, and each that ended before makes the next longer.
+// forgetPast makes room, when a batch is handed over: those before are stored.
+func (l *Live) forgetPast() {
+	if len(l.past) >= mostPast {
+		maps.DeleteFunc(l.past, func(_ netip.Prefix, p pastOf) bool { return p.noted < l.batch.Seq })
+	}
+}
+
+// ended goes by what the store will say: what falls into the time of another block was part of it, and each that ended within the year before makes the next longer.
 func (l *Live) ended(v *detect.Verdict) (at time.Time, part bool) {
 	returns := 0
-	for _, b := range l.pastOf(v.Source) {
+	for _, b := range l.pastOf(v.Source).blocks {
 		switch {
-		case !b.To.After(v.FirstSeen):
+		case b.To.After(v.FirstSeen):
+			if !b.From.After(v.LastSeen) && b.To.After(at) {
+				at, part = b.To, true
+			}
+		case b.To.After(v.LastSeen.Add(-store.OffenceAge)):
 			returns++
-		case !b.From.After(v.LastSeen):
-			return b.To, true
 		}
 	}
-	return completed(v).Add(l.escalation(v).After(returns)), false
+	if !part {
+		at = completed(v).Add(l.escalation(v).After(returns))
+	}
+	return at, part
 }
 
 // late notes a verdict whose block is over by now: the store has it as one of before, unless it is longer than that.
@@ -244,7 +258,7 @@ func (l *Live) late(v *detect.Verdict, by *lane, now time.Time) {
 	l.note(v, by, now).Late = now.Add(-l.ahead())
 	ends, part := l.ended(v)
 	if !part {
-		l.past[v.Source] = append(l.pastOf(v.Source), store.Interval{From: v.FirstSeen, To: ends})
+		l.past[v.Source] = pastOf{append(l.pastOf(v.Source).blocks, store.Interval{From: v.FirstSeen, To: ends}), l.next}
 	}
 	l.opts.Logger.Info().Str("address", detect.AddressText(v.Source)).Str("rule", v.Rule).Str("grade", v.Grade.String()).Str("device", v.Device).
 		Time("seen", v.Time).Time("until", ends).Msg("found too late to be blocked, unless its returns call for longer: " + v.Reason)

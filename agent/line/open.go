@@ -82,12 +82,12 @@ type Live struct {
 	seq   int64 // of the batch before
 	next  int64 // of the next one
 
-	refused map[netip.Prefix]time.Time        // when a refusal was last logged
-	waiting map[netip.Prefix]store.State      // what is held or observed
-	past    map[netip.Prefix][]store.Interval // of sources that were found too late: the blocks that ended, as the store had them, and those found since
-	checked time.Time                         // when the files were last looked at
-	forgot  time.Time                         // when positions were last forgotten
-	shown   time.Time                         // when status and metrics last learned of the files
+	refused map[netip.Prefix]time.Time   // when a refusal was last logged
+	waiting map[netip.Prefix]store.State // what is held or observed
+	past    map[netip.Prefix]pastOf      // of sources that were found too late
+	checked time.Time                    // when the files were last looked at
+	forgot  time.Time                    // when positions were last forgotten
+	shown   time.Time                    // when status and metrics last learned of the files
 
 	remembering bool // the lines are those of an earlier run
 
@@ -119,7 +119,7 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 		warner: newClockWarner(o.Logger, o.Now, &o.Stats.ends), readers: startReaders(o.Now),
 		out: make(chan *batch, 1), free: make(chan *batch, 2), batch: newBatch(), seq: seq, next: firstSeq(seq),
 		refused: make(map[netip.Prefix]time.Time), waiting: make(map[netip.Prefix]store.State),
-		past: make(map[netip.Prefix][]store.Interval),
+		past: make(map[netip.Prefix]pastOf),
 	}
 	l.free <- newBatch()
 	l.refresh(ctx)
