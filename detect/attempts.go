@@ -93,7 +93,7 @@ func (e *Engine) watchLogin(ev *Event, w *watched, r *Result) {
 	v := e.judged(e.loginVerdict(ev, w, finding{login, from, to, Proven}), login)
 	r.fired(v)
 	if v.stands() {
-		e.forget(v.Source)
+		settle(e, v)
 		return
 	}
 	e.attempts.Forget(w.hash, &w.key)

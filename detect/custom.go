@@ -348,7 +348,7 @@ func (e *Engine) watchCustom(ev *Event, w *watched, r *Result) {
 		c.fired[at]++
 		r.fired(v)
 		if v.stands() {
-			e.forget(v.Source)
+			settle(e, v)
 			return
 		}
 	}

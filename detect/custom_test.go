@@ -444,6 +444,56 @@ func TestARuleBehindAnotherNeverFires(t *testing.T) {
 	})
 }
 
+// Of a verdict whose block is over, what its source did before the end of that is gone, for all rules, and what it did since stays.
+func TestEvidenceSinceABlockThatIsOverStays(t *testing.T) {
+	attack := map[string]func(n uint16) *Event{
+		RulePortScan: func(n uint16) *Event {
+			return &Event{Type: TypeTraffic, Action: "deny", Dst: target(1), DstPort: 100 + n}
+		},
+		RuleLogin: func(uint16) *Event {
+			return &Event{Type: TypeGlobalProtect, Subtype: "portal-auth", Action: "failure", SrcUser: "anna"}
+		},
+		RuleProbe: func(n uint16) *Event {
+			return &Event{Type: TypeTraffic, Action: "deny", Dst: target(int(n)), DstPort: 100 + n}
+		},
+		"other": func(uint16) *Event {
+			return failure(0, publicSource(1).String(), func(ev *Event) { ev.Subtype = "other" })
+		},
+	}
+	for rule, next := range attack {
+		for _, each := range []int{10, 30} { // of pairs, 60 have an index
+			e := New(Settings{PortScan: PortScan{Ports: 2 * each, Window: time.Hour}, Login: Login{Failures: 2 * each, Window: time.Hour}, Probe: Probe{Targets: 2*each + 1, Window: time.Hour},
+				Custom: []CustomRule{{Name: "guessing", Events: []string{"ssh-failed"}, Window: time.Hour}, {Name: "other", Events: []string{"other"}, MoreThan: 2 * each, Window: time.Hour}}})
+			e.Expire(func(v *Verdict) (time.Time, bool) { return oracleStart.Add(10 * time.Minute), v.Rule == "guessing" })
+			n := uint16(0)
+			observe := func(at time.Duration) *Verdict {
+				ev := next(n)
+				ev.Time, ev.Src, ev.Ref = oracleStart.Add(at+time.Duration(n)*time.Second), publicSource(1), uint64(n)
+				n++
+				return e.Observe(ev).Verdict
+			}
+			for _, at := range []time.Duration{0, 20 * time.Minute} {
+				for range each {
+					if v := observe(at); v != nil {
+						t.Fatalf("%s of %d: %+v", rule, each, v)
+					}
+				}
+			}
+			if v := e.Observe(failure(0, publicSource(1).String(), nil)).Verdict; v == nil || v.Rule != "guessing" {
+				t.Fatalf("the verdict is %+v", v)
+			}
+			more, v := 0, (*Verdict)(nil)
+			for v == nil && more < 100 {
+				v = observe(30 * time.Minute)
+				more++
+			}
+			if more != each+1 || v.Rule != rule {
+				t.Errorf("%s with %d since then and before fires after %d more: %+v", rule, each, more, v)
+			}
+		}
+	}
+}
+
 // Records of a time for which a source would have been blocked do not count, in whatever order they come; those of before and after of others do, and of how many sources that
 // is known has an end.
 func TestRecordsOfATimeThatIsServedDoNotCount(t *testing.T) {

@@ -38,9 +38,10 @@ type Engine struct {
 	recalling bool // records of before are told again, which the memory knows
 
 	blocked  prefixSet
-	served   map[[16]byte]int64 // by source, until when its records do not count: see Served
-	accepted map[[16]byte]int64 // partners that are not held, until when
-	surge    *Surge             // nil: nothing bounds forgeable verdicts
+	served   map[[16]byte]int64                          // by source, until when its records do not count: see Served
+	accepted map[[16]byte]int64                          // partners that are not held, until when
+	surge    *Surge                                      // nil: nothing bounds forgeable verdicts
+	over     func(*Verdict) (until time.Time, over bool) // see Expire; nil: none is
 
 	devices devices
 
@@ -110,6 +111,34 @@ func (e *Engine) Know(o *Ours, g *Guard) {
 
 // Limit has forgeable verdicts held for which a surge has no room. Who blocks tells the surge (Admit).
 func (e *Engine) Limit(s *Surge) { e.surge = s }
+
+// Expire has the evidence stay that a source gave since a verdict on it that blocks would have ended, where over tells that it has: all of before that goes. Of any other verdict that
+// blocks, all evidence against its source goes, that of other rules included.
+func (e *Engine) Expire(over func(v *Verdict) (until time.Time, over bool)) { e.over = over }
+
+// settle drops what a verdict that blocks makes void.
+func settle(e *Engine, v *Verdict) {
+	if e.over != nil {
+		if until, over := e.over(v); over {
+			forgetBefore(e, v.Source, until)
+			return
+		}
+	}
+	e.forget(v.Source)
+}
+
+// forgetBefore drops the evidence against a source, as verdicts name it, from before a time.
+func forgetBefore(e *Engine, source netip.Prefix, until time.Time) {
+	key, at := e.keyOf(source.Addr()), nanoseconds(until)
+	hash := arena.Hash(&key)
+	if id := e.sourceOf(hash, &key); id != 0 {
+		e.dropBefore(id, at)
+	}
+	e.attempts.ForgetBefore(hash, &key, at)
+	if e.memory != nil {
+		memory.ForgetBefore(e.memory, &key, at)
+	}
+}
 
 // Accept has a partner's verdicts not held until a time: a person said so.
 func (e *Engine) Accept(p netip.Prefix, until time.Time) {

@@ -19,7 +19,7 @@ type watched struct {
 	id     uint32 // of the source in the engine, once it was counted; 0 before
 }
 
-// Observe counts one event and says what became of it. On Fired the evidence that the verdict rests on is gone: the caller
+// Observe counts one event and says what became of it. On Fired the evidence that the verdict rests on is gone, see Expire: the caller
 // calls Block, or does not if the Guard refuses.
 func (e *Engine) Observe(ev *Event) Result {
 	var w watched
@@ -162,7 +162,7 @@ func (e *Engine) watch(ev *Event, w *watched, r *Result) bool {
 		v := e.judged(vulnerabilityVerdict(e, ev, w), vulnerability)
 		r.fired(v)
 		if v.stands() {
-			e.forget(v.Source)
+			settle(e, v)
 			return true
 		}
 		e.spend(w, vulnerability, v)
@@ -197,7 +197,7 @@ func (e *Engine) counting(ev *Event, w *watched, became *Session) (set ruleSet) 
 		return 0
 	}
 	refused := e.refusing && notRefused(ev, *became) == ""
-	if refused && *became == SessionRefused && e.isLate(ev, w) {
+	if refused && *became == SessionRefused && isLate(e, ev, w) {
 		*became, refused = SessionLate, false
 	}
 	for r := range login {
@@ -209,7 +209,7 @@ func (e *Engine) counting(ev *Event, w *watched, became *Session) (set ruleSet) 
 }
 
 // isLate tells whether a record is the late answer to a session that ours opened. Of a record that is told again this is known.
-func (e *Engine) isLate(ev *Event, w *watched) bool {
+func isLate(e *Engine, ev *Event, w *watched) bool {
 	if e.memory == nil || e.recalling {
 		return false
 	}
@@ -245,7 +245,7 @@ func (e *Engine) countPairs(ev *Event, w *watched, counting ruleSet) (first *Ver
 		}
 		v := e.judged(e.scanVerdict(ev, w, s.ref, found), found.rule)
 		if v.stands() {
-			e.forget(v.Source)
+			settle(e, v)
 			return v
 		}
 		// It goes on being counted: for the other rule, and for this one with what comes from now on, or is better evidence.
@@ -286,7 +286,7 @@ func (e *Engine) countProbe(ev *Event, w *watched) *Verdict {
 	}
 	v := e.judged(e.probeVerdict(ev, w, n, g), probe)
 	if v.stands() {
-		e.forget(v.Source)
+		settle(e, v)
 	} else {
 		e.memory.Consume(&w.key, v.Mode != Observe)
 	}

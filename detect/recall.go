@@ -76,7 +76,7 @@ func (e *Engine) CatchUp(ev *Event) Result {
 const maxServed = 1 << 16
 
 // Served tells that a source, as verdicts name it, would have been blocked until a time that is over: of its records, those from before do not count, whenever they come, and those
-// since then do.
+// since then do: what is known of it from before is dropped.
 func (e *Engine) Served(source netip.Prefix, until time.Time) {
 	source = plainPrefix(source)
 	if !source.IsValid() {
@@ -90,6 +90,7 @@ func (e *Engine) Served(source netip.Prefix, until time.Time) {
 	}
 	key := e.keyOf(source.Addr())
 	e.served[key] = max(e.served[key], nanoseconds(until))
+	forgetBefore(e, source, until)
 }
 
 // Behind gives how far back from the latest event those custom rules count that are behind, as Horizon does for the rules of the table; 0:

@@ -149,6 +149,57 @@ func (e *sightings) consume(id uint32, r int, keepProven bool) {
 	}
 }
 
+// dropBefore drops the pairs of a source that it reached before a time alone. Of one that it reached since, what is older stays: it is one value all the same.
+func (e *sightings) dropBefore(id uint32, at int64) {
+	s := e.sources.At(id)
+	if s.packed.heavy() {
+		h := e.heavies.At(s.held)
+		for i := 1; i <= h.size; i++ {
+			l := h.at(e, i)
+			if l.in == 0 || e.reachedSince(e.pairs.At(l.pair), at) {
+				continue
+			}
+			for r := range countingRules {
+				if l.in&(1<<r) != 0 {
+					e.pairs.At(l.pair).class &^= 1 << r
+					h.leave(e, i, r)
+				}
+			}
+		}
+		if h.live == 0 {
+			e.drop(id)
+		}
+		return
+	}
+	for next := &s.held; *next != 0; {
+		i := *next
+		p := e.pairs.At(i)
+		if e.reachedSince(p, at) {
+			next = &p.next
+			continue
+		}
+		*next = p.next
+		e.dropPair(i)
+		s.packed.setCount(s.packed.count() - 1)
+	}
+	if s.held == 0 {
+		e.drop(id)
+	}
+}
+
+// reachedSince tells whether a point of a pair is of a time or later.
+func (e *sightings) reachedSince(p *pair, at int64) bool {
+	if p.time >= at {
+		return true
+	}
+	for i := p.older; i != 0; i = e.pasts.At(i).next {
+		if e.pasts.At(i).time >= at {
+			return true
+		}
+	}
+	return false
+}
+
 // count adds a sighting to a source.
 func (e *sightings) count(src *source, s *sighting) (found finding, fired bool) {
 	e.nearest = false

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -33,10 +34,11 @@ type Block struct {
 	Rule, Reason        string
 	By                  string
 	Device, Target      string
-	FirstSeen, LastSeen time.Time // zero: BlockedAt
-	BlockedAt           time.Time // zero: now
-	ExpiresAt           time.Time // zero: none, then release is by inactivity
-	Late                time.Time // of one by the detector that was found too late: if it is over by then, it is kept as released; see Entry.Past. Zero: it is in force
+	FirstSeen, LastSeen time.Time     // zero: BlockedAt
+	BlockedAt           time.Time     // zero: now
+	ExpiresAt           time.Time     // zero: none, then release is by inactivity
+	Late                time.Time     // of one by the detector that was found too late: if it is over by then, it is kept as released; see Entry.Past. Zero: it is in force
+	Behind              time.Duration // how far the log's times were behind the clock by which ExpiresAt is; what came before the end of another block is told by that. Zero: not at all
 	Hits                int64
 	Count               int
 	Grade               Grade
@@ -99,6 +101,12 @@ func (e *Entry) ReleaseAt(releaseAfter time.Duration) time.Time {
 // returns. Another entry of its address may be in force.
 func (e *Entry) Past() bool {
 	return e.By == ByDetector && e.ReleasedBy == ByDetector && e.ReleasedAt.Equal(e.BlockedAt) && !e.ExpiresAt.IsZero() && !e.ExpiresAt.After(e.BlockedAt)
+}
+
+// wasInForce is the condition that leaves out, of a table, the entries that never were; see Entry.Past.
+func wasInForce(table string) string {
+	return strings.ReplaceAll(` NOT (?.released_at IS NOT NULL AND ?.released_at = ?.blocked_at AND ?.expires_at IS NOT NULL AND ?.expires_at <= ?.blocked_at
+		AND ?.blocked_by = '`+ByDetector+`' AND ?.released_by = '`+ByDetector+`')`, "?", table)
 }
 
 // SeveralPorts is the port of an entry whose evidence is about more than one.

@@ -215,8 +215,8 @@ func merged(touches []Touch) []Touch {
 	return out
 }
 
-// offenceAge is how long a block of a source counts against it, from its end on.
-const offenceAge = 365 * oneDay
+// OffenceAge is how long a block of a source counts against it, from its end on.
+const OffenceAge = 365 * oneDay
 
 // Escalation lengthens a block for each time that its source returned: it was on the blacklist, blocked by the detector, within
 // the last year, and was released by itself, because its time was over or it was quiet. What it does while it is blocked is no
@@ -243,6 +243,12 @@ func (x Escalation) lengthened(returns int) (length time.Duration, why string) {
 		times, length = times*x.Factor, length*time.Duration(x.Factor)
 	}
 	return length, why + strconv.Itoa(times) + " times the time"
+}
+
+// After is how long a block lasts after so many returns.
+func (x Escalation) After(returns int) time.Duration {
+	length, _ := x.lengthened(returns)
+	return max(length, x.Length)
 }
 
 // ordinal writes which one it is of several, from the second on.
@@ -272,10 +278,10 @@ func (c *change) lengthened(ctx context.Context, blocks []Block) ([]Block, error
 	var rows [][]any
 	for i := range blocks {
 		if b := &blocks[i]; b.escalates() {
-			rows = append(rows, []any{b.Address.String(), c.stamp(b.LastSeen.Add(-offenceAge)), c.stamp(b.FirstSeen)})
+			rows = append(rows, []any{b.Address.String(), c.stamp(b.LastSeen.Add(-OffenceAge)), c.stamp(b.FirstSeen.Add(b.Behind))})
 		}
 	}
-	// A block ended when its time was over, also if it was noticed later: evidence from before that is no return.
+	// A block ended when its time was over, also if it was noticed later: evidence from before that is no return. The end is by the clock of who blocked.
 	returns := make(map[netip.Prefix]int)
 	err := c.forRows(ctx, c.tx, `SELECT t.column1, count(*) FROM (`,
 		`) AS t JOIN blacklist AS b ON b.address = t.column1
@@ -360,8 +366,7 @@ func (c *change) insertPast(ctx context.Context, blocks []Block) error {
 		b := &blocks[i]
 		b.BlockedAt = b.Late // by which Entry.Past knows it
 		rows = append(rows, append(c.blockRow(b), c.stamp(b.Late), ByDetector, why, 1))
-		audit = append(audit, c.auditRow(Audit{b.BlockedAt, Blocked.action(), b.Address, b.By, b.Reason}),
-			c.auditRow(Audit{b.Late, Blocked.endedBy(ByDetector), b.Address, ByDetector, why}))
+		audit = append(audit, c.auditRow(Audit{b.Late, "late", b.Address, b.By, b.Reason + "; " + why}))
 	}
 	ids := make(map[netip.Prefix]int64)
 	err := c.forRows(ctx, c.tx, `INSERT INTO blacklist (`+blockColumns+`, released_at, released_by, release_reason, served) `, ` RETURNING id, address`,

@@ -129,7 +129,7 @@ func (l *blacklist) Entries(ctx context.Context, f EntryFilter, fn func(*Entry) 
 }
 
 // Began calls fn with when each block began, from a time on and whether it was released since or not, in no order. What is held or observed is
-// no block.
+// no block, nor is what never was in force.
 func (l *blacklist) Began(ctx context.Context, since time.Time, fn func(time.Time) error) error {
 	return l.view(ctx, "read when blocks began", func(ctx context.Context, tx *sql.Tx) error {
 		return forEach(ctx, tx, func(rows *sql.Rows) error {
@@ -138,8 +138,23 @@ func (l *blacklist) Began(ctx context.Context, since time.Time, fn func(time.Tim
 				return err
 			}
 			return fn(at)
-		}, `SELECT blocked_at FROM blacklist WHERE state = $1 AND blocked_at >= $2`, int(Blocked), l.stamp(since))
+		}, `SELECT blocked_at FROM blacklist WHERE state = $1 AND blocked_at >= $2 AND`+wasInForce("blacklist"), int(Blocked), l.stamp(since))
 	})
+}
+
+// Ended gives the blocks of a source that count when it returns (see Escalation): from their first evidence to their end.
+func (l *blacklist) Ended(ctx context.Context, source netip.Prefix) (list []Interval, err error) {
+	err = l.view(ctx, "read earlier blocks of "+source.String(), func(ctx context.Context, tx *sql.Tx) error {
+		return forEach(ctx, tx, func(rows *sql.Rows) error {
+			var in Interval
+			err := rows.Scan(intoTime{&in.From}, intoTime{&in.To})
+			list = append(list, in)
+			return err
+		}, `SELECT first_seen, coalesce(expires_at, released_at) FROM blacklist AS b WHERE address = $1 AND served = 1 AND state = 0 AND blocked_by = $2
+			AND NOT EXISTS (SELECT 1 FROM blacklist AS p WHERE p.address = b.address AND p.id > b.id AND p.released_at IS NOT NULL AND p.released_by NOT IN ($2, $3)) ORDER BY id`,
+			source.String(), ByDetector, ByLabelFile)
+	})
+	return list, err
 }
 
 // Rules gives the rules that entries have or had, in order of their names.
@@ -285,15 +300,15 @@ type Counts struct {
 const sumHits = `CAST(CASE WHEN coalesce(sum(hits / 1048576), 0) < 8796000000000 THEN coalesce(sum(hits / 1048576) * 1048576 + sum(hits % 1048576), 0) ELSE 9223372036854775807 END AS bigint)`
 
 // Count counts the blocks that began from since on and before until, at most so many values of a list (days aside). One that was released and imported
-// again is one block, as it stands now. A sum of hits ends at the largest int64.
+// again is one block, as it stands now, and one that never was in force is none. A sum of hits ends at the largest int64.
 func (l *blacklist) Count(ctx context.Context, since, until time.Time, most int) (c Counts, err error) {
 	day := `blocked_at / 86400000000`
 	if l.kind == kindPostgres {
 		day = `CAST(floor(extract(epoch FROM blocked_at) / 86400) AS bigint)`
 	}
 	from, to := l.stamp(since), l.stamp(until)
-	const within = ` FROM blacklist WHERE state = 0 AND blocked_at >= $1 AND blocked_at < $2 AND NOT EXISTS (SELECT 1 FROM blacklist AS again WHERE again.address = blacklist.address
-		AND again.blocked_at = blacklist.blocked_at AND again.rule = blacklist.rule AND again.state = 0 AND again.id > blacklist.id)`
+	within := ` FROM blacklist WHERE state = 0 AND blocked_at >= $1 AND blocked_at < $2 AND` + wasInForce("blacklist") + ` AND NOT EXISTS (SELECT 1 FROM blacklist AS again WHERE again.address = blacklist.address
+		AND again.blocked_at = blacklist.blocked_at AND again.rule = blacklist.rule AND again.state = 0 AND again.id > blacklist.id AND` + wasInForce("again") + `)`
 	err = l.view(ctx, "count blocks", func(ctx context.Context, tx *sql.Tx) error {
 		c = Counts{}
 		if err := l.countAll(ctx, tx, &c, within, from, to); err != nil {
@@ -343,7 +358,7 @@ func (l *blacklist) countAll(ctx context.Context, tx *sql.Tx, c *Counts, within 
 		return err
 	}
 	err = tx.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(CASE WHEN released_by IN ($3, $4) THEN 0 ELSE 1 END), 0) FROM blacklist
-		WHERE state = 0 AND released_at >= $1 AND released_at < $2`, from, to, ByDetector, ByLabelFile).Scan(&c.Released, &c.ByHand)
+		WHERE state = 0 AND released_at >= $1 AND released_at < $2 AND`+wasInForce("blacklist"), from, to, ByDetector, ByLabelFile).Scan(&c.Released, &c.ByHand)
 	if err != nil {
 		return err
 	}

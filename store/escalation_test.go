@@ -72,7 +72,7 @@ func TestEachReturnLengthensABlock(t *testing.T) {
 					at = ends.Add(oneDay)
 				})
 			}
-			at = at.Add(2 * offenceAge)
+			at = at.Add(2 * OffenceAge)
 		}
 	})
 }
@@ -94,8 +94,8 @@ func TestWhatCountsAsAReturn(t *testing.T) {
 		want  string
 	}{
 		{name: "quiet", end: quiet, after: time.Hour, want: "second block within a year: 2 times the time"},
-		{name: "almost a year ago", end: quiet, after: offenceAge - time.Second, want: "second block within a year: 2 times the time"},
-		{name: "a year ago", end: quiet, after: offenceAge},
+		{name: "almost a year ago", end: quiet, after: OffenceAge - time.Second, want: "second block within a year: 2 times the time"},
+		{name: "a year ago", end: quiet, after: OffenceAge},
 		{name: "released by a person", end: byHand, after: time.Hour},
 		{name: "lifted, for it is protected", end: func(t *testing.T, s *Store, at time.Time) {
 			_, err := s.Release(ctx, address, ByDetector, "it is on the allow-list", at)
@@ -108,6 +108,7 @@ func TestWhatCountsAsAReturn(t *testing.T) {
 		{name: "of another rule", end: quiet, after: time.Hour, then: func(b *Block) { b.Rule = "login" }, want: "second block within a year: 2 times the time"},
 		{name: "another address", end: quiet, after: time.Hour, then: func(b *Block) { b.Address = prefix("203.0.113.8") }},
 		{name: "evidence from before the end", end: quiet, after: time.Hour, then: func(b *Block) { b.FirstSeen = b.FirstSeen.Add(-2 * time.Hour) }},
+		{name: "since the end, by a clock that is behind", end: quiet, after: time.Hour, then: func(b *Block) { b.FirstSeen, b.Behind = b.FirstSeen.Add(-2*time.Hour), 2*time.Hour }, want: "second block within a year: 2 times the time"},
 		{name: "escalation is off", end: quiet, after: time.Hour, then: func(b *Block) { b.Escalation.Factor = 1 }},
 		{name: "longer than the longest already", end: quiet, after: time.Hour, then: func(b *Block) { b.Escalation.Max = oneDay }},
 	} {

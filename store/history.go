@@ -98,7 +98,7 @@ func (l *blacklist) pruneEvidence(ctx context.Context, before time.Time) (remove
 type Audit struct {
 	Time time.Time
 	// Action is "block", "hold" or "observe", "accept" of what was held, "change" (of reason and expiry of a block), "release",
-	// or "dismiss" (a person's release of what was held or observed); "import", beside the block that was made elsewhere; "notice", of whom a rule of mode notice told; "allow" and "disallow", "pause" and "resume".
+	// or "dismiss" (a person's release of what was held or observed); "import", beside the block that was made elsewhere; "notice", of whom a rule of mode notice told; "late", of a block that never was in force (Entry.Past); "allow" and "disallow", "pause" and "resume".
 	Action     string
 	Address    netip.Prefix
 	By, Reason string

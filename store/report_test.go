@@ -135,6 +135,37 @@ func TestASumOfHitsThatNoNumberHoldsIsTheLargest(t *testing.T) {
 	})
 }
 
+// past is a block whose time was over when it was found.
+func past(address string, at time.Time) Block {
+	b := counted(address, "port-scan", "Norway", 22, at, 3)
+	b.FirstSeen, b.LastSeen, b.BlockedAt, b.ExpiresAt, b.Late = at.Add(-2*time.Hour), at.Add(-2*time.Hour), at, at.Add(-time.Hour), at
+	return b
+}
+
+// What never was in force is no block of the time when it was found, nor one that ended then, and hides none.
+func TestWhatNeverWasInForceIsNotCounted(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		s, at, ctx := db.open("one"), noon(), context.Background()
+		stands := past("203.0.113.1", at)
+		stands.FirstSeen, stands.LastSeen, stands.ExpiresAt, stands.Late = at, at, at.Add(time.Hour), time.Time{}
+		commit(t, s, &Batch{Blocks: []Block{stands, past("203.0.113.1", at), past("203.0.113.2", at)}})
+		if list := allEntries(t, s, EntryFilter{All: true, Address: prefix("203.0.113.2")}); len(list) != 1 || !list[0].Past() {
+			t.Fatalf("the entries are %+v", list)
+		}
+		c, err := s.Count(ctx, at.Add(-time.Hour), at.Add(time.Hour), 10)
+		must(t, err)
+		equal(t, "the sums", fmt.Sprint(c.Blocks, c.Sources, c.Hits, c.Released, c.ByHand, c.Standing, c.Days[0].Blocks, len(c.Top)), "1 1 3 0 0 1 1 1")
+		began := 0
+		must(t, s.Began(ctx, at.Add(-time.Hour), func(time.Time) error { began++; return nil }))
+		equal(t, "began", began, 1)
+		history, err := s.AuditOf(ctx, prefix("203.0.113.2"))
+		must(t, err)
+		if len(history) != 1 || history[0].Action != "late" {
+			t.Errorf("the history is %+v", history)
+		}
+	})
+}
+
 // A block that was released, and imported as it was exported, is one block.
 func TestABlockThatIsImportedAgainCountsOnce(t *testing.T) {
 	onBoth(t, func(t *testing.T, db emptyDatabase) {

@@ -190,7 +190,7 @@ func (l *blacklist) AcceptedSince(ctx context.Context, since time.Time) (list []
 }
 
 // ForgeableTimes gives when the evidence was complete of the newest forgeable blocks, released or not, which the detector made
-// and nobody had to decide about: at most so many, the earliest first.
+// and nobody had to decide about: at most so many, the earliest first. What never was in force is none of them, and pushes none out.
 func (l *blacklist) ForgeableTimes(ctx context.Context, most int) (times []time.Time, err error) {
 	err = l.view(ctx, "read the newest forgeable blocks", func(ctx context.Context, tx *sql.Tx) error {
 		return forEach(ctx, tx, func(rows *sql.Rows) error {
@@ -199,7 +199,7 @@ func (l *blacklist) ForgeableTimes(ctx context.Context, most int) (times []time.
 			times = append(times, at)
 			return err
 		}, `SELECT (SELECT max(time) FROM evidence WHERE entry = b.id) FROM blacklist AS b
-			WHERE blocked_by = 'detector' AND grade = 1 AND state = 0 AND hold = '' AND EXISTS (SELECT 1 FROM evidence WHERE entry = b.id)
+			WHERE blocked_by = 'detector' AND grade = 1 AND state = 0 AND hold = '' AND EXISTS (SELECT 1 FROM evidence WHERE entry = b.id) AND`+wasInForce("b")+`
 			ORDER BY id DESC LIMIT $1`, int64(most))
 	})
 	slices.SortFunc(times, time.Time.Compare)

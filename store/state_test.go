@@ -251,6 +251,7 @@ func TestForgeableTimes(t *testing.T) {
 			func(*Block) {}, func(*Block) {},
 			func(b *Block) { b.Grade = Proven }, func(b *Block) { b.State = Held }, func(b *Block) { b.By = ByOperator }, func(b *Block) { b.Hold = "why" },
 			func(*Block) {},
+			func(b *Block) { b.ExpiresAt, b.Late = at.Add(-6*time.Hour), at }, // was over when it was found
 		} {
 			b := blockOf(fmt.Sprintf("203.0.113.%d", i), at.Add(-time.Duration(i)*time.Hour))
 			change(&b)

@@ -43,6 +43,7 @@ type BlacklistEntry struct {
 	ReleasedAt    *time.Time `json:"released_at,omitempty"`
 	ReleasedBy    string     `json:"released_by,omitempty"`
 	ReleaseReason string     `json:"release_reason,omitempty"`
+	NeverInForce  bool       `json:"never_in_force,omitempty"` // its time was over when it was found: it counts when its source returns
 }
 
 // stateReleased is what the state of an entry is called when it is over.
@@ -53,7 +54,7 @@ func NewBlacklistEntry(e *store.Entry, releaseAfter time.Duration) BlacklistEntr
 	out := BlacklistEntry{
 		Address: detect.AddressText(e.Address), Rule: e.Rule, Reason: e.Reason, FirstSeen: e.FirstSeen, LastSeen: e.LastSeen,
 		Device: e.Device, Hits: e.Hits, By: e.By, AcceptedBy: e.AcceptedBy, BlockedAt: e.BlockedAt, Escalation: e.Escalation, Tag: e.Tag,
-		Grade: e.Grade.String(), State: e.State.String(), Hold: e.Hold, Target: e.Target, Country: e.Country, Port: e.Port, Expires: !e.ExpiresAt.IsZero(), ReleasedBy: e.ReleasedBy, ReleaseReason: e.ReleaseReason,
+		Grade: e.Grade.String(), State: e.State.String(), Hold: e.Hold, Target: e.Target, Country: e.Country, Port: e.Port, Expires: !e.ExpiresAt.IsZero(), ReleasedBy: e.ReleasedBy, ReleaseReason: e.ReleaseReason, NeverInForce: e.Past(),
 	}
 	if at := e.ReleaseAt(releaseAfter); !at.IsZero() {
 		out.ReleaseAt = &at
@@ -76,6 +77,8 @@ func (e *BlacklistEntry) Made() string {
 // Release says when the entry is released, in words.
 func (e *BlacklistEntry) Release() string {
 	switch {
+	case e.NeverInForce:
+		return "never in force: its time was over when it was found, " + display.LocalTime(*e.ReleasedAt)
 	case e.ReleasedAt != nil:
 		return "released " + display.LocalTime(*e.ReleasedAt)
 	case e.By == store.ByLabelFile:

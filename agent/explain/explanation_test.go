@@ -231,6 +231,28 @@ func TestAnEntryTellsItsGradeAndState(t *testing.T) {
 	}
 }
 
+// What never was in force is not said to have been.
+func TestAnExplanationOfWhatNeverWasInForce(t *testing.T) {
+	st, now := newTestStore(t), time.Now()
+	b := blockOf("203.0.113.9/32", store.Blocked, now)
+	b.FirstSeen, b.LastSeen, b.ExpiresAt, b.Late = now.Add(-2*time.Hour), now.Add(-2*time.Hour), now.Add(-time.Hour), now
+	if _, err := st.Commit(t.Context(), &store.Batch{Blocks: []store.Block{b}}); err != nil {
+		t.Fatal(err)
+	}
+	x, err := Of(t.Context(), st, b.Address, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	if err := x.WriteText(&text); err != nil {
+		t.Fatal(err)
+	}
+	if got := text.String(); !strings.Contains(got, "203.0.113.9 is not blocked, and was not: the time to be blocked for was over") || !strings.Contains(got, "never in force") ||
+		strings.Contains(got, "it was until") || strings.Contains(got, "\n  blocked ") || strings.Contains(got, "an old copy of the list") || !x.Entries[0].NeverInForce {
+		t.Errorf("it says %s", got)
+	}
+}
+
 // Of a network, the addresses that were seen are named, and where a firewall holds those alone; and who has no room for it.
 func TestAnExplanationOfANetworkNamesItsAddresses(t *testing.T) {
 	st, now := newTestStore(t), time.Now()

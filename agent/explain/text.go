@@ -62,11 +62,16 @@ func (x *Explanation) write(t *display.Table) {
 	if state == stateReleased {
 		state = x.Was
 	}
+	if e.NeverInForce {
+		state = "found"
+	}
 	t.Row(state, display.LocalTime(e.BlockedAt)+" by "+e.Made())
 	if e.Escalation != "" {
 		t.Row("length", e.Escalation)
 	}
 	switch {
+	case e.NeverInForce:
+		t.Row("never in force", e.ReleaseReason)
 	case e.ReleasedAt != nil:
 		t.Row("released", display.LocalTime(*e.ReleasedAt)+" by "+e.ReleasedBy+": "+e.ReleaseReason)
 	case e.State != store.Blocked.String():
@@ -90,6 +95,8 @@ func (x *Explanation) State() string {
 		state = "is blocked"
 	case x.Was != store.Blocked.String():
 		state = "is not blocked, and was not: it was " + x.Was + " until " + display.LocalTime(*e.ReleasedAt)
+	case e.NeverInForce:
+		state = "is not blocked, and was not: the time to be blocked for was over when what it did was found, " + display.LocalTime(*e.ReleasedAt)
 	default:
 		state = "is not blocked now; it was until " + display.LocalTime(*e.ReleasedAt)
 	}
@@ -157,7 +164,7 @@ func (x *Explanation) writeLists(t *display.Table) {
 		t.Line("  The list has it, where one is served; whether a rule of a firewall uses the list: %s verify", x.program())
 	case x.Blocked:
 		t.Line("  no firewall is configured or noted; the list has it, where one is served")
-	case x.Was == store.Blocked.String():
+	case x.Was == store.Blocked.String() && !x.Entries[0].NeverInForce:
 		t.Line("  no firewall, as far as is noted; whether a rule of one drops it by an old copy of the list: %s verify", x.program())
 	default:
 		t.Line("  no firewall")

@@ -161,15 +161,13 @@ func blockOf(v *detect.Verdict, evidence []store.Evidence, at time.Time) store.B
 	}
 }
 
-// block notes a verdict. x says how much longer the block of a source lasts that returned.
-func (b *batch) block(v *detect.Verdict, evidence []store.Evidence, x store.Escalation, at time.Time) {
+// block notes a verdict. x says how much longer the block of a source lasts that returned, begins from when on one for a time is counted.
+func (b *batch) block(v *detect.Verdict, evidence []store.Evidence, x store.Escalation, begins, at time.Time) *store.Block {
 	block := blockOf(v, evidence, at)
-	if block.Escalation = x; v.Escalate != nil {
-		block.Escalation.Factor, block.Escalation.Max, block.Escalation.Key = v.Escalate.Factor, v.Escalate.Max, "escalate.max of the rule "+v.Rule
-	}
-	if v.BlockFor > 0 {
-		block.ExpiresAt, block.Escalation.Length = earlier(completed(v), at).Add(v.BlockFor), v.BlockFor
+	if block.Escalation = x; v.BlockFor > 0 {
+		block.ExpiresAt = begins.Add(v.BlockFor)
 	}
 	b.Blocks = append(b.Blocks, block)
 	b.urgent = b.urgent || block.State == store.Blocked // a hold can share a transaction: nobody is blocked by it
+	return &b.Blocks[len(b.Blocks)-1]
 }

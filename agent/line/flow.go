@@ -28,6 +28,10 @@ type flow struct {
 	factor     int                     // by which each return of a source multiplies the time of its block; below 2: none does
 	ahead      func() time.Duration    // by how much now is ahead of what can be believed; nil where all may
 	end        end
+	at         struct {
+		lane *lane
+		now  time.Time
+	} // whose line is told the engine, and when
 }
 
 // An end is where lines go. Lanes and lines are valid during the call only.
@@ -37,9 +41,11 @@ type end interface {
 	activity(source netip.Prefix, ev *detect.Event)            // which is one more of a blocked source
 	block(v *detect.Verdict, l *lane, now time.Time)           // the source is to be blocked, held or observed; l: whose line completed the verdict, or nil
 	late(v *detect.Verdict, l *lane, now time.Time)            // it would have been blocked for a time that is over: it is not, unless it returned so often that it lasts longer
+	ended(v *detect.Verdict) (at time.Time, part bool)         // when such a block would have ended, as long as its returns make it, or the other one that it is part of
 	tell(v *detect.Verdict, l *lane, now time.Time)            // it is to be told
 	spare(v *detect.Verdict, why error, at time.Time)          // it may never be blocked
 	stale(v *detect.Verdict)                                   // it would be released at once
+	current(l *lane) bool                                      // what is read of the lane comes as it is written: it is no backlog, and not told again
 }
 
 // step is the life of a line. False means that no source has another one now.
@@ -58,6 +64,7 @@ func (f *flow) step(ctx context.Context, now time.Time) (bool, error) {
 		l.last = p.event.Time
 		f.know()
 		Locate(p.event, f.country)
+		f.at.lane, f.at.now = l, now
 		result := f.engine.Observe(p.event)
 		f.end.record(l, p, result, now)
 		// what it completes is judged.
@@ -102,8 +109,8 @@ func (f *flow) know() {
 // judge decides whether a verdict has consequences. A source that is held or observed goes on being counted: better evidence
 // may block it.
 func (f *flow) judge(v *detect.Verdict, by *lane, now time.Time) {
-	over := f.oldest > 0 && f.over(v, now.Add(-f.ahead()))
-	if f.oldest > 0 && v.Time.Before(now.Add(-f.ahead()-f.oldest)) || over && !f.counts(v) {
+	old, over := f.old(v, now), f.over(v, by, now)
+	if old || over && !f.counts(v) {
 		f.end.stale(v)
 		return
 	}
@@ -123,7 +130,7 @@ func (f *flow) judge(v *detect.Verdict, by *lane, now time.Time) {
 			f.end.stale(v)
 			return
 		}
-		f.engine.Served(v.Source, completed(v).Add(v.BlockFor))
+		f.engine.Served(v.Source, f.ended(v, now))
 		f.end.late(v, by, now)
 		return
 	}
@@ -137,9 +144,35 @@ func (f *flow) judge(v *detect.Verdict, by *lane, now time.Time) {
 	}
 }
 
-// over tells whether the time of a block is over, as long as it is not for longer because its source returned.
-func (f *flow) over(v *detect.Verdict, now time.Time) bool {
-	return v.BlockFor > 0 && v.Mode != detect.Notice && !completed(v).Add(v.BlockFor).After(now)
+// over tells whether the time of a block is over, as long as it is not for longer because its source returned. What comes as it is written is never over: it goes on, whatever its
+// firewall's clock says.
+func (f *flow) over(v *detect.Verdict, by *lane, now time.Time) bool {
+	return f.oldest > 0 && v.BlockFor > 0 && v.Mode != detect.Notice && !completed(v).Add(v.BlockFor).After(now.Add(-f.ahead())) && !f.end.current(by)
+}
+
+// old tells whether a verdict would be released at once.
+func (f *flow) old(v *detect.Verdict, now time.Time) bool {
+	return f.oldest > 0 && v.Time.Before(now.Add(-f.ahead()-f.oldest))
+}
+
+// expired tells the engine of a verdict that blocks nobody, for it is too late, up to when the evidence against its source is void: what the source did since it would have been released
+// counts, for all rules.
+func (f *flow) expired(v *detect.Verdict) (until time.Time, is bool) {
+	switch {
+	case f.over(v, f.at.lane, f.at.now) && f.counts(v):
+		return f.ended(v, f.at.now), true
+	case f.over(v, f.at.lane, f.at.now):
+		return completed(v).Add(v.BlockFor), true
+	case f.old(v, f.at.now):
+		return completed(v).Add(1), true
+	}
+	return until, false
+}
+
+// ended is up to when records of a source do not count whose block is over, or would be but for its returns: of one that goes on, what is to come is told by the blacklist.
+func (f *flow) ended(v *detect.Verdict, now time.Time) time.Time {
+	at, _ := f.end.ended(v)
+	return earlier(at, now.Add(-f.ahead()))
 }
 
 // completed is when a verdict would have come, had its evidence come in order: a block for a time begins then.

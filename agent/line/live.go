@@ -179,6 +179,7 @@ func (l *Live) flush(ctx context.Context) error {
 // waits behind another one that waits.
 func (l *Live) hand(next *batch) {
 	l.seal()
+	l.forgetPast()
 	l.out <- l.batch
 	next.reset()
 	l.batch = next

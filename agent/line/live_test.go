@@ -491,6 +491,29 @@ func TestABlockWhoseTimeIsOverIsNone(t *testing.T) {
 	}
 }
 
+// A live attack is blocked for the rule's time from now on, whatever its firewall's clock says; of a backlog what would be over by now blocks nobody.
+func TestALiveAttackIsBlockedFromNowOn(t *testing.T) {
+	for _, behind := range []time.Duration{time.Minute, 6 * time.Minute} {
+		dir, st := t.TempDir(), newTestStore(t)
+		o := testOptions(t, st, filepath.Join(dir, "*.log"))
+		o.Settings.PortScan.BlockFor = 5 * time.Minute
+		started := time.Now()
+		o.Now = func() time.Time { return noon.Add(time.Since(started)) }
+		path := filepath.Join(dir, "fw1.log")
+		write(t, path, scan("203.0.113.7", noon.Add(-behind), 11))
+		start(t, o)
+		until(t, "the backlog is read", func() bool { return len(records(t, st)) == 11 && o.Stats.ends.last.Load() != 0 })
+		write(t, path, scan("203.0.113.8", noon.Add(-behind), 11))
+		until(t, "the live attack is blocked", func() bool { return strings.Contains(entries(t, st), "203.0.113.8") })
+		if ends := only(t, st, "203.0.113.8").ExpiresAt; ends.Before(noon.Add(5*time.Minute)) || ends.After(o.Now().Add(5*time.Minute)) {
+			t.Errorf("%s behind, it is blocked until %s", behind, ends)
+		}
+		if now, want := entries(t, st), map[bool]int{true: 2, false: 1}[behind < 5*time.Minute]; strings.Count(now, "port-scan") != want {
+			t.Errorf("%s behind, blocked are %s", behind, now)
+		}
+	}
+}
+
 // A line that is dated in the future counts, and its source was seen now: it is not blocked until that time has come. Where nobody has said that this
 // host's clock is right, what the line says is kept, for when it comes there.
 func TestALineOfTheFutureIsSeenNow(t *testing.T) {

@@ -1,6 +1,7 @@
 package line
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -41,6 +42,11 @@ func (l *Live) record(lane *lane, p *parsed, r detect.Result, now time.Time) {
 // activity is one more record of a blocked source.
 func (l *Live) activity(source netip.Prefix, ev *detect.Event) {
 	l.batch.touch(source, ev.Src, ev.Time, int64(max(ev.Repeat, 1)))
+}
+
+// current asks for the time anew: the store may have kept us waiting, and lines that waited with us are a backlog.
+func (l *Live) current(by *lane) bool {
+	return by != nil && by.live.caught && !l.remembering && !l.opts.Stats.ends.missed(l.opts.Now())
 }
 
 // stale counts a verdict that would be released at once: a backlog from last year blocks nobody today.
@@ -155,9 +161,7 @@ func (l *Live) block(v *detect.Verdict, by *lane, now time.Time) {
 		return
 	}
 	l.opts.Stats.verdict(v.Rule, state.String())
-	escalation := l.opts.Escalation
-	escalation.Length = l.opts.ReleaseAfter
-	l.batch.block(v, l.evidence.lines(v, by, now), escalation, now)
+	l.note(v, by, now)
 	doing, why := "blocking: ", v.Reason
 	switch state {
 	case store.Held:
@@ -174,13 +178,88 @@ func (l *Live) block(v *detect.Verdict, by *lane, now time.Time) {
 		Time("seen", v.Time).Msg(doing + why)
 }
 
+// escalation is by how much a block of a verdict is longer for each return.
+func (l *Live) escalation(v *detect.Verdict) store.Escalation {
+	x := l.opts.Escalation
+	if v.Escalate != nil {
+		x.Factor, x.Max, x.Key = v.Escalate.Factor, v.Escalate.Max, "escalate.max of the rule "+v.Rule
+	}
+	if x.Length = l.opts.ReleaseAfter; v.BlockFor > 0 {
+		x.Length = v.BlockFor
+	}
+	return x
+}
+
+// note puts a verdict into the batch. A block for a time begins when it is found, where its lines come as they are written, and else when it would have been found in time.
+func (l *Live) note(v *detect.Verdict, by *lane, now time.Time) *store.Block {
+	begins, behind := earlier(completed(v), now), time.Duration(0)
+	if l.current(by) {
+		begins = l.opts.Now().Add(-l.ahead())
+		behind = max(begins.Sub(completed(v)), 0)
+	}
+	block := l.batch.block(v, l.evidence.lines(v, by, now), l.escalation(v), begins, now)
+	block.Behind = behind
+	return block
+}
+
+// mostPast is how many sources are known of which blocks have ended; of the others the store is asked anew.
+const mostPast = 10_000
+
+// A pastOf is what is known of the blocks of a source that ended by themselves: as the store had them, and those that were found since.
+type pastOf struct {
+	blocks []store.Interval
+	noted  int64 // the batch that has the last of those; 0: none was found
+}
+
+// pastOf gives the blocks of a source that ended by themselves.
+func (l *Live) pastOf(source netip.Prefix) pastOf {
+	if known, ok := l.past[source]; ok {
+		return known
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), evidenceTimeout)
+	defer cancel()
+	list, err := l.opts.Store.Ended(ctx, source)
+	if err != nil {
+		l.opts.Logger.Warn().Err(err).Str("address", detect.AddressText(source)).Msg("cannot read earlier blocks of a source that was found too late: what it did right after is counted as if it had none")
+	}
+	l.past[source] = pastOf{blocks: list}
+	return l.past[source]
+}
+
+// forgetPast makes room, when a batch is handed over: those before are stored.
+func (l *Live) forgetPast() {
+	if len(l.past) >= mostPast {
+		maps.DeleteFunc(l.past, func(_ netip.Prefix, p pastOf) bool { return p.noted < l.batch.Seq })
+	}
+}
+
+// ended goes by what the store will say: what falls into the time of another block was part of it, and each that ended within the year before makes the next longer.
+func (l *Live) ended(v *detect.Verdict) (at time.Time, part bool) {
+	returns := 0
+	for _, b := range l.pastOf(v.Source).blocks {
+		switch {
+		case b.To.After(v.FirstSeen):
+			if !b.From.After(v.LastSeen) && b.To.After(at) {
+				at, part = b.To, true
+			}
+		case b.To.After(v.LastSeen.Add(-store.OffenceAge)):
+			returns++
+		}
+	}
+	if !part {
+		at = completed(v).Add(l.escalation(v).After(returns))
+	}
+	return at, part
+}
+
 // late notes a verdict whose block is over by now: the store has it as one of before, unless it is longer than that.
 func (l *Live) late(v *detect.Verdict, by *lane, now time.Time) {
 	l.opts.Stats.verdict(v.Rule, "late")
-	escalation := l.opts.Escalation
-	escalation.Length = l.opts.ReleaseAfter
-	l.batch.block(v, l.evidence.lines(v, by, now), escalation, now)
-	l.batch.Blocks[len(l.batch.Blocks)-1].Late = now.Add(-l.ahead())
+	l.note(v, by, now).Late = now.Add(-l.ahead())
+	ends, part := l.ended(v)
+	if !part {
+		l.past[v.Source] = pastOf{append(l.pastOf(v.Source).blocks, store.Interval{From: v.FirstSeen, To: ends}), l.next}
+	}
 	l.opts.Logger.Info().Str("address", detect.AddressText(v.Source)).Str("rule", v.Rule).Str("grade", v.Grade.String()).Str("device", v.Device).
-		Time("seen", v.Time).Time("until", completed(v).Add(v.BlockFor)).Msg("found too late to be blocked, unless its returns call for longer: " + v.Reason)
+		Time("seen", v.Time).Time("until", ends).Msg("found too late to be blocked, unless its returns call for longer: " + v.Reason)
 }

@@ -85,6 +85,7 @@ type Live struct {
 
 	refused map[netip.Prefix]time.Time   // when a refusal was last logged
 	waiting map[netip.Prefix]store.State // what is held or observed
+	past    map[netip.Prefix]pastOf      // of sources that were found too late
 	checked time.Time                    // when the files were last looked at
 	forgot  time.Time                    // when positions were last forgotten
 	shown   time.Time                    // when status and metrics last learned of the files
@@ -119,6 +120,7 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 		warner: newClockWarner(o.Logger, o.Now, &o.Stats.ends), readers: startReaders(o.Now),
 		out: make(chan *batch, 1), free: make(chan *batch, 2), batch: newBatch(), seq: seq, next: firstSeq(seq),
 		refused: make(map[netip.Prefix]time.Time), waiting: make(map[netip.Prefix]store.State),
+		past: make(map[netip.Prefix]pastOf),
 	}
 	l.free <- newBatch()
 	l.refresh(ctx)
@@ -126,6 +128,7 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 		surge := o.Surge
 		l.flow = flow{engine: detect.New(o.Settings), guard: o.Guard, ours: o.Ours, surge: &surge, neighbours: newNeighbours(o.Neighbours), country: o.Country, oldest: o.ReleaseAfter, factor: o.Escalation.Factor, ahead: o.Ahead, end: l}
 		l.engine.Limit(l.surge)
+		l.engine.Expire(l.expired)
 		l.know() // before anything is told once more
 		l.merge = merge{readers: l.readers, engine: l.engine}
 		l.keeper = &keeper{memory: l.engine.Memory()}
@@ -213,6 +216,7 @@ func (l *Live) apply() {
 			continue
 		}
 		delete(l.waiting, c.Address)
+		delete(l.past, c.Address)
 		l.neighbours.change(&c, l.opts.Now())
 		switch {
 		case c.Blocked:

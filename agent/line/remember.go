@@ -36,6 +36,7 @@ func (l *Live) remember(ctx context.Context) error {
 			if i%detect.Ahead == 0 {
 				l.engine.Prefetch(chunk[i:])
 			}
+			l.at.lane, l.at.now = nil, begun
 			if result := l.engine.Recall(&chunk[i]); result.Outcome == detect.Fired {
 				l.judge(result.Verdict, l.files.laneOf(chunk[i].Device), begun)
 			}
@@ -285,6 +286,7 @@ func (l *Live) tellAgain(chunk []detect.Event) {
 			continue
 		}
 		l.behind.told++
+		l.at.lane, l.at.now = nil, now
 		if result := l.engine.CatchUp(ev); result.Outcome == detect.Fired {
 			l.judge(result.Verdict, l.files.laneOf(ev.Device), now)
 		}

@@ -244,4 +244,8 @@ type toldOf struct {
 // Old verdicts are what a replay is for, and activity prolongs nothing.
 func (r *replay) stale(*detect.Verdict)                  {}
 func (r *replay) late(*detect.Verdict, *lane, time.Time) {}
-func (r *replay) activity(netip.Prefix, *detect.Event)   {}
+func (r *replay) current(*lane) bool                     { return false }
+func (r *replay) ended(v *detect.Verdict) (time.Time, bool) {
+	return completed(v).Add(v.BlockFor), false
+}
+func (r *replay) activity(netip.Prefix, *detect.Event) {}

@@ -43,6 +43,8 @@ func countOnce(m *Memory, dice *rand.Rand, at int64, ref uint64) {
 		m.UseUp(m.See(&s), true)
 	case 2:
 		m.UseUp(m.See(&s), false)
+	case 7:
+		ForgetBefore(m, &key, s.Time-dice.Int64N(10*minute))
 	case 3, 4, 5, 6:
 		l := Login{Time: s.Time, Ref: ref, Who: uint32(dice.IntN(2)), Weight: s.Weight, System: dice.IntN(2) == 0}
 		if !m.Failed(hash, &key, l) {

@@ -8,7 +8,8 @@ import (
 
 // What the probes forget: what a verdict used up, what a person released, and what there is no room for.
 
-func (p *probes) consume(key *Key, keepProven bool) {
+// consume forgets what refused a source before a time, all of it or what may be forged.
+func (p *probes) consume(key *Key, at int64, keepProven bool) {
 	n := p.find(key, arena.Hash(key))
 	if n == 0 {
 		return
@@ -16,8 +17,10 @@ func (p *probes) consume(key *Key, keepProven bool) {
 	c := p.table.At(n)
 	for before, t := (*target)(nil), &c.own; t != nil; {
 		refused := t.refusedAt() != 0
-		t.refused = 0
-		if !keepProven {
+		if t.refused < at {
+			t.refused = 0
+		}
+		if !keepProven && t.proven < at {
 			t.proven = 0
 		}
 		if refused && t.refusedAt() == 0 {

@@ -279,6 +279,16 @@ func (t *groups) dropEmpty(number uint32) {
 
 // withdraw drops the points of one record.
 func (t *groups) withdraw(hash uint32, key *Key, ref uint64) {
+	t.dropPoints(hash, key, func(p *Point) bool { return p.Ref == ref })
+}
+
+// forgetBefore drops what a source has from before a time.
+func (t *groups) forgetBefore(hash uint32, key *Key, at int64) {
+	t.dropPoints(hash, key, func(p *Point) bool { return p.Time < at })
+}
+
+// dropPoints drops those points of a source that gone tells.
+func (t *groups) dropPoints(hash uint32, key *Key, gone func(*Point) bool) {
 	n := t.sourceOf(hash, key)
 	if n == 0 {
 		return
@@ -289,7 +299,7 @@ func (t *groups) withdraw(hash uint32, key *Key, ref uint64) {
 		next = g.next
 		for at := &g.newest; *at != 0; {
 			i := *at
-			if p := t.points.At(i); p.Ref != ref {
+			if p := t.points.At(i); !gone(p) {
 				at = &p.next
 				continue
 			}

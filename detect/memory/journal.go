@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"net/netip"
 
 	"activedefense/detect/arena"
@@ -23,6 +24,7 @@ const (
 	opSee
 	opUseUp
 	opFailed
+	opForgetBefore
 )
 
 // Flags of an operation.
@@ -134,6 +136,14 @@ func (j *journal) forget(p netip.Prefix) {
 	j.bytes = append(appendAddr(j.bytes, &key), byte(bits))
 }
 
+func (j *journal) forgetBefore(key *Key, at int64) {
+	if !j.kept {
+		return
+	}
+	j.begin(opForgetBefore, 0, at)
+	j.bytes = appendAddr(j.bytes, key)
+}
+
 // counter gives the number of a counter.
 func (j *journal) counter(id uint64) uint64 {
 	n, ok := j.counters[id]
@@ -239,7 +249,7 @@ func (m *Memory) Apply(journal []byte, want func(part int) bool) error {
 			}
 		case opConsume:
 			if key := r.addr(); r.err == nil && want(PartOf(&key)) {
-				m.part(&key).probes.consume(&key, flags&flagProven != 0)
+				m.part(&key).probes.consume(&key, math.MaxInt64, flags&flagProven != 0)
 			}
 		case opSpend:
 			if on := (spentOn{r.addr(), r.byte(), flags&flagProven != 0}); r.err == nil && want(PartOf(&on.key)) {
@@ -253,7 +263,7 @@ func (m *Memory) Apply(journal []byte, want func(part int) bool) error {
 		case opCounter:
 			counter, ok := known(m, r.uint64())
 			counters = append(counters, kept{counter, ok})
-		case opSee, opUseUp, opFailed:
+		case opSee, opUseUp, opFailed, opForgetBefore:
 			applyCount(m, &r, op, flags, last, counters, want)
 		default:
 			r.fail(fmt.Sprintf("operation %d", op))
@@ -269,6 +279,12 @@ func (m *Memory) Apply(journal []byte, want func(part int) bool) error {
 func applyCount(m *Memory, r *reader, op, flags byte, at int64, counters []kept, want func(part int) bool) {
 	key := r.addr()
 	hash, p, wanted := arena.Hash(&key), m.part(&key), want(PartOf(&key))
+	if op == opForgetBefore {
+		if wanted && r.err == nil {
+			p.forgetBefore(&key, at)
+		}
+		return
+	}
 	if op == opFailed {
 		l := Login{Time: at, Who: uint32(r.uvarint()), Weight: uint16(r.uvarint()), Ref: r.uint64(), System: flags&flagSystem != 0}
 		if wanted && r.err == nil && loginsKnown(m) {

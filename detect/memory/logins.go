@@ -157,6 +157,28 @@ func (a *Logins) Forget(hash uint32, key *Key) (known bool) {
 	return n != 0
 }
 
+// ForgetBefore forgets what a source failed before a time.
+func (a *Logins) ForgetBefore(hash uint32, key *Key, at int64) {
+	n := a.find(hash, key)
+	if n == 0 {
+		return
+	}
+	c := a.table.At(n)
+	for next := &c.newest; *next != 0; {
+		i := *next
+		if l := a.list.At(i); l.Time >= at {
+			next = &l.next
+			continue
+		}
+		*next = a.list.At(i).next
+		a.list.Give(i)
+		c.count--
+	}
+	if c.newest == 0 {
+		a.drop(n)
+	}
+}
+
 func (a *Logins) drop(n uint32) {
 	c := a.table.At(n)
 	for c.newest != 0 {

@@ -12,6 +12,7 @@ package memory
 
 import (
 	"encoding/binary"
+	"math"
 	"net/netip"
 	"time"
 
@@ -189,7 +190,7 @@ func (m *Memory) Begun(key *Key) int64 { return m.part(key).probes.begun(key) }
 // Consume forgets what refused a source, all of it or what may be forged, and keeps what answered it.
 func (m *Memory) Consume(key *Key, keepProven bool) {
 	m.journal.consume(key, keepProven)
-	m.part(key).probes.consume(key, keepProven)
+	m.part(key).probes.consume(key, math.MaxInt64, keepProven)
 }
 
 // Spend remembers that a rule's verdict on a source used up its evidence up to a time: all of it, or what may be forged.
@@ -213,6 +214,19 @@ func (m *Memory) Forget(p netip.Prefix) {
 	if key := Key(p.Addr().As16()); m.part(&key).forget(&key) {
 		m.journal.forget(p)
 	}
+}
+
+// ForgetBefore forgets the targets that refused a source before a time, in nanoseconds since 1970, and what counters have of it from before.
+func ForgetBefore(m *Memory, key *Key, at int64) {
+	m.journal.forgetBefore(key, at)
+	m.part(key).forgetBefore(key, at)
+}
+
+func (p *part) forgetBefore(key *Key, at int64) {
+	hash := arena.Hash(key)
+	p.probes.consume(key, at, false)
+	p.groups.forgetBefore(hash, key, at)
+	p.logins.ForgetBefore(hash, key, at)
 }
 
 func (p *part) forget(key *Key) (known bool) {

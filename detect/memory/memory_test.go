@@ -32,7 +32,7 @@ type step struct {
 	session Session
 	target  Target
 	hint    uint32
-	op      int // 0 open, 1 late, 2 refuse, 3 answer, 4 forget, 5 partner, 6 consume, 7 spend
+	op      int // 0 open, 1 late, 2 refuse, 3 answer, 4 forget, 5 partner, 6 consume, 7 spend, 8 forget before
 }
 
 // peers are few and of both families, so that the same ones meet again.
@@ -93,6 +93,8 @@ func tell(m *Memory, s *step) any {
 		return m.Partner(&s.target.Key, s.target.Time-5*minute, s.target.Time)
 	}
 	switch s.op {
+	case 8:
+		ForgetBefore(m, &s.target.Key, s.target.Time-5*minute)
 	case 6:
 		m.Consume(&s.target.Key, s.target.Proven)
 	case 7:
@@ -309,7 +311,7 @@ func TestWhatIsWrittenIsReadBack(t *testing.T) {
 		if rapid.Bool().Draw(t, "crowded") { // there are long runs in which all marks go by
 			from, n, every = crowd, 4000, 130
 		}
-		steps := drawOf(t, from, []int{0, 0, 1, 2, 2, 2, 3, 4, 5, 6, 7}, n, rapid.SampledFrom([]int64{second, minute, hours}).Draw(t, "pace"))
+		steps := drawOf(t, from, []int{0, 0, 1, 2, 2, 2, 3, 4, 5, 6, 7, 8}, n, rapid.SampledFrom([]int64{second, minute, hours}).Draw(t, "pace"))
 		m := New(limits, 24*time.Hour, 5)
 		m.Keep()
 		whole := New(limits, 24*time.Hour, 5) // goes on without a restart
