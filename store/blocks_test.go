@@ -133,7 +133,7 @@ func TestSearchesTakeTurns(t *testing.T) {
 		must(t, err)
 		defer s.Close()
 		commit(t, s, &Batch{Records: someRecords(10, noon())})
-		turns := s.records.(*sqliteRecords).searches
+		turns := s.records.(*blockRecords).searches
 		for range cap(turns) {
 			turns <- struct{}{}
 		}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"database/sql"
 	"encoding/binary"
+	"errors"
+	"iter"
 	"math"
 	"net/netip"
 	"strings"
@@ -257,6 +259,65 @@ func (t *postgresRecords) sightings(ctx context.Context, agent int64, in []Inter
 		r.Time = r.Time.UTC()
 		return fn(&r)
 	})
+}
+
+// newest gives what search does.
+func (t *postgresRecords) newest(f *RecordFilter, limit int) rowPages {
+	own := *f
+	own.Limit = limit
+	return pagesOf(newer, func(ctx context.Context, fn func(*Record) error) error { return t.search(ctx, &own, fn) })
+}
+
+// inOrder gives what sightings does.
+func (t *postgresRecords) inOrder(agent, after int64, in []Interval, types []string) rowPages {
+	return pagesOf(byID, func(ctx context.Context, fn func(*Record) error) error {
+		return t.sightings(ctx, agent, in, types, func(r *Record) error {
+			if r.ID <= after {
+				return nil
+			}
+			r.Agent = agent
+			return fn(r)
+		})
+	})
+}
+
+// pagesOf are what one reading gives, in that order. It begins with the first page, and goes on with the next one: there is no index that finds where a page ended.
+func pagesOf(before func(a, b *Record) bool, read func(context.Context, func(*Record) error) error) rowPages {
+	var next func() ([]Record, error, bool)
+	var ended func()
+	begin := func(ctx context.Context) {
+		next, ended = iter.Pull2(func(yield func([]Record, error) bool) {
+			page := make([]Record, 0, searchPage)
+			err := read(ctx, func(r *Record) error {
+				if page = append(page, *r); len(page) < searchPage {
+					return nil
+				}
+				if !yield(page, nil) {
+					return errEnough
+				}
+				page = page[:0]
+				return nil
+			})
+			if !errors.Is(err, errEnough) && (err != nil || len(page) > 0) {
+				yield(page, err)
+			}
+		})
+	}
+	return rowPages{
+		before: before,
+		next: func(ctx context.Context) ([]Record, error) {
+			if next == nil {
+				begin(ctx)
+			}
+			page, err, _ := next()
+			return page, err
+		},
+		stop: func() {
+			if ended != nil {
+				ended()
+			}
+		},
+	}
 }
 
 // different implements recordTable.

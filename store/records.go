@@ -308,7 +308,7 @@ func (s *Store) PruneFuture(ctx context.Context, from time.Time) (removed int64,
 
 // Size is what the database takes, in bytes.
 type Size struct {
-	// Used is taken: of SQLite the pages in use of the whole file and the files of records, of PostgreSQL the tables of the records with their indexes.
+	// Used is taken: of SQLite the pages in use of the whole file and the files of records, of PostgreSQL the tables of the records with their indexes, and the files where there are some.
 	Used int64
 	// Files is what the files of records have of it.
 	Files int64
@@ -336,7 +336,7 @@ func (s *Store) PruneTo(ctx context.Context, most int64, keep time.Time) (remove
 	if err := s.expected(ctx, "remove the oldest records"); err != nil {
 		return 0, err
 	}
-	if s.archive == nil {
+	if s.archive == nil || s.kind == kindPostgres {
 		removed, err = s.records.pruneTo(ctx, most, clamp(keep))
 		return removed, s.failed("remove the oldest records", err)
 	}
