@@ -141,12 +141,9 @@ func (b *bench) postgresql(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for i := range b.runs {
-		if err := b.copyRows(ctx, "activedefense_bench_"+strconv.Itoa(os.Getpid())+"_"+strconv.Itoa(i), rows); err != nil {
-			return err
-		}
-	}
-	return nil
+	return b.rounds("rounds of PostgreSQL", b.runs, postgresUntil, func(i int) error {
+		return b.copyRows(ctx, "activedefense_bench_"+strconv.Itoa(os.Getpid())+"_"+strconv.Itoa(i), rows)
+	})
 }
 
 // copyRows does so once, in a database of that name, which is dropped afterwards.

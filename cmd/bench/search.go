@@ -39,9 +39,9 @@ func (d *daemon) search(ctx context.Context, by field) (int, error) {
 	return len(found.Records), nil
 }
 
-// searches are those of one source, and of the rare value of each other field, in turn; of each the first is not measured.
+// searches are those of one source, and of the rare value of each other field, in turn, and counts; of each the first is not measured.
 func (b *bench) searches(ctx context.Context, d *daemon) error {
-	for i := range b.runs + 1 {
+	return b.rounds("rounds of searches", b.runs+1, keptUntil, func(i int) error {
 		for _, by := range append([]field{{"src", b.someone()}}, rareFields...) {
 			began := time.Now()
 			n, err := d.search(ctx, by)
@@ -55,6 +55,25 @@ func (b *bench) searches(ctx context.Context, d *daemon) error {
 				b.note("by "+by.name, time.Since(began).Seconds()*1000)
 			}
 		}
+		return b.count(ctx, d, i)
+	})
+}
+
+// count asks for how many records have a value that all have, where the API counts; not the first time.
+func (b *bench) count(ctx context.Context, d *daemon, round int) error {
+	began := time.Now()
+	status, body, err := get(ctx, "http://"+d.admin+"/api/v1/records?count=true&since=1970-01-01&within=0&action=drop")
+	if err != nil {
+		return err
+	}
+	var found struct{ Count *int }
+	switch err := json.Unmarshal(body, &found); {
+	case status != http.StatusOK || err != nil || found.Count == nil:
+		b.reasons["count"] = "the API counts nothing"
+	case *found.Count != b.lines:
+		return fmt.Errorf("%d records are counted, of %d", *found.Count, b.lines)
+	case round > 0:
+		b.note("count", time.Since(began).Seconds())
 	}
 	return nil
 }
