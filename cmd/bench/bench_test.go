@@ -38,7 +38,7 @@ func TestEveryRowHasANumberOrAReason(t *testing.T) {
 		}
 	}
 	if o.postgres == "" {
-		absent = append(absent, "PostgreSQL, rows, beside bare COPY")
+		absent = append(absent, "PostgreSQL, rows, beside bare COPY", "PostgreSQL, blocks, beside rows")
 	}
 	if b.reasons["count"] != "" {
 		absent = append(absent, "count of a common value")
