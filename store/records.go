@@ -61,8 +61,7 @@ func (f *storedForm) take(r *Record) {
 const (
 	smallColumns = "protocol, outcome, grade"
 	textColumns  = "device, src_country, dst_country, action, rule, rule_id, subtype, type, application, from_zone, to_zone, session_end_reason, " +
-		"src_user, threat_name, threat_id, severity, direction"
-	seldomTexts = 5 // so many of the last are empty in most records
+		"src_user, threat_name, threat_id, severity, direction, category, client"
 )
 
 // errEnough stops a search when the limit is reached.

@@ -43,14 +43,19 @@ func (d *Decoder) Decode(data []byte, firstID, agent int64, c *Columns) error {
 	if crc32.Checksum(body, castagnoli()) != sum {
 		return fmt.Errorf("a block of %d bytes: %w: its checksum is another", len(data), ErrDamaged)
 	}
-	if string(body[:len(magic)]) != magic {
+	texts := numTexts
+	switch string(body[:len(magic)]) {
+	case magic:
+	case magicFirst:
+		texts = numTextsFirst
+	default:
 		return fmt.Errorf("a block begins with %q where this version writes %q: a newer version of this program made it", body[:len(magic)], magic)
 	}
 	var err error
 	if d.plain, err = d.zstd.DecodeAll(body[len(magic):], d.plain[:0]); err != nil {
 		return fmt.Errorf("a block of %d bytes: %w: %w", len(data), ErrDamaged, err)
 	}
-	if err = d.all(firstID, agent, c); err != nil {
+	if err = d.all(texts, firstID, agent, c); err != nil {
 		c.Reset()
 		return fmt.Errorf("a block of %d bytes: %w: %w", len(data), ErrDamaged, err)
 	}
@@ -101,8 +106,8 @@ func (p *plain) bytes(n uint64) []byte {
 	return b
 }
 
-// all reads what (*Encoder).all writes.
-func (d *Decoder) all(firstID, agent int64, c *Columns) error {
+// all reads what (*Encoder).all writes, with so many columns of texts; in the others no record has one.
+func (d *Decoder) all(texts int, firstID, agent int64, c *Columns) error {
 	p := &plain{rest: d.plain}
 	n := p.uvarint()
 	if n == 0 || n > MaxRecords {
@@ -129,8 +134,12 @@ func (d *Decoder) all(firstID, agent int64, c *Columns) error {
 			c.ports[i] = append(c.ports[i], uint16(low[k])|uint16(high[k])<<8)
 		}
 	}
-	for i := range c.texts {
+	for i := range texts {
 		c.size += p.texts(n, &c.texts[i])
+	}
+	for i := texts; i < numTexts; i++ {
+		t := &c.texts[i]
+		t.different, t.codes = append(t.different, ""), filled(t.codes, int(n), 0)
 	}
 	if p.err == nil && len(p.rest) > 0 {
 		p.fail(fmt.Sprintf("%d bytes are left over", len(p.rest)))
