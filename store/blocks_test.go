@@ -159,3 +159,27 @@ func TestSearchesTakeTurns(t *testing.T) {
 		}
 	})
 }
+
+// What is known of a block that was committed has it passed over, and not read, where it has nothing of what is asked for; in another process nothing is known.
+func TestABlockIsPassedOverByWhatIsKnownOfIt(t *testing.T) {
+	db := newSQLite(t)
+	s := db.open("one")
+	for i := range 3 {
+		commit(t, s, &Batch{Records: []Record{{Time: noon(), Src: addr("203.0.113.1"), SrcUser: fmt.Sprint("user ", i), Action: "deny"}}})
+	}
+	_, err := s.writer.ExecContext(t.Context(), `UPDATE blocks SET data = zeroblob(100) WHERE first_id = 2`)
+	must(t, err)
+	search := func(s *Store, user string) (n int, err error) {
+		err = s.Records(t.Context(), RecordFilter{Conditions: Conditions{User: []string{user}}}, func(*Record) error { n++; return nil })
+		return n, err
+	}
+	for user, damaged := range map[string]bool{"user 0": false, "user 1": true, "*2": false} {
+		n, err := search(s, user)
+		if damaged != errors.Is(err, block.ErrDamaged) || damaged != (n == 0) {
+			t.Errorf("by %s: %d records, %v", user, n, err)
+		}
+	}
+	if n, err := search(db.open("one"), "user 0"); n != 1 || !errors.Is(err, block.ErrDamaged) {
+		t.Errorf("in another process: %d records, %v", n, err)
+	}
+}

@@ -32,12 +32,13 @@ func (t *postgresRecords) ready(ctx context.Context, records []Record) error {
 // every value anew how its type is written, which takes as long as all the rest on this side.
 func (t *postgresRecords) encode(agent int64, records []Record) (insertion, error) {
 	rows := copyRows(agent, records)
-	return func(ctx context.Context, conn *sql.Conn, _ *sql.Tx) error {
+	within := func(ctx context.Context, conn *sql.Conn, _ *sql.Tx) error {
 		return conn.Raw(func(dc any) error {
 			_, err := dc.(*stdlib.Conn).Conn().PgConn().CopyFrom(ctx, bytes.NewReader(rows), "COPY records ("+postgresColumns+") FROM STDIN BINARY")
 			return err
 		})
-	}, nil
+	}
+	return insertion{within, func() {}}, nil
 }
 
 // copyRows writes records as the documentation of COPY says ("Binary Format"): a signature, for each row the number of

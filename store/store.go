@@ -80,8 +80,13 @@ type recordTable interface {
 	pruneTo(ctx context.Context, most int64, keep time.Time) (int64, error)
 }
 
-// An insertion stores records within the transaction that is open on conn.
-type insertion func(ctx context.Context, conn *sql.Conn, tx *sql.Tx) error
+// An insertion stores records.
+type insertion struct {
+	// within does it in the transaction that is open on conn.
+	within func(ctx context.Context, conn *sql.Conn, tx *sql.Tx) error
+	// committed is called when that was committed.
+	committed func()
+}
 
 // Open connects and brings the schema up to date. It returns an error that wraps ErrSchemaNewer if the
 // database was made by a later version of the program, and one for which Transient is true if the

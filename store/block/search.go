@@ -14,6 +14,7 @@ type Block struct {
 	Info
 	FirstID, Agent int64
 	Load           func(context.Context) ([]byte, error) // reads it; called by several goroutines at once
+	Digest         *Digest                               // nil: no more is known of it
 }
 
 // Sources are where a search looks. A record is in one of them only.
@@ -124,6 +125,9 @@ func newSearch(from Sources, f *Filter, byID bool) *search {
 	}
 	for i := range from.Blocks {
 		b := &from.Blocks[i]
+		if b.Digest != nil && !b.Digest.mayHave(s.plan, b.Agent) {
+			continue
+		}
 		s.pieces = append(s.pieces, piece{block: b, oldest: b.Oldest.UnixMicro(), newest: b.Newest.UnixMicro(), highest: -b.FirstID})
 	}
 	s.pieces = slices.DeleteFunc(s.pieces, func(p piece) bool { return p.newest < s.since || p.oldest >= s.until })
