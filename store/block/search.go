@@ -262,9 +262,18 @@ func (s *search) passOver(ctx context.Context, i int, err error) error {
 	return nil
 }
 
-// each has all cores call read for the pieces, in their order, and calls then for each in its order when it was read, until that says that it is enough. No more
-// than a few are read ahead.
+// each calls read for the pieces, in their order, and then for each in its order when it was read, until that says that it is enough. The first is read
+// alone, since it often is enough; the others on all cores, no more than a few ahead.
 func (s *search) each(ctx context.Context, read func(ctx context.Context, i int) error, then func(i int) (more bool, err error)) error {
+	if len(s.pieces) == 0 {
+		return nil
+	}
+	if err := read(ctx, 0); err != nil {
+		return err
+	}
+	if more, err := then(0); err != nil || !more {
+		return err
+	}
 	ctx, stop := context.WithCancel(ctx)
 	var workers sync.WaitGroup
 	defer workers.Wait()
@@ -276,7 +285,8 @@ func (s *search) each(ctx context.Context, read func(ctx context.Context, i int)
 		done[i] = make(chan error, 1)
 	}
 	var next atomic.Int64
-	for range min(cores, len(s.pieces)) {
+	next.Store(1)
+	for range min(cores, len(s.pieces)-1) {
 		workers.Go(func() {
 			for {
 				select {
@@ -292,7 +302,7 @@ func (s *search) each(ctx context.Context, read func(ctx context.Context, i int)
 			}
 		})
 	}
-	for i := range done {
+	for i := 1; i < len(done); i++ {
 		select {
 		case err := <-done[i]:
 			if err != nil {
@@ -334,8 +344,10 @@ func (b *blockReader) turn(int) int                { return b.decoder.records }
 func (b *blockReader) begins(int) int              { return 0 }
 func (b *blockReader) place(row int) (page, i int) { return 0, row }
 func (b *blockReader) columns() *Columns           { return &b.Columns }
-func (b *blockReader) sorted() bool                { return false }
 func (b *blockReader) close()                      {}
+
+// sorted implements unit: ids follow each other, and times do where lines came in their order. Its caller has loaded them.
+func (b *blockReader) sorted() bool { return slices.IsSorted(b.time) }
 
 // load implements unit.
 func (b *blockReader) load(column int) error {

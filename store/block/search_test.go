@@ -273,7 +273,7 @@ func TestASearchReadsWhatItNeeds(t *testing.T) {
 	if err := Search(t.Context(), from, Filter{}, 0, func(*Record) error { n++; return enough }); !errors.Is(err, enough) || n != 1 {
 		t.Errorf("%d calls, then %v", n, err)
 	}
-	read("an error", 20)
+	read("an error", 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	if err := Search(ctx, from, Filter{}, 0, func(*Record) error { cancel(); return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
