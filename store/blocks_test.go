@@ -89,6 +89,9 @@ func TestADamagedBlockIsNamed(t *testing.T) {
 	if n != 1450 || !errors.Is(err, block.ErrDamaged) || !strings.Contains(fmt.Sprint(err), "the records 201 to 250") {
 		t.Errorf("%d records: %v", n, err)
 	}
+	if n, err := s.CountRecords(t.Context(), RecordFilter{}); n != 1450 || !errors.Is(err, block.ErrDamaged) {
+		t.Errorf("%d records are counted: %v", n, err)
+	}
 }
 
 // What a newer version has written is passed over as what is damaged is, and nothing else: a restart goes on with what there is.

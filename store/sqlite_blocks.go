@@ -330,12 +330,7 @@ func (t *sqliteRecords) searchOnce(ctx context.Context, f *RecordFilter, given, 
 	for _, stretch := range archive.Stretches(s.files) {
 		part, within := s, *f
 		part.files = stretch.Files
-		if stretch.Since.After(f.Since) {
-			within.Since = stretch.Since
-		}
-		if !stretch.Until.IsZero() && (f.Until.IsZero() || stretch.Until.Before(f.Until)) {
-			within.Until = stretch.Until
-		}
+		within.narrow(stretch)
 		var rows rowPages
 		if s.lowest > 0 {
 			rows = rowPages{next: t.still(s.lowest, t.newest(&within, limit)), before: newer}
@@ -349,6 +344,66 @@ func (t *sqliteRecords) searchOnce(ctx context.Context, f *RecordFilter, given, 
 		failed = append(failed, unread)
 	}
 	return errors.Join(failed...)
+}
+
+// narrow leaves what lies in a stretch.
+func (f *RecordFilter) narrow(stretch archive.Stretch) {
+	if stretch.Since.After(f.Since) {
+		f.Since = stretch.Since
+	}
+	if !stretch.Until.IsZero() && (f.Until.IsZero() || stretch.Until.Before(f.Until)) {
+		f.Until = stretch.Until
+	}
+}
+
+// count implements recordTable. Where records move before it has ended, it begins anew.
+func (t *sqliteRecords) count(ctx context.Context, f *RecordFilter) (n int64, err error) {
+	own := *f
+	if own.Src, err = canonicalAll(f.Src); err != nil {
+		return 0, err
+	}
+	if own.Dst, err = canonicalAll(f.Dst); err != nil {
+		return 0, err
+	}
+	turn := turn{searches: t.searches}
+	defer turn.leave()
+	if err := turn.take(ctx); err != nil {
+		return 0, err
+	}
+	err = t.again(&turn, func() error { n, err = t.countOnce(ctx, &own); return err })
+	return n, err
+}
+
+// countOnce is count as long as the records stand where they stood.
+func (t *sqliteRecords) countOnce(ctx context.Context, f *RecordFilter) (n int64, err error) {
+	var w where
+	w.addSpan(&t.dialect, f.Since, f.Until)
+	s, err := t.placement(ctx, w, w)
+	if err != nil {
+		return 0, err
+	}
+	if s.lowest > 0 {
+		rows := rowPages{next: t.still(s.lowest, t.newest(f, 0))}
+		if err := rows.upTo(ctx, nil, func(*Record) error { n++; return nil }); err != nil {
+			return 0, err
+		}
+	}
+	var failed []error
+	for _, stretch := range archive.Stretches(s.files) {
+		part, within := s, *f
+		part.files = stretch.Files
+		within.narrow(stretch)
+		unread, err := t.once(ctx, &part, rowPages{}, func(ctx context.Context, from block.Sources, _ func(*Record) error) error {
+			some, err := block.Count(ctx, from, within.Conditions)
+			n += some
+			return err
+		}, nil)
+		if err != nil {
+			return 0, err
+		}
+		failed = append(failed, unread)
+	}
+	return n, errors.Join(failed...)
 }
 
 // addSpan appends the condition that a block may have records from since on and before until; zero: open.

@@ -68,6 +68,8 @@ type recordTable interface {
 	encode(agent int64, records []Record) (insertion, error)
 	// search calls fn for the records that match, newest first, until it returns an error. Those behind the filter's limit are of no use.
 	search(ctx context.Context, f *RecordFilter, fn func(*Record) error) error
+	// count tells how many match, whatever the filter's limit.
+	count(ctx context.Context, f *RecordFilter) (int64, error)
 	// sightings calls fn for the agent's records of the intervals, by id.
 	sightings(ctx context.Context, agent int64, in []Interval, fn func(*Record) error) error
 	// different calls fn for the texts that a column has in the records of a filter's time, but in those of some types; each at least once, but for the empty one.
