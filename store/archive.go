@@ -22,14 +22,15 @@ const RecordsFolder = "records"
 func (s *Store) Archive() *archive.Archive { return s.archive }
 
 // newArchive is that of an SQLite database.
-func newArchive(db *database) *archive.Archive {
-	return archive.New(filepath.Join(filepath.Dir(db.place.Database), RecordsFolder), &registry{database: db})
+func newArchive(db *database, digests *block.Digests) *archive.Archive {
+	return archive.New(filepath.Join(filepath.Dir(db.place.Database), RecordsFolder), &registry{database: db, digests: digests})
 }
 
 // registry is what SQLite knows of blocks and files.
 type registry struct {
 	*database
-	pages int // that the next step of GiveBack gives back
+	digests *block.Digests
+	pages   int // that the next step of GiveBack gives back
 }
 
 // Identity implements archive.Registry.
@@ -116,7 +117,7 @@ func (r *registry) Change(ctx context.Context, c archive.Change) error {
 	if r.asIs {
 		return r.failed(doing, errAsIs)
 	}
-	return r.failed(doing, r.bound(ctx, func(ctx context.Context) (err error) {
+	err := r.bound(ctx, func(ctx context.Context) (err error) {
 		conn, err := r.writer.Conn(ctx)
 		if err != nil {
 			return err
@@ -132,7 +133,11 @@ func (r *registry) Change(ctx context.Context, c archive.Change) error {
 			}()
 		}
 		return r.transactOn(ctx, conn, func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error { return carryOut(ctx, tx, c) })
-	}))
+	})
+	if err == nil {
+		r.digests.Drop(c.Blocks)
+	}
+	return r.failed(doing, err)
 }
 
 // ErrNoRecordFile: no file of records is called so: it was merged or removed, if there ever was one.

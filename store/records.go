@@ -110,6 +110,23 @@ func (s *Store) Records(ctx context.Context, f RecordFilter, fn func(*Record) er
 	return s.failed("search the records", err)
 }
 
+// CountRecords tells how many records match, whatever the limit of the filter. What cannot be read is not among them, and told as by Records.
+func (s *Store) CountRecords(ctx context.Context, f RecordFilter) (n int64, err error) {
+	if f.Within > 0 {
+		limited, stop := context.WithTimeoutCause(ctx, f.Within, ErrStopped)
+		defer stop()
+		ctx = limited
+	}
+	f.Paths = false
+	if _, err = s.pathsFor(ctx, &f); err == nil {
+		n, err = s.records.count(ctx, &f)
+	}
+	if err != nil && errors.Is(context.Cause(ctx), ErrStopped) {
+		return 0, ErrStopped
+	}
+	return n, s.failed("count the records", err)
+}
+
 // pathsFor gives what the files are called, if a filter asks for it, and looks up those that it names.
 func (s *Store) pathsFor(ctx context.Context, f *RecordFilter) (paths map[FileKey]string, err error) {
 	if !f.Paths && len(f.File) == 0 {
