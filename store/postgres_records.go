@@ -180,8 +180,10 @@ func (t *postgresRecords) count(ctx context.Context, f *RecordFilter) (n int64, 
 	if len(f.inGo()) > 0 {
 		all := *f
 		all.Limit = 0
-		err = t.search(ctx, &all, func(*Record) error { n++; return nil })
-		return n, err
+		if err := t.search(ctx, &all, func(*Record) error { n++; return nil }); err != nil {
+			return 0, err
+		}
+		return n, nil
 	}
 	w, err := meeting(f)
 	if err != nil {

@@ -110,7 +110,8 @@ func (s *Store) Records(ctx context.Context, f RecordFilter, fn func(*Record) er
 	return s.failed("search the records", err)
 }
 
-// CountRecords tells how many records match, whatever the limit of the filter. What cannot be read is not among them, and told as by Records.
+// CountRecords tells how many records match, whatever the limit of the filter; 0 where they could not be counted in Within (ErrStopped). What is damaged is not among them, and
+// told as by Records: what could be counted comes with the error.
 func (s *Store) CountRecords(ctx context.Context, f RecordFilter) (n int64, err error) {
 	if f.Within > 0 {
 		limited, stop := context.WithTimeoutCause(ctx, f.Within, ErrStopped)

@@ -369,7 +369,10 @@ func (t *sqliteRecords) count(ctx context.Context, f *RecordFilter) (n int64, er
 	if own.Dst, err = canonicalAll(f.Dst); err != nil {
 		return 0, err
 	}
-	turn := turn{searches: t.searches}
+	var turn turn
+	if !f.AtOnce {
+		turn.searches = t.searches
+	}
 	defer turn.leave()
 	if err := turn.take(ctx); err != nil {
 		return 0, err
