@@ -25,15 +25,16 @@ const postgresFolder = "postgresql"
 func (s *Store) Archive() *archive.Archive { return s.archive }
 
 // newArchive is that of a database.
-func newArchive(db *database) *archive.Archive {
-	return archive.New(db.folder, &registry{database: db})
+func newArchive(db *database, digests *block.Digests) *archive.Archive {
+	return archive.New(db.folder, &registry{database: db, digests: digests})
 }
 
 // registry is what a database knows of blocks and files.
 type registry struct {
 	*database
-	pages int   // that the next step of GiveBack gives back, of SQLite
-	left  int64 // what PostgreSQL did not give back of the table of blocks the last time, in bytes
+	digests *block.Digests
+	pages   int   // that the next step of GiveBack gives back, of SQLite
+	left    int64 // what PostgreSQL did not give back of the table of blocks the last time, in bytes
 }
 
 // Identity implements archive.Registry.
@@ -115,12 +116,16 @@ func (r *registry) NewIDs(ctx context.Context, n int, least int64) (first int64,
 func (r *registry) Change(ctx context.Context, c archive.Change) error {
 	const doing = "register files of records"
 	if r.kind == kindPostgres {
-		return r.update(ctx, doing, func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		err := r.update(ctx, doing, func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
 			if _, err := tx.ExecContext(ctx, `SET LOCAL synchronous_commit = on`); err != nil {
 				return err
 			}
 			return r.carryOut(ctx, tx, c)
 		})
+		if err == nil {
+			r.digests.Drop(c.Blocks)
+		}
+		return err
 	}
 	if err := r.gate.closed(); err != nil {
 		return r.failed(doing, err)
@@ -128,7 +133,7 @@ func (r *registry) Change(ctx context.Context, c archive.Change) error {
 	if r.asIs {
 		return r.failed(doing, errAsIs)
 	}
-	return r.failed(doing, r.bound(ctx, func(ctx context.Context) (err error) {
+	err := r.bound(ctx, func(ctx context.Context) (err error) {
 		conn, err := r.writer.Conn(ctx)
 		if err != nil {
 			return err
@@ -144,7 +149,11 @@ func (r *registry) Change(ctx context.Context, c archive.Change) error {
 			}()
 		}
 		return r.transactOn(ctx, conn, func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error { return r.carryOut(ctx, tx, c) })
-	}))
+	})
+	if err == nil {
+		r.digests.Drop(c.Blocks)
+	}
+	return r.failed(doing, err)
 }
 
 // ErrNoRecordFile: no file of records is called so: it was merged or removed, if there ever was one.

@@ -20,8 +20,9 @@ type blockRecords struct {
 	*database
 	rowTable
 	archive  *archive.Archive
-	encoders sync.Pool     // of *block.Encoder
-	searches chan struct{} // as many as search now
+	digests  *block.Digests // of the blocks that this process has written
+	encoders sync.Pool      // of *block.Encoder
+	searches chan struct{}  // as many as search now
 }
 
 // rowTable is what the two databases do differently with rows beside blocks, and with whatever they keep of either.
@@ -38,16 +39,19 @@ type rowTable interface {
 }
 
 func newBlockRecords(d *database, rows rowTable) *blockRecords {
-	return &blockRecords{database: d, rowTable: rows, archive: newArchive(d), searches: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	digests := new(block.Digests)
+	return &blockRecords{database: d, rowTable: rows, archive: newArchive(d, digests), digests: digests, searches: make(chan struct{}, runtime.GOMAXPROCS(0))}
 }
 
 // ready implements recordTable: there is nothing to prepare.
 func (t *blockRecords) ready(context.Context, []Record) error { return nil }
 
-// encodedBlock is a block that has no place yet.
+// encodedBlock is a block that is to be inserted.
 type encodedBlock struct {
 	block.Info
-	data []byte
+	data    []byte
+	digest  *block.Digest
+	firstID int64 // given by the last try to insert it
 }
 
 // encode implements recordTable.
@@ -56,24 +60,29 @@ func (t *blockRecords) encode(agent int64, records []Record) (insertion, error) 
 	if e == nil {
 		var err error
 		if e, err = block.NewEncoder(); err != nil {
-			return nil, err
+			return insertion{}, err
 		}
 	}
 	defer t.encoders.Put(e)
 	blocks, err := appendBlocks(nil, e, records)
 	if err != nil {
-		return nil, err
+		return insertion{}, err
 	}
-	return func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+	within := func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
 		return t.insertBlocks(ctx, tx, agent, int64(len(records)), blocks)
-	}, nil
+	}
+	return insertion{within, func() {
+		for _, b := range blocks {
+			t.digests.Add(b.firstID, b.Info, b.digest)
+		}
+	}}, nil
 }
 
 // appendBlocks encodes records: into one block, or where that is too large for one, each half for itself.
 func appendBlocks(list []encodedBlock, e *block.Encoder, records []Record) ([]encodedBlock, error) {
 	data, info, err := e.Encode(make([]byte, 0, 512+16*len(records)), records)
 	if err == nil {
-		return append(list, encodedBlock{info, data}), nil
+		return append(list, encodedBlock{Info: info, data: data, digest: e.Digest()}), nil
 	}
 	if len(records) <= 1 {
 		return nil, err
@@ -92,7 +101,9 @@ func (d *database) insertBlocks(ctx context.Context, tx *sql.Tx, agent, records 
 		return err
 	}
 	next := last - records + 1
-	for _, b := range blocks {
+	for i := range blocks {
+		b := &blocks[i]
+		b.firstID = next
 		_, err := tx.ExecContext(ctx, `INSERT INTO blocks (first_id, records, agent, oldest, newest, data) VALUES ($1, $2, $3, $4, $5, $6)`,
 			next, b.Records, agent, d.stamp(b.Oldest), d.stamp(b.Newest), b.data)
 		if err != nil {
@@ -128,6 +139,7 @@ func (t *blockRecords) placement(ctx context.Context, files, w where) (s placeme
 		s.blocks, err = blocksIn(ctx, tx, w)
 		return err
 	})
+	t.digests.Note(s.blocks)
 	return s, err
 }
 
@@ -340,12 +352,7 @@ func (t *blockRecords) searchOnce(ctx context.Context, f *RecordFilter, limit in
 	for _, stretch := range archive.Stretches(s.files) {
 		part, within := s, *f
 		part.files = stretch.Files
-		if stretch.Since.After(f.Since) {
-			within.Since = stretch.Since
-		}
-		if !stretch.Until.IsZero() && (f.Until.IsZero() || stretch.Until.Before(f.Until)) {
-			within.Until = stretch.Until
-		}
+		within.narrow(stretch)
 		var rows rowPages
 		if s.lowest > 0 {
 			rows = t.still(s.lowest, t.newest(&within, limit))
@@ -360,6 +367,70 @@ func (t *blockRecords) searchOnce(ctx context.Context, f *RecordFilter, limit in
 		unread = append(unread, missing)
 	}
 	return unread, nil
+}
+
+// narrow leaves what lies in a stretch.
+func (f *RecordFilter) narrow(stretch archive.Stretch) {
+	if stretch.Since.After(f.Since) {
+		f.Since = stretch.Since
+	}
+	if !stretch.Until.IsZero() && (f.Until.IsZero() || stretch.Until.Before(f.Until)) {
+		f.Until = stretch.Until
+	}
+}
+
+// count implements recordTable. Where records move before it has ended, it begins anew.
+func (t *blockRecords) count(ctx context.Context, f *RecordFilter) (n int64, err error) {
+	own := *f
+	if own.Src, err = canonicalAll(f.Src); err != nil {
+		return 0, err
+	}
+	if own.Dst, err = canonicalAll(f.Dst); err != nil {
+		return 0, err
+	}
+	var turn turn
+	if !f.AtOnce {
+		turn.searches = t.searches
+	}
+	defer turn.leave()
+	if err := turn.take(ctx); err != nil {
+		return 0, err
+	}
+	err = t.again(&turn, func() error { n, err = t.countOnce(ctx, &own); return err })
+	return n, err
+}
+
+// countOnce is count as long as the records stand where they stood.
+func (t *blockRecords) countOnce(ctx context.Context, f *RecordFilter) (n int64, err error) {
+	var w where
+	w.addSpan(&t.dialect, f.Since, f.Until)
+	s, err := t.placement(ctx, w, w)
+	if err != nil {
+		return 0, err
+	}
+	if s.lowest > 0 {
+		rows := t.still(s.lowest, t.newest(f, 0))
+		defer rows.end()
+		if err := rows.upTo(ctx, nil, func(*Record) error { n++; return nil }); err != nil {
+			return 0, err
+		}
+	}
+	var failed []error
+	for _, stretch := range archive.Stretches(s.files) {
+		part, within := s, *f
+		part.files = stretch.Files
+		within.narrow(stretch)
+		unread, err := t.once(ctx, &part, rowPages{}, func(ctx context.Context, from block.Sources, _ func(*Record) error) error {
+			some, err := block.Count(ctx, from, within.Conditions)
+			n += some
+			return err
+		}, nil)
+		if err != nil {
+			return 0, err
+		}
+		failed = append(failed, unread)
+	}
+	return n, errors.Join(failed...)
 }
 
 // addSpan appends the condition that a block may have records from since on and before until; zero: open.

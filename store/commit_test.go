@@ -19,7 +19,7 @@ func TestCommitKeepsEveryField(t *testing.T) {
 			SrcUser: `lab\anna`, SrcCountry: "DE", DstCountry: "United States", Action: "reset-both", Rule: "outside-in", RuleID: "0a1b",
 			ThreatName: "Some Exploit; DstIP=1", ThreatID: "30001", Severity: "critical", Subtype: "vulnerability", Type: "THREAT",
 			Direction: "client-to-server", Application: "web-browsing", FromZone: "internet", ToZone: "dmz", SessionEndReason: "threat",
-			Protocol: OtherProtocol, Outcome: Answered, Grade: Proven, Repeat: math.MaxUint32, File: 9, Offset: math.MaxInt64}
+			Category: "brute-force", Client: "2001:db8::7", Protocol: OtherProtocol, Outcome: Answered, Grade: Proven, Repeat: math.MaxUint32, File: 9, Offset: math.MaxInt64}
 		commit(t, s, &Batch{Records: []Record{full, {Time: at.Add(-time.Second + 999*time.Nanosecond)}}})
 		got := allRecords(t, s, RecordFilter{})
 		full.ID = 1

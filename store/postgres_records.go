@@ -34,12 +34,13 @@ func (t *postgresRecords) ready(ctx context.Context, records []Record) error {
 // every value anew how its type is written, which takes as long as all the rest on this side.
 func (t *postgresRecords) encode(agent int64, records []Record) (insertion, error) {
 	rows := copyRows(agent, records)
-	return func(ctx context.Context, conn *sql.Conn, _ *sql.Tx) error {
+	within := func(ctx context.Context, conn *sql.Conn, _ *sql.Tx) error {
 		return conn.Raw(func(dc any) error {
 			_, err := dc.(*stdlib.Conn).Conn().PgConn().CopyFrom(ctx, bytes.NewReader(rows), "COPY records ("+postgresColumns+") FROM STDIN BINARY")
 			return err
 		})
-	}, nil
+	}
+	return insertion{within, func() {}}, nil
 }
 
 // copyRows writes records as the documentation of COPY says ("Binary Format"): a signature, for each row the number of
@@ -132,23 +133,10 @@ func (t *postgresRecords) search(ctx context.Context, f *RecordFilter, fn func(*
 			return fn(r)
 		}
 	}
-	var base where
-	for _, n := range []struct {
-		column   string
-		networks []netip.Prefix
-	}{{"src", f.Src}, {"dst", f.Dst}} {
-		networks, err := canonicalAll(n.networks)
-		if err != nil {
-			return err
-		}
-		var terms []string
-		for _, p := range networks {
-			// What a btree can search; all rows are single addresses.
-			terms = append(terms, n.column+" BETWEEN "+base.arg(p.Addr())+" AND "+base.arg(lastAddr(p)))
-		}
-		base.anyOf(terms)
+	base, err := meeting(f)
+	if err != nil {
+		return err
 	}
-	base.addFilter(f, foldedPostgres)
 	oldest := t.now()
 	if list, err := t.list(ctx); err != nil {
 		return err
@@ -166,6 +154,46 @@ func (t *postgresRecords) search(ctx context.Context, f *RecordFilter, fn func(*
 		}
 	}
 	return nil
+}
+
+// meeting is the condition that a record meets a filter, but for its times and what inGo gives.
+func meeting(f *RecordFilter) (base where, err error) {
+	for _, n := range []struct {
+		column   string
+		networks []netip.Prefix
+	}{{"src", f.Src}, {"dst", f.Dst}} {
+		networks, err := canonicalAll(n.networks)
+		if err != nil {
+			return where{}, err
+		}
+		var terms []string
+		for _, p := range networks {
+			// What a btree can search; all rows are single addresses.
+			terms = append(terms, n.column+" BETWEEN "+base.arg(p.Addr())+" AND "+base.arg(lastAddr(p)))
+		}
+		base.anyOf(terms)
+	}
+	base.addFilter(f, foldedPostgres)
+	return base, nil
+}
+
+// count implements recordTable.
+func (t *postgresRecords) count(ctx context.Context, f *RecordFilter) (n int64, err error) {
+	if len(f.inGo()) > 0 {
+		all := *f
+		all.Limit = 0
+		if err := t.search(ctx, &all, func(*Record) error { n++; return nil }); err != nil {
+			return 0, err
+		}
+		return n, nil
+	}
+	w, err := meeting(f)
+	if err != nil {
+		return 0, err
+	}
+	w.addTimes(t.dialect, f)
+	err = t.native(ctx, `SELECT count(*) FROM records`+w.String(), w.args, []any{&n}, func() error { return nil })
+	return n, err
 }
 
 // stretches cuts the time from since to until (zero: open) into intervals, newest first: what lies beyond

@@ -61,8 +61,7 @@ func (f *storedForm) take(r *Record) {
 const (
 	smallColumns = "protocol, outcome, grade"
 	textColumns  = "device, src_country, dst_country, action, rule, rule_id, subtype, type, application, from_zone, to_zone, session_end_reason, " +
-		"src_user, threat_name, threat_id, severity, direction"
-	seldomTexts = 5 // so many of the last are empty in most records
+		"src_user, threat_name, threat_id, severity, direction, category, client"
 )
 
 // errEnough stops a search when the limit is reached.
@@ -109,6 +108,24 @@ func (s *Store) Records(ctx context.Context, f RecordFilter, fn func(*Record) er
 		return ErrStopped
 	}
 	return s.failed("search the records", err)
+}
+
+// CountRecords tells how many records match, whatever the limit of the filter; 0 where they could not be counted in Within (ErrStopped). What is damaged is not among them, and
+// told as by Records: what could be counted comes with the error.
+func (s *Store) CountRecords(ctx context.Context, f RecordFilter) (n int64, err error) {
+	if f.Within > 0 {
+		limited, stop := context.WithTimeoutCause(ctx, f.Within, ErrStopped)
+		defer stop()
+		ctx = limited
+	}
+	f.Paths = false
+	if _, err = s.pathsFor(ctx, &f); err == nil {
+		n, err = s.records.count(ctx, &f)
+	}
+	if err != nil && errors.Is(context.Cause(ctx), ErrStopped) {
+		return 0, ErrStopped
+	}
+	return n, s.failed("count the records", err)
 }
 
 // pathsFor gives what the files are called, if a filter asks for it, and looks up those that it names.

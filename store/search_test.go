@@ -190,9 +190,15 @@ func TestSearchAgainstOracle(t *testing.T) {
 			f := drawFilter(rt, at)
 			var want []Record
 			for i := range records {
-				if matches(&f, &records[i]) && (f.Limit == 0 || len(want) < f.Limit) {
+				if matches(&f, &records[i]) {
 					want = append(want, records[i])
 				}
+			}
+			if n, err := s.CountRecords(t.Context(), f); err != nil || n != int64(len(want)) {
+				rt.Fatalf("%d records are counted, want %d: %v", n, len(want), err)
+			}
+			if f.Limit > 0 {
+				want = want[:min(f.Limit, len(want))]
 			}
 			got := allRecords(t, s, f)
 			found += len(got)

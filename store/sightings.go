@@ -21,20 +21,20 @@ func (i Interval) has(t time.Time) bool {
 // sightingColumns are what detection needs, in the order in which rows of PostgreSQL are scanned.
 const sightingColumns = "id, time, src, dst, src_port, dst_port, repeat, file, file_offset, protocol, outcome, grade, " +
 	"device, type, subtype, direction, severity, action, rule, threat_id, application, from_zone, session_end_reason, src_user, " +
-	"src_country, dst_country, rule_id, threat_name, to_zone"
+	"src_country, dst_country, rule_id, threat_name, to_zone, category, client"
 
 // sightingTexts are the texts among them.
-func sightingTexts(r *Record) [17]*string {
+func sightingTexts(r *Record) [19]*string {
 	return [...]*string{&r.Device, &r.Type, &r.Subtype, &r.Direction, &r.Severity, &r.Action, &r.Rule, &r.ThreatID,
 		&r.Application, &r.FromZone, &r.SessionEndReason, &r.SrcUser,
-		&r.SrcCountry, &r.DstCountry, &r.RuleID, &r.ThreatName, &r.ToZone}
+		&r.SrcCountry, &r.DstCountry, &r.RuleID, &r.ThreatName, &r.ToZone, &r.Category, &r.Client}
 }
 
 // Sightings calls fn for this instance's records whose time lies in one of the intervals and whose type is one of these, whatever its case (nil: of any type), each once, in
 // the order of their ids, which is the order in which they were committed. Left out is what was committed
 // before the last release of its source, or of a network that holds it, or before that was no longer allowed: evidence that does not count.
 // Set are ID, Time, Device, Src, Dst, SrcPort, DstPort, Type, Subtype, Direction, Severity, Action, Rule, ThreatID,
-// Application, FromZone, ToZone, SessionEndReason, SrcUser, SrcCountry, DstCountry, RuleID, ThreatName, Protocol, Outcome, Grade, Repeat, File
+// Application, FromZone, ToZone, SessionEndReason, SrcUser, SrcCountry, DstCountry, RuleID, ThreatName, Category, Client, Protocol, Outcome, Grade, Repeat, File
 // and Offset. The record is valid during the call only. An error of fn ends the reading and is returned.
 //
 // It is meant for rebuilding the detection after a restart: call it between two states of the blacklist,

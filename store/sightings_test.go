@@ -35,6 +35,7 @@ func TestSightingsInOrderOfCommit(t *testing.T) {
 		full.Type, full.Subtype, full.Severity, full.Repeat = "THREAT", "vulnerability", "critical", 3
 		full.Direction, full.ThreatID, full.Application, full.FromZone, full.SessionEndReason = "server-to-client", "40017", "ssl", "internet", "threat"
 		full.Protocol, full.Outcome, full.Grade, full.SrcUser, full.ThreatName, full.ToZone = TCP, Refused, Proven, "pre-logon", "SSH", "dmz"
+		full.Category, full.Client = "brute-force", "203.0.113.77"
 		commit(t, s, &Batch{Records: []Record{full, line(at, "203.0.113.2"), {Time: at}}})
 		commit(t, other, &Batch{Records: []Record{line(at, "203.0.113.3")}}) // not ours
 		commit(t, s, &Batch{Records: []Record{line(at.Add(-time.Hour), "203.0.113.4"), line(at.Add(time.Hour), "203.0.113.5"), line(at.Add(-2*oneDay), "203.0.113.6")}})
@@ -43,7 +44,7 @@ func TestSightingsInOrderOfCommit(t *testing.T) {
 		want := Record{ID: 1, Time: full.Time, Device: full.Device, Src: full.Src, Dst: full.Dst, SrcPort: full.SrcPort, DstPort: full.DstPort, Type: full.Type,
 			Subtype: full.Subtype, Direction: full.Direction, Severity: full.Severity, Action: full.Action, Rule: full.Rule, ThreatID: "40017",
 			Application: "ssl", FromZone: "internet", SessionEndReason: "threat", SrcUser: "pre-logon", SrcCountry: full.SrcCountry, DstCountry: full.DstCountry,
-			RuleID: full.RuleID, ThreatName: "SSH", ToZone: "dmz", Protocol: TCP, Outcome: Refused, Grade: Proven, Repeat: 3, File: full.File, Offset: full.Offset}
+			RuleID: full.RuleID, ThreatName: "SSH", ToZone: "dmz", Category: "brute-force", Client: "203.0.113.77", Protocol: TCP, Outcome: Refused, Grade: Proven, Repeat: 3, File: full.File, Offset: full.Offset}
 		got := sightings(t, s, around)
 		equal(t, "the first", got[0], want)
 		equal(t, "around", seen(got), []string{"1 203.0.113.1", "2 203.0.113.2", "3 invalid IP"})

@@ -258,7 +258,7 @@ type rowScanner struct {
 	known    interned
 	micros   int64
 	src, dst sql.RawBytes
-	texts    [17]sql.RawBytes
+	texts    [19]sql.RawBytes
 }
 
 func (s *rowScanner) scan(rows *sql.Rows, r *Record) error {

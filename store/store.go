@@ -71,6 +71,8 @@ type recordTable interface {
 	encode(agent int64, records []Record) (insertion, error)
 	// search calls fn for the records that match, newest first, until it returns an error. Those behind the filter's limit are of no use.
 	search(ctx context.Context, f *RecordFilter, fn func(*Record) error) error
+	// count tells how many match, whatever the filter's limit.
+	count(ctx context.Context, f *RecordFilter) (int64, error)
 	// sightings calls fn for the agent's records of the intervals and types (nil: any), by id.
 	sightings(ctx context.Context, agent int64, in []Interval, types []string, fn func(*Record) error) error
 	// different calls fn for the texts that a column has in the records of a filter's time, but in those of some types; each at least once, but for the empty one.
@@ -83,8 +85,13 @@ type recordTable interface {
 	pruneTo(ctx context.Context, most int64, keep time.Time) (int64, error)
 }
 
-// An insertion stores records within the transaction that is open on conn.
-type insertion func(ctx context.Context, conn *sql.Conn, tx *sql.Tx) error
+// An insertion stores records.
+type insertion struct {
+	// within does it in the transaction that is open on conn.
+	within func(ctx context.Context, conn *sql.Conn, tx *sql.Tx) error
+	// committed is called when that was committed.
+	committed func()
+}
 
 // Open connects and brings the schema up to date. It returns an error that wraps ErrSchemaNewer if the
 // database was made by a later version of the program, and one for which Transient is true if the
@@ -256,7 +263,7 @@ func OpenBare(ctx context.Context, o Options) (*Bare, error) {
 		return nil, errors.Join(err, db.close())
 	}
 	db.identify(ctx)
-	return &Bare{db, records, newArchive(db)}, nil
+	return &Bare{db, records, newArchive(db, new(block.Digests))}, nil
 }
 
 // Kind is that of Store.

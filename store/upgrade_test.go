@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
@@ -115,7 +118,38 @@ func TestUpgradeOfADatabaseWithoutHolds(t *testing.T) {
 	})
 }
 
-// fillOldDatabase makes a database of that schema, 2 or 3, with one record, of an agent called "one", and one block.
+// What was kept before records had a category and a client is read with neither: rows, and a block of that version. What comes then has both.
+func TestUpgradeOfADatabaseWithoutCategories(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		at := noon()
+		fillOldDatabase(t, db, at, 19)
+		old := 1
+		if db.URL == "" {
+			data, err := os.ReadFile(filepath.Join("block", "testdata", "first.block")) // 300 records
+			must(t, err)
+			d, _, err := connectOf(db)
+			must(t, err)
+			_, err = d.writer.ExecContext(t.Context(), `INSERT INTO blocks (first_id, records, agent, oldest, newest, data) VALUES (2, 300, 1, $1, $1 + 29900, $2)`,
+				time.Date(2026, 11, 30, 12, 0, 0, 100_000, time.UTC).UnixMicro(), data)
+			must(t, err)
+			_, err = d.writer.ExecContext(t.Context(), `UPDATE counters SET value = 301 WHERE name = 'records'`)
+			must(t, err)
+			must(t, d.close())
+			old += 300
+		}
+		s := db.open("one")
+		later := Record{Time: at, Device: "LAB-FW-01", Type: "THREAT", Category: "brute-force", Client: "203.0.113.77", Repeat: 1}
+		commit(t, s, &Batch{Records: []Record{later}})
+		for how, list := range map[string][]Record{"a search": allRecords(t, s, RecordFilter{}), "a restart": sightings(t, s, Interval{})} {
+			with := slices.DeleteFunc(slices.Clone(list), func(r Record) bool { return r.Category+r.Client == "" })
+			if len(list) != old+1 || len(with) != 1 || with[0].Category != later.Category || with[0].Client != later.Client {
+				t.Errorf("%s gives %d records, with a category or a client %+v", how, len(list), with)
+			}
+		}
+	})
+}
+
+// fillOldDatabase makes a database of that schema, 2 or later, with one record, of an agent called "one", and one block.
 func fillOldDatabase(t *testing.T, db emptyDatabase, at time.Time, schema int) {
 	ctx := context.Background()
 	connect, folder, src, dst := connectSQLite, "sqlite", `x'cb007109'`, `x'c000020a'`

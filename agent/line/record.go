@@ -1,6 +1,7 @@
 package line
 
 import (
+	"net/netip"
 	"strings"
 
 	"activedefense/detect"
@@ -25,8 +26,8 @@ var outcomes = [...]store.Outcome{
 	detect.SessionLate:     store.LateAnswer,
 }
 
-// setRecord makes of a record, whatever it was, that of one line, of which detection said r. What a session carried and its translated
-// addresses are not kept. Each field is set where it lies: to make a record elsewhere and copy it costs half as much again.
+// setRecord makes of a record, whatever it was, that of one line, of which detection said r. What a session carried, of which the outcome tells, and
+// its translated addresses, which the memory has, are not kept. Each field is set where it lies: to make a record elsewhere and copy it costs half as much again.
 func setRecord(rec *store.Record, ev *detect.Event, r detect.Result, at Place) {
 	if ev.Type == detect.TypeLog { // its grade is its pattern's word, whether a rule counts it or not, and a restart has it from here
 		r.Grade = detect.GradeOf(ev)
@@ -39,6 +40,9 @@ func setRecord(rec *store.Record, ev *detect.Event, r detect.Result, at Place) {
 	rec.ThreatName, rec.ThreatID, rec.Severity = ev.ThreatName, ev.ThreatID, ev.Severity
 	rec.Subtype, rec.Type, rec.Direction = ev.Subtype, ev.Type.String(), ev.Direction.String()
 	rec.Application, rec.FromZone, rec.ToZone, rec.SessionEndReason = ev.Application, ev.SrcZone, ev.DstZone, ev.EndReason
+	if rec.Category, rec.Client = ev.Category, ""; ev.Client.IsValid() {
+		rec.Client = ev.Client.String()
+	}
 	rec.Protocol, rec.Outcome, rec.Grade = protocols[ev.Protocol], outcomes[r.Session], grades[r.Grade]
 	rec.Repeat, rec.File, rec.Offset = max(ev.Repeat, 1), at.Origin, at.Offset
 }
@@ -48,8 +52,11 @@ func EventOf(r *store.Record) detect.Event {
 	ev := detect.Event{
 		Time: r.Time, Device: r.Device, Src: r.Src, Dst: r.Dst, SrcPort: r.SrcPort, DstPort: r.DstPort, SrcUser: r.SrcUser,
 		SrcCountry: r.SrcCountry, DstCountry: r.DstCountry, Action: r.Action, Rule: r.Rule, RuleID: r.RuleID, ThreatName: r.ThreatName, ThreatID: r.ThreatID, Severity: r.Severity, Subtype: r.Subtype,
-		Application: r.Application, SrcZone: r.FromZone, DstZone: r.ToZone, EndReason: r.SessionEndReason,
+		Application: r.Application, SrcZone: r.FromZone, DstZone: r.ToZone, EndReason: r.SessionEndReason, Category: r.Category,
 		Repeat: r.Repeat, Ref: Place{r.File, r.Offset}.ref(),
+	}
+	if r.Client != "" {
+		ev.Client, _ = netip.ParseAddr(r.Client) // the zero Addr for what is none
 	}
 	for typ := detect.TypeTraffic; typ <= detect.TypeLog; typ++ {
 		if strings.EqualFold(r.Type, typ.String()) {

@@ -93,6 +93,39 @@ rules:
 	}
 }
 
+// Who guesses passwords at our servers is known by the category of the signature that matched their refusals, whatever its number: in one run, and over a kill as well. Of a client
+// of ours whom servers refused something else, by a signature among those numbers, what is read again counts as little as it did live.
+func TestAKillForgetsNoCategory(t *testing.T) {
+	t.Parallel()
+	for _, database := range stores {
+		t.Run(database, func(t *testing.T) {
+			w := newWorld(t, database, "networks: {own: [198.51.100.0/24], ask_firewalls: false}")
+			at := time.Now().UTC().Add(-time.Minute).Format("2006/01/02 15:04:05")
+			refused := func(client, threat, category string, from, to int) { // by servers of ours of these numbers
+				for i := from; i <= to; i++ {
+					w.append([]byte(attackLine(map[int]string{1: at, 6: at, csvSrc: fmt.Sprint("198.51.100.", i), csvSrcPort: "22", csvDst: client, csvDstPort: "40000",
+						csvDirection: "server-to-client", csvThreat: threat, csvThreatCategory: category, csvSeverity: "medium"}) + "\n"))
+				}
+			}
+			until := func(stored uint64, blocked string) {
+				w.until(fmt.Sprint(stored, " lines are kept"), func() bool { s := w.status(); return s != nil && s.Ready && s.Unstored == 0 && s.Stored == stored })
+				w.until("blocked are "+blocked, func() bool { code, list := w.list(); return code == 200 && fmt.Sprint(list) == blocked })
+			}
+			const guessing, other = "SSO Login Refused(41001)", "A Reply With Names(40010)"
+			refused("203.0.113.1", guessing, "brute-force", 1, 12)
+			refused("203.0.113.2", guessing, "brute-force", 1, 8)
+			refused("203.0.113.3", other, "info-leak", 1, 12)
+			d := w.start()
+			until(32, "[203.0.113.1]")
+			d.kill()
+			refused("203.0.113.3", guessing, "brute-force", 13, 13)
+			refused("203.0.113.2", guessing, "brute-force", 9, 12)
+			w.start()
+			until(5, "[203.0.113.1 203.0.113.2]")
+		})
+	}
+}
+
 // Each rule is explained: whether it counts the line, how near the source is, or which condition does not hold.
 func TestCustomRulesAreExplained(t *testing.T) {
 	w := newWorld(t, "sqlite", "")

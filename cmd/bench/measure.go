@@ -333,7 +333,7 @@ func (b *bench) both(ctx context.Context) error {
 	var group errgroup.Group
 	group.Go(func() error {
 		for i := 0; searching.Err() == nil; i++ {
-			if _, err := d.search(searching, rareFields[i%len(rareFields)]); err != nil && searching.Err() == nil {
+			if _, err := d.search(searching, rareFields[i%len(rareFields)], false); err != nil && searching.Err() == nil {
 				return err
 			}
 		}

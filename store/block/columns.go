@@ -20,11 +20,22 @@ type Columns struct {
 	size                          int // of the different texts, in bytes
 }
 
-// The texts of a record, in the order of Record.Texts, and after them its small numbers as words.
+// The texts of a record, in the order of Record.Texts; from firstWord on its small numbers as words, and behind them the texts that the first version did not
+// have: its columns are the first of these.
 const (
-	numTexts  = 20
-	firstWord = numTexts - 3
+	numTexts      = 22
+	numTextsFirst = 20 // of the first version
+	firstWord     = 17
+	numWords      = 3
 )
+
+// columnOf is the column of a text, of its number in Record.Texts.
+func columnOf(text int) int {
+	if text >= firstWord {
+		return text + numWords
+	}
+	return text
+}
 
 // addresses are a column of them.
 type addresses struct {
@@ -86,7 +97,7 @@ func (c *Columns) Append(r *Record) {
 	c.ports[1] = append(c.ports[1], r.DstPort)
 	c.repeat = append(c.repeat, r.Repeat)
 	for i, s := range r.Texts() {
-		c.addText(i, *s)
+		c.addText(columnOf(i), *s)
 	}
 	c.addText(firstWord, wordOf(r.Protocol, protocols[:]))
 	c.addText(firstWord+1, wordOf(r.Outcome, outcomes[:]))
@@ -159,7 +170,7 @@ func (c *Columns) Record(i int, r *Record) {
 	*r = Record{ID: c.id[i], Agent: c.agent[i], Time: time.UnixMicro(c.time[i]).UTC(), File: c.file[i], Offset: c.offset[i],
 		Src: c.src.at(i), Dst: c.dst.at(i), SrcPort: c.ports[0][i], DstPort: c.ports[1][i], Repeat: c.repeat[i]}
 	for k, s := range r.Texts() {
-		*s = c.texts[k].at(i)
+		*s = c.texts[columnOf(k)].at(i)
 	}
 	for k, n := range r.Smalls() {
 		*n = numberOf(k, c.texts[firstWord+k].at(i))

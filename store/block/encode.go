@@ -11,10 +11,12 @@ import (
 
 // A block is: the magic with the version of what follows, one zstd frame, and the CRC-32C of both in four bytes, lowest first. The frame
 // holds the number of records and then column after column, as (*encoder).all writes them; numbers are varints of package
-// encoding/binary. Ids and agents are not in it: they are given with the transaction that the block is a part of.
+// encoding/binary. Ids and agents are not in it: they are given with the transaction that the block is a part of. A block of the first version has the
+// first numTextsFirst texts.
 const (
-	magic   = "ADB\x01"
-	sumSize = 4
+	magic      = "ADB\x02"
+	magicFirst = "ADB\x01"
+	sumSize    = 4
 
 	// MaxRecords is the most that a block takes.
 	MaxRecords = 1 << 17

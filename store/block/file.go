@@ -26,6 +26,7 @@ type File struct {
 	groups  []groupInfo
 
 	pageRows int
+	columns  int // so many of ours it has, the first
 }
 
 // groupInfo is what is known of a group without reading it.
@@ -85,8 +86,16 @@ func (f *File) open() (err error) {
 	if err != nil {
 		return err
 	}
-	if v, _ := f.parquet.Lookup(metaVersion); v != SchemaVersion {
+	switch v, _ := f.parquet.Lookup(metaVersion); v {
+	case SchemaVersion:
+		f.columns = numColumns
+	case schemaVersionFirst:
+		f.columns = numColumnsFirst
+	default:
 		return fmt.Errorf("its columns are those of version %q, where this program reads version %q: a newer version of it wrote the file", v, SchemaVersion)
+	}
+	if n := len(f.parquet.Schema().Columns()); n != f.columns {
+		return fmt.Errorf("%w: it has %d columns where its version has %d", ErrDamaged, n, f.columns)
 	}
 	page, _ := f.parquet.Lookup(metaPage)
 	if f.pageRows, err = strconv.Atoi(page); err != nil || f.pageRows <= 0 {

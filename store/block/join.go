@@ -16,7 +16,7 @@ const parquetMagic = "PAR1"
 // join writes the groups of files one after the other, byte by byte, and a footer that says where they are now. (The library copies groups, too, but none whose
 // bloom filters are of another size than it would make them.)
 func (w *Writer) join(ctx context.Context, files []*File) error {
-	j := &joiner{Writer: w, meta: *files[0].parquet.Metadata()}
+	j := &joiner{Writer: w, meta: *files[0].parquet.Metadata(), columns: files[0].columns}
 	j.meta.RowGroups, j.meta.NumRows = nil, 0
 	if err := j.write([]byte(parquetMagic)); err != nil {
 		return w.failed(err)
@@ -38,9 +38,10 @@ func (w *Writer) join(ctx context.Context, files []*File) error {
 // joiner is what join has written so far.
 type joiner struct {
 	*Writer
-	meta   format.FileMetaData
-	places []format.OffsetIndex // of the columns of all groups
-	room   []byte
+	meta    format.FileMetaData
+	columns int                  // of each group
+	places  []format.OffsetIndex // of the columns of all groups
+	room    []byte
 }
 
 func (j *joiner) write(b []byte) error {
@@ -119,7 +120,7 @@ func (j *joiner) footer() error {
 		if err != nil {
 			return err
 		}
-		c := &j.meta.RowGroups[i/numColumns].Columns[i%numColumns]
+		c := &j.meta.RowGroups[i/j.columns].Columns[i%j.columns]
 		c.OffsetIndexOffset, c.OffsetIndexLength = j.sums.written, int32(len(data))
 		if err := j.write(data); err != nil {
 			return err

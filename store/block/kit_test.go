@@ -71,6 +71,7 @@ func sessions(seed uint64) generator {
 		rec.Subtype, rec.Application, rec.FromZone, rec.ToZone, rec.SessionEndReason, rec.Outcome = "drop", "not-applicable", "untrust", "dmz", "policy-deny", Refused
 		if r.IntN(400) == 0 {
 			rec.Type, rec.Subtype, rec.Severity, rec.Direction, rec.Action = "THREAT", "vulnerability", "critical", "client-to-server", "reset-both"
+			rec.Category = [...]string{"code-execution", "brute-force", "info-leak", "overflow"}[stranger%4]
 			rec.ThreatID, rec.ThreatName = fmt.Sprint(30000+small.Uint64()), fmt.Sprintf("Threat number %d of many, with a name as long as theirs", small.Uint64())
 		}
 		return rec

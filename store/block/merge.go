@@ -32,11 +32,11 @@ func merge(ctx context.Context, path string, files []*File, enough int64) (FileI
 	return w.Close()
 }
 
-// canJoin tells whether the groups of the files are worth being kept: they have enough records, and pages of one length.
+// canJoin tells whether the groups of the files are worth being kept: they have enough records, and are of one version, with pages of one length.
 func canJoin(files []*File, enough int64) bool {
 	records, groups := int64(0), int64(0)
 	for _, f := range files {
-		if f.pageRows != files[0].pageRows {
+		if f.pageRows != files[0].pageRows || f.columns != files[0].columns {
 			return false
 		}
 		records, groups = records+f.info.Records, groups+int64(len(f.groups))

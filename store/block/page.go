@@ -145,6 +145,9 @@ func (g *groupReader) allNull(column int) bool {
 // constant gives the one value that a column has in the whole group, nil for null, if it has one alone. Most columns of a group do: nothing has to be read of
 // them. (The bounds of a column are whole, however long its texts are; only those of its pages are cut.)
 func (g *groupReader) constant(column int) (one []byte, is bool) {
+	if column >= g.from.columns { // a text that its version does not have
+		return []byte{}, true
+	}
 	s := g.statistics(column)
 	if s.NullCount > 0 {
 		return nil, g.allNull(column)

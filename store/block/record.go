@@ -27,6 +27,8 @@ type Record struct {
 	Application      string // what the firewall took the session for, such as ssl or incomplete
 	FromZone, ToZone string // of the sender and of the receiver
 	SessionEndReason string // such as policy-deny; only of TRAFFIC
+	Category         string // of the threat, such as brute-force; empty: the log does not say, or an earlier version kept the record
+	Client           string // the address that a proxy named (X-Forwarded-For); empty: none did, or an earlier version kept the record
 	Protocol         Protocol
 	Outcome          Outcome
 	Grade            Grade
@@ -100,8 +102,8 @@ func (r *Record) Smalls() [3]*uint8 {
 }
 
 // Texts are a record's texts, in the order of the store's columns for them, those that most records do not have last.
-func (r *Record) Texts() [17]*string {
+func (r *Record) Texts() [19]*string {
 	return [...]*string{&r.Device, &r.SrcCountry, &r.DstCountry, &r.Action, &r.Rule, &r.RuleID, &r.Subtype, &r.Type,
 		&r.Application, &r.FromZone, &r.ToZone, &r.SessionEndReason,
-		&r.SrcUser, &r.ThreatName, &r.ThreatID, &r.Severity, &r.Direction}
+		&r.SrcUser, &r.ThreatName, &r.ThreatID, &r.Severity, &r.Direction, &r.Category, &r.Client}
 }

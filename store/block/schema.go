@@ -7,8 +7,11 @@ import (
 	"github.com/parquet-go/parquet-go/encoding"
 )
 
-// SchemaVersion is that of the columns of a file.
-const SchemaVersion = "1"
+// SchemaVersion is that of the columns of a file. One of the first version has the first numColumnsFirst of them; in the others its records have no text.
+const (
+	SchemaVersion      = "2"
+	schemaVersionFirst = "1"
+)
 
 // What a file's metadata say besides what Parquet wants.
 const (
@@ -31,12 +34,13 @@ const (
 	colFile
 	colOffset
 	firstText
-	numColumns = firstText + numTexts
+	numColumns      = firstText + numTexts
+	numColumnsFirst = firstText + numTextsFirst
 )
 
 // textNames are the names of the texts, in the order of Columns.texts: the store's columns have the same.
 var textNames = [numTexts]string{"device", "src_country", "dst_country", "action", "rule", "rule_id", "subtype", "type", "application", "from_zone", "to_zone",
-	"session_end_reason", "src_user", "threat_name", "threat_id", "severity", "direction", "protocol", "outcome", "grade"}
+	"session_end_reason", "src_user", "threat_name", "threat_id", "severity", "direction", "protocol", "outcome", "grade", "category", "client"}
 
 // schema is that of a file. Only addresses may be null: a text that a line did not have is empty, a number is 0. Numbers that mostly grow a little are kept as
 // differences, texts and what has few values as numbers in a list of the different ones (few), all others as they are; src and dst are either.

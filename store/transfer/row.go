@@ -106,7 +106,7 @@ func appendField(b []byte, kind string, v driver.Value) ([]byte, error) {
 func appendRecord(b []byte, t *table, r *store.Record) ([]byte, error) {
 	values := [...]driver.Value{r.ID, r.Time.UnixMicro(), r.File, r.Offset, int64(r.Repeat), int64(r.SrcPort), int64(r.DstPort), r.Agent, bytesOf(r.Src), bytesOf(r.Dst),
 		r.Device, r.SrcUser, r.SrcCountry, r.DstCountry, r.Action, r.Rule, r.RuleID, r.ThreatName, r.ThreatID, r.Severity, r.Subtype, r.Direction, r.Type,
-		int64(r.Protocol), int64(r.Outcome), int64(r.Grade), r.Application, r.FromZone, r.ToZone, r.SessionEndReason}
+		int64(r.Protocol), int64(r.Outcome), int64(r.Grade), r.Application, r.FromZone, r.ToZone, r.SessionEndReason, r.Category, r.Client}
 	b = binary.BigEndian.AppendUint16(b, uint16(len(values)))
 	for i, c := range t.columns {
 		var err error

@@ -55,7 +55,8 @@ var tables = []table{
 	{name: "notice_troubles", columns: of("agent int2, key text, content text")},
 	{name: "records", steps: true, columns: of(`id int8, time timestamptz, file int8, file_offset int8, repeat int8, src_port int4, dst_port int4, agent int2, src inet, dst inet, device text, src_user text,
 		src_country text, dst_country text, action text, rule text, rule_id text, threat_name text, threat_id text, severity text, subtype text, direction text, type text,
-		protocol int2, outcome int2, grade int2, application text, from_zone text, to_zone text, session_end_reason text`)},
+		protocol int2, outcome int2, grade int2, application text, from_zone text, to_zone text, session_end_reason text,
+		category text, client text`)},
 }
 
 // recordTime is the place of a record's time among its columns.

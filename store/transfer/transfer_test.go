@@ -464,7 +464,7 @@ func TestBlocksAreCopied(t *testing.T) {
 	for range 5 {
 		b := &store.Batch{Seq: seq + 1, After: seq}
 		for i := range 500 {
-			r := store.Record{Time: today.Add(time.Duration(-i) * time.Second), Device: "LAB-FW-01", SrcUser: fmt.Sprint("user ", i), Action: "deny", Protocol: store.UDP, Outcome: store.Refused,
+			r := store.Record{Time: today.Add(time.Duration(-i) * time.Second), Device: "LAB-FW-01", SrcUser: fmt.Sprint("user ", i), Category: fmt.Sprint("category ", i%7), Client: "192.0.2.1", Action: "deny", Protocol: store.UDP, Outcome: store.Refused,
 				Repeat: 1<<32 - 1, SrcPort: 65535, File: int64(i % 3), Offset: int64(i)}
 			if i%5 > 0 {
 				r.Src, r.Dst = netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), netip.MustParseAddr("2001:db8::1")
