@@ -156,7 +156,7 @@ const refusedEvery = 5 * time.Second
 // was last saved. No store and no error mean that ctx ended first.
 func (a *Agent) openStore(ctx context.Context) (*store.Store, error) {
 	opts := store.Options{URL: string(a.cfg.Store.URL), Path: filepath.Join(a.cfg.StateDir, DatabaseFile),
-		Instance: a.instance, KeepRecords: a.cfg.Store.KeepRecords}
+		Instance: a.instance, KeepRecords: a.cfg.Store.KeepRecords, Blocks: a.cfg.Store.Blocks}
 	opts.Before = func(ctx context.Context, st *store.Store) error {
 		err := state.NewMarker(a.cfg.StateDir, a.instance, st, a.clock, a.log).Before(ctx)
 		if err != nil {

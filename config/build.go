@@ -19,7 +19,7 @@ func (l *loader) build(s section) *Config {
 		Name:       s.printable("name", 63),
 		StateDir:   s.filled("state_dir", "a folder such as /var/lib/activedefense"),
 		Log:        Log{Level: s.oneOf("log.level", levels), Format: s.oneOf("log.format", logFormats)},
-		Store:      Store{URL: s.store(), KeepRecords: s.duration("store.keep_records", minKeep, 0), MaxSize: sizeOf(s, "store.max_size", minSize, maxSize)},
+		Store:      databaseOf(s),
 		Inputs:     s.inputs("inputs"),
 		Networks:   networks(s),
 		Detect:     ruleReader{s}.detect(),
@@ -128,8 +128,19 @@ func sameListener(a, b string) bool {
 	return strings.EqualFold(hostA, hostB) || everywhere(hostA) || everywhere(hostB)
 }
 
-// store reads the URL of the database, from wherever it stands. No fault quotes it: it may hold a password.
-func (s section) store() string {
+// databaseOf reads which database it is, and what it keeps of records and how.
+func databaseOf(s section) Store {
+	c := Store{URL: s.database(), KeepRecords: s.duration("store.keep_records", minKeep, 0), MaxSize: sizeOf(s, "store.max_size", minSize, maxSize)}
+	records := s.oneOf("store.records", recordForms)
+	if records == "rows" && s.text("store.url") == "" && s.text("store.url_file") == "" {
+		s.fault("store.records", "rows are kept by PostgreSQL alone: leave it auto for SQLite, whose records others read in the files in state_dir/records, or set store.url")
+	}
+	c.Blocks = records == "blocks" || records == "auto" && c.URL == ""
+	return c
+}
+
+// database reads the URL of the database, from wherever it stands. No fault quotes it: it may hold a password.
+func (s section) database() string {
 	const inFile = "store.url_file"
 	if s.text(inFile) == "" {
 		url := storeURL(s, "store.url", s.text("store.url"))

@@ -62,6 +62,8 @@ func TestFaults(t *testing.T) {
 		{"store with a missing CA", "store: {url: 'postgres://u:hush-1@db/x?sslmode=verify-full&sslrootcert=/none'}", "store.url", "the files they name"},
 		{"store as key=value", "store: {url: 'host=db password=hush-1'}", "store.url", "postgres://"},
 		{"size without a unit", "store: {max_size: 200}", "store.max_size", "such as 200GB"},
+		{"records in no form", "store: {records: columns}", "store.records", "not one of auto, blocks, rows"},
+		{"rows in SQLite", "store: {records: rows}", "store.records", "PostgreSQL alone"},
 		{"size that is none", "store: {max_size: much}", "store.max_size", "is not a size"},
 		{"size that holds nothing", "store: {max_size: 20MB}", "store.max_size", "at least 100 MB"},
 		{"records kept too briefly", "store: {keep_records: 23h}", "store.keep_records", "at least 1d"},

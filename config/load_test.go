@@ -19,7 +19,7 @@ func TestBuiltInDefaults(t *testing.T) {
 	want := &Config{
 		StateDir: "/var/lib/activedefense",
 		Log:      Log{Level: "info", Format: "auto"},
-		Store:    Store{KeepRecords: 90 * 24 * time.Hour},
+		Store:    Store{KeepRecords: 90 * 24 * time.Hour, Blocks: true},
 		Inputs:   []Input{{Path: "/var/log/Firewall/*.log", Format: "auto", Timezone: "Local", Location: time.Local, MaxFiles: 10_000, SilentAfter: 15 * time.Minute}},
 		Detect: Detect{
 			Outcome:       "refused",
@@ -137,4 +137,22 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestHowRecordsAreKept(t *testing.T) {
+	for text, blocks := range map[string]bool{
+		"store: {}":                                             true,
+		"store: {records: blocks}":                              true,
+		`store: {url: "postgres://db/ad"}`:                      false,
+		`store: {url: "postgres://db/ad", records: rows}`:       false,
+		`store: {url: "postgres://db/ad", records: blocks}`:     true,
+		`store: {url: "postgres://db/ad", records: "auto"}`:     false,
+		`store: {records: auto, url: "", max_size: 200GB}`:      true,
+		`{store: {url: "postgresql://db/ad", records: blocks}}`: true,
+	} {
+		c, _, err := loadBytes([]byte(text))
+		if err != nil || c.Store.Blocks != blocks {
+			t.Errorf("%s: %v, %v", text, c, err)
+		}
+	}
 }

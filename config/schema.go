@@ -44,6 +44,7 @@ var schema = []field{
 	{"store.url_file", text, ""},
 	{"store.keep_records", duration, "90d"},
 	{"store.max_size", size, 0},
+	{"store.records", text, "auto"},
 	{"inputs", elements, []any{map[string]any{"path": "/var/log/Firewall/*.log"}}},
 	{"inputs[].path", text, nil},
 	{"inputs[].format", text, "auto"},
@@ -205,19 +206,20 @@ type choice struct {
 }
 
 var (
-	levels     = []choice{{name: "trace"}, {name: "debug"}, {name: "info"}, {name: "warn"}, {name: "error"}}
-	logFormats = []choice{{name: "auto"}, {name: "json"}, {name: "console"}, {name: "journal"}}
-	formats    = []choice{{name: "auto"}, {name: "kv"}, {name: "csv"}, {name: "cef"}, {name: "leef"}, {name: "pattern"}}
-	starts     = []choice{{name: "beginning"}, {name: "end"}}
-	severities = []choice{{name: "off"}, {name: "critical"}, {name: "high"}}
-	outcomes   = []choice{{name: "refused"}, {name: "all"}}
-	ruleModes  = []choice{{name: "block"}, {name: "observe"}, {name: "off"}}
-	ownModes   = []choice{{name: "block"}, {name: "observe"}, {name: "notice"}, {name: "off"}}
-	labelModes = []choice{{name: "label"}, {name: "never"}, {name: "block"}}
-	modes      = []choice{{name: "dynamic-tag"}, {name: "address-group"}, {name: "edl"}}
-	sensors    = []choice{{name: "log"}, {name: "drop"}}
-	mailTLS    = []choice{{name: "starttls"}, {name: "tls"}}
-	panoramas  = []choice{{name: "plan"}, {name: "apply"}}
+	levels      = []choice{{name: "trace"}, {name: "debug"}, {name: "info"}, {name: "warn"}, {name: "error"}}
+	logFormats  = []choice{{name: "auto"}, {name: "json"}, {name: "console"}, {name: "journal"}}
+	recordForms = []choice{{name: "auto"}, {name: "blocks"}, {name: "rows"}}
+	formats     = []choice{{name: "auto"}, {name: "kv"}, {name: "csv"}, {name: "cef"}, {name: "leef"}, {name: "pattern"}}
+	starts      = []choice{{name: "beginning"}, {name: "end"}}
+	severities  = []choice{{name: "off"}, {name: "critical"}, {name: "high"}}
+	outcomes    = []choice{{name: "refused"}, {name: "all"}}
+	ruleModes   = []choice{{name: "block"}, {name: "observe"}, {name: "off"}}
+	ownModes    = []choice{{name: "block"}, {name: "observe"}, {name: "notice"}, {name: "off"}}
+	labelModes  = []choice{{name: "label"}, {name: "never"}, {name: "block"}}
+	modes       = []choice{{name: "dynamic-tag"}, {name: "address-group"}, {name: "edl"}}
+	sensors     = []choice{{name: "log"}, {name: "drop"}}
+	mailTLS     = []choice{{name: "starttls"}, {name: "tls"}}
+	panoramas   = []choice{{name: "plan"}, {name: "apply"}}
 )
 
 // Bounds of numbers and durations. A zero upper bound means none.

@@ -42,6 +42,7 @@ type Store struct {
 	URL         string        // empty: SQLite in the state directory; else postgres://..., password included
 	KeepRecords time.Duration // age at which records are dropped; at least 1d
 	MaxSize     int64         // bytes that the records may take, at least 100 MB; 0: no bound
+	Blocks      bool          // records are kept in blocks and files, as with SQLite always; of PostgreSQL false: in rows
 }
 
 // Redacted returns the URL for people to read: without passwords, or as "[redacted]" when it cannot
@@ -69,7 +70,7 @@ func (s Store) Redacted() string {
 
 // Format prints the store without its password, whatever the verb.
 func (s Store) Format(f fmt.State, _ rune) {
-	_, _ = fmt.Fprintf(f, "{URL:%s KeepRecords:%s MaxSize:%d}", s.Redacted(), FormatDuration(s.KeepRecords), s.MaxSize)
+	_, _ = fmt.Fprintf(f, "{URL:%s KeepRecords:%s MaxSize:%d Blocks:%t}", s.Redacted(), FormatDuration(s.KeepRecords), s.MaxSize, s.Blocks)
 }
 
 // MarshalJSON gives the store without its password.
@@ -77,7 +78,8 @@ func (s Store) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		URL, KeepRecords string
 		MaxSize          int64
-	}{s.Redacted(), FormatDuration(s.KeepRecords), s.MaxSize})
+		Blocks           bool
+	}{s.Redacted(), FormatDuration(s.KeepRecords), s.MaxSize, s.Blocks})
 }
 
 // hasPassword tells whether the URL carries a password.

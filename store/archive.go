@@ -17,19 +17,24 @@ import (
 // RecordsFolder is that of the files of records, beside SQLite's file.
 const RecordsFolder = "records"
 
-// Archive are the files of records; nil: there are none, as with PostgreSQL. Somebody has to call its Step for blocks to become files: of the processes that have
+// postgresFolder is that of a PostgreSQL database, in the other: an SQLite file that was copied to PostgreSQL keeps its own.
+const postgresFolder = "postgresql"
+
+// Archive are the files of records; nil: there are none, as where PostgreSQL keeps rows alone. Somebody has to call its Step for blocks to become files: of the processes that have
 // the database open, the one that reads logs.
 func (s *Store) Archive() *archive.Archive { return s.archive }
 
-// newArchive is that of an SQLite database.
-func newArchive(db *database) *archive.Archive {
-	return archive.New(filepath.Join(filepath.Dir(db.place.Database), RecordsFolder), &registry{database: db})
+// newArchive is that of a database.
+func newArchive(db *database, digests *block.Digests) *archive.Archive {
+	return archive.New(db.folder, &registry{database: db, digests: digests})
 }
 
-// registry is what SQLite knows of blocks and files.
+// registry is what a database knows of blocks and files.
 type registry struct {
 	*database
-	pages int // that the next step of GiveBack gives back
+	digests *block.Digests
+	pages   int   // that the next step of GiveBack gives back, of SQLite
+	left    int64 // what PostgreSQL did not give back of the table of blocks the last time, in bytes
 }
 
 // Identity implements archive.Registry.
@@ -101,22 +106,34 @@ func (r *registry) Blocks(ctx context.Context) (blocks []archive.Block, err erro
 // NewIDs implements archive.Registry.
 func (r *registry) NewIDs(ctx context.Context, n int, least int64) (first int64, err error) {
 	err = r.update(ctx, "number files of records", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, `UPDATE counters SET value = max(value, $1) + $2 WHERE name = 'record_files' RETURNING value - $2 + 1`, least, n).Scan(&first)
+		return tx.QueryRowContext(ctx, `UPDATE counters SET value = CASE WHEN value > $1 THEN value ELSE $1 END + $2 WHERE name = 'record_files' RETURNING value - $2 + 1`, least, n).Scan(&first)
 	})
 	return first, err
 }
 
-// Change implements archive.Registry. As commits are not synced one by one, a crash of the host may take the last ones back. That must not happen to one after which
-// files are removed.
+// Change implements archive.Registry. As SQLite's commits are not synced one by one, a crash of the host may take the last ones back, and those of a PostgreSQL that is set up so. That must not happen
+// to one after which files are removed.
 func (r *registry) Change(ctx context.Context, c archive.Change) error {
 	const doing = "register files of records"
+	if r.kind == kindPostgres {
+		err := r.update(ctx, doing, func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+			if _, err := tx.ExecContext(ctx, `SET LOCAL synchronous_commit = on`); err != nil {
+				return err
+			}
+			return r.carryOut(ctx, tx, c)
+		})
+		if err == nil {
+			r.digests.Drop(c.Blocks)
+		}
+		return err
+	}
 	if err := r.gate.closed(); err != nil {
 		return r.failed(doing, err)
 	}
 	if r.asIs {
 		return r.failed(doing, errAsIs)
 	}
-	return r.failed(doing, r.bound(ctx, func(ctx context.Context) (err error) {
+	err := r.bound(ctx, func(ctx context.Context) (err error) {
 		conn, err := r.writer.Conn(ctx)
 		if err != nil {
 			return err
@@ -131,8 +148,12 @@ func (r *registry) Change(ctx context.Context, c archive.Change) error {
 				err = errors.Join(err, e)
 			}()
 		}
-		return r.transactOn(ctx, conn, func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error { return carryOut(ctx, tx, c) })
-	}))
+		return r.transactOn(ctx, conn, func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error { return r.carryOut(ctx, tx, c) })
+	})
+	if err == nil {
+		r.digests.Drop(c.Blocks)
+	}
+	return r.failed(doing, err)
 }
 
 // ErrNoRecordFile: no file of records is called so: it was merged or removed, if there ever was one.
@@ -200,7 +221,7 @@ func CheckRecordFile(ctx context.Context, folder string, f archive.File) error {
 }
 
 // carryOut does it within a transaction.
-func carryOut(ctx context.Context, tx *sql.Tx, c archive.Change) error {
+func (r *registry) carryOut(ctx context.Context, tx *sql.Tx, c archive.Change) error {
 	gone := func(want int64, query string, args ...any) error {
 		result, err := tx.ExecContext(ctx, query, args...)
 		if err != nil {
@@ -231,7 +252,7 @@ func carryOut(ctx context.Context, tx *sql.Tx, c archive.Change) error {
 	}
 	for _, f := range c.Add {
 		_, err := tx.ExecContext(ctx, `INSERT INTO record_files (`+fileColumns+`, sums) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-			f.ID, f.Name, f.Day.UnixMicro(), f.Records, f.Oldest.UnixMicro(), f.Newest.UnixMicro(), f.FirstID, f.LastID, f.Bytes, f.Sums)
+			f.ID, f.Name, r.stamp(f.Day), f.Records, r.stamp(f.Oldest), r.stamp(f.Newest), f.FirstID, f.LastID, f.Bytes, f.Sums)
 		if err != nil {
 			return err
 		}
@@ -239,8 +260,11 @@ func carryOut(ctx context.Context, tx *sql.Tx, c archive.Change) error {
 	return nil
 }
 
-// EachRow implements archive.Registry.
+// EachRow implements archive.Registry. PostgreSQL's rows stay rows: they go with the partition of their day, and others may read them.
 func (r *registry) EachRow(ctx context.Context, most int, fn func(*block.Record) error) error {
+	if r.kind == kindPostgres {
+		return nil
+	}
 	return r.view(ctx, "read the rows of an earlier version", func(ctx context.Context, tx *sql.Tx) error {
 		var record Record
 		var s rowScanner
@@ -267,10 +291,27 @@ func (r *registry) GiveBack(ctx context.Context, spare int64) (more bool, err er
 		return false, err
 	}
 	err = r.bound(ctx, func(ctx context.Context) error {
+		if r.kind == kindPostgres {
+			return r.vacuumBlocks(ctx, spare)
+		}
 		more, err = r.giveBack(ctx, spare)
 		return err
 	})
 	return more, r.failed(doing, err)
+}
+
+// vacuumBlocks has PostgreSQL shorten the table of blocks when none are left: it may never see to that by itself, for what was inserted last stands at the end. Where somebody
+// still sees what was deleted nothing is given back, and it is not tried again before something has changed.
+func (r *registry) vacuumBlocks(ctx context.Context, spare int64) error {
+	var size int64
+	const look = `SELECT pg_total_relation_size('blocks') * (NOT EXISTS (SELECT 1 FROM blocks))::int`
+	if err := r.readers.QueryRowContext(ctx, look).Scan(&size); err != nil || spare > 0 || size < walSpare || size == r.left {
+		return err
+	}
+	if _, err := r.writer.ExecContext(ctx, `VACUUM blocks`); err != nil {
+		return err
+	}
+	return r.readers.QueryRowContext(ctx, look).Scan(&r.left)
 }
 
 func (r *registry) giveBack(ctx context.Context, spare int64) (more bool, err error) {

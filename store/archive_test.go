@@ -34,7 +34,7 @@ func nth(id int64) Record {
 // putBlock commits the next n records. Nobody else may meanwhile.
 func putBlock(ctx context.Context, s *Store, n int) error {
 	var last int64
-	if err := s.readers.QueryRowContext(ctx, `SELECT value FROM counters WHERE name = 'records'`).Scan(&last); err != nil {
+	if err := s.readers.QueryRowContext(ctx, `SELECT `+s.lastRecord).Scan(&last); err != nil {
 		return err
 	}
 	b := &Batch{}
@@ -151,7 +151,7 @@ func blocksLeft(t testing.TB, s *Store) (n int) {
 // inFolder gives the names in the folder of files.
 func inFolder(t testing.TB, s *Store) (names []string) {
 	t.Helper()
-	entries, err := os.ReadDir(filepath.Join(filepath.Dir(s.place.Database), RecordsFolder))
+	entries, err := os.ReadDir(s.folder)
 	must(t, err)
 	for _, e := range entries {
 		if e.Name() != "database" { // which says whose they are
@@ -174,45 +174,47 @@ func registered(t testing.TB, s *Store) {
 
 // Blocks become files of their days when nothing more has come for a while, and then merge; each record stays to be found, once.
 func TestBlocksAreSealedAndMerged(t *testing.T) {
-	s := newSQLite(t).open("daemon")
-	p := newStepper(t, s)
-	p.steps(0)
-	var last int64
-	for range 8 {
-		for range 3 {
-			must(t, putBlock(t.Context(), s, 1000))
-			last += 1000
+	onBlocks(t, func(t *testing.T, db emptyDatabase) {
+		s := db.open("daemon")
+		p := newStepper(t, s)
+		p.steps(0)
+		var last int64
+		for range 8 {
+			for range 3 {
+				must(t, putBlock(t.Context(), s, 1000))
+				last += 1000
+			}
+			p.steps(time.Second)
+			if blocksLeft(t, s) != 3 {
+				t.Fatalf("%d blocks are left where three have just come", blocksLeft(t, s))
+			}
+			p.steps(5 * time.Second)
+			if blocksLeft(t, s) != 0 {
+				t.Fatal("blocks are left when nothing comes")
+			}
+			wantKept(t, s, "sealed", 1, last)
+			registered(t, s)
 		}
-		p.steps(time.Second)
-		if blocksLeft(t, s) != 3 {
-			t.Fatalf("%d blocks are left where three have just come", blocksLeft(t, s))
+		before := len(recordFiles(t, s))
+		p.steps(time.Minute)
+		p.steps(20 * time.Minute)
+		days := make(map[time.Time]int)
+		for _, f := range recordFiles(t, s) {
+			if days[f.Day]++; f.Oldest.Before(f.Day) || !f.Newest.Before(f.Day.AddDate(0, 0, 1)) || f.FirstID > f.LastID {
+				t.Errorf("%+v", f)
+			}
 		}
-		p.steps(5 * time.Second)
-		if blocksLeft(t, s) != 0 {
-			t.Fatal("blocks are left when nothing comes")
+		for day, n := range days {
+			if n > 8 {
+				t.Errorf("%s has %d files", day, n)
+			}
 		}
-		wantKept(t, s, "sealed", 1, last)
+		if len(days) < 8 {
+			t.Errorf("%d days of %d files", len(days), before)
+		}
+		wantKept(t, s, "merged", 1, last)
 		registered(t, s)
-	}
-	before := len(recordFiles(t, s))
-	p.steps(time.Minute)
-	p.steps(20 * time.Minute)
-	days := make(map[time.Time]int)
-	for _, f := range recordFiles(t, s) {
-		if days[f.Day]++; f.Oldest.Before(f.Day) || !f.Newest.Before(f.Day.AddDate(0, 0, 1)) || f.FirstID > f.LastID {
-			t.Errorf("%+v", f)
-		}
-	}
-	for day, n := range days {
-		if n > 8 {
-			t.Errorf("%s has %d files", day, n)
-		}
-	}
-	if len(days) < 8 {
-		t.Errorf("%d days of %d files", len(days), before)
-	}
-	wantKept(t, s, "merged", 1, last)
-	registered(t, s)
+	})
 }
 
 // Who reads a file that is merged reads on.
@@ -304,36 +306,37 @@ func TestASearchGoesOnWhereFilesAreRemoved(t *testing.T) {
 
 // What a crash leaves in the folder is removed at the start, and nothing that is not a file of records.
 func TestWhatACrashLeavesIsRemoved(t *testing.T) {
-	db := newSQLite(t)
-	s := db.open("daemon")
-	must(t, putBlock(t.Context(), s, 5000))
-	p := newStepper(t, s)
-	p.steps(0)
-	p.seal()
-	names := inFolder(t, s)
-	whole, err := os.ReadFile(filepath.Join(filepath.Dir(db.Path), RecordsFolder, names[0]))
-	must(t, err)
-	at := func(name string) string { return filepath.Join(filepath.Dir(db.Path), RecordsFolder, name) }
-	for _, name := range []string{"2026-11-30-900.parquet", "2026-11-30-901.parquet.part", "README"} {
-		must(t, os.WriteFile(at(name), whole, 0o600))
-	}
-	again := db.open("daemon")
-	newStepper(t, again).steps(0)
-	equal(t, "the folder", inFolder(t, s), append(slices.Clone(names), "README"))
+	onBlocks(t, func(t *testing.T, db emptyDatabase) {
+		s := db.open("daemon")
+		must(t, putBlock(t.Context(), s, 5000))
+		p := newStepper(t, s)
+		p.steps(0)
+		p.seal()
+		names := inFolder(t, s)
+		whole, err := os.ReadFile(filepath.Join(s.folder, names[0]))
+		must(t, err)
+		at := func(name string) string { return filepath.Join(s.folder, name) }
+		for _, name := range []string{"2026-11-30-900.parquet", "2026-11-30-901.parquet.part", "README"} {
+			must(t, os.WriteFile(at(name), whole, 0o600))
+		}
+		again := db.open("daemon")
+		newStepper(t, again).steps(0)
+		equal(t, "the folder", inFolder(t, s), append(slices.Clone(names), "README"))
 
-	// A database that was put back without its files does not cost those that are there, nor do their names stand in its way.
-	must(t, os.WriteFile(at("2026-11-30-900.parquet"), whole, 0o600))
-	must(t, os.WriteFile(at("2026-11-30-902.parquet.part"), whole, 0o600))
-	must(t, os.Rename(at(names[0]), at("away")))
-	third := db.open("daemon")
-	p = newStepper(t, third)
-	p.steps(0)
-	equal(t, "the folder", inFolder(t, s), append(append([]string{"2026-11-30-900.parquet"}, names[1:]...), "README", "away"))
-	must(t, putBlock(t.Context(), s, 10))
-	p.seal()
-	if files := recordFiles(t, third); files[len(files)-1].ID <= 900 {
-		t.Errorf("a new file has the number %d", files[len(files)-1].ID)
-	}
+		// A database that was put back without its files does not cost those that are there, nor do their names stand in its way.
+		must(t, os.WriteFile(at("2026-11-30-900.parquet"), whole, 0o600))
+		must(t, os.WriteFile(at("2026-11-30-902.parquet.part"), whole, 0o600))
+		must(t, os.Rename(at(names[0]), at("away")))
+		third := db.open("daemon")
+		p = newStepper(t, third)
+		p.steps(0)
+		equal(t, "the folder", inFolder(t, s), append(append([]string{"2026-11-30-900.parquet"}, names[1:]...), "README", "away"))
+		must(t, putBlock(t.Context(), s, 10))
+		p.seal()
+		if files := recordFiles(t, third); files[len(files)-1].ID <= 900 {
+			t.Errorf("a new file has the number %d", files[len(files)-1].ID)
+		}
+	})
 }
 
 // A database that takes the place of another one, which was damaged and moved away, does not remove what that one has recorded.
@@ -525,44 +528,46 @@ func second[T any](_ T, err error) error { return err }
 
 // Files go whole when all of their records are too old, or when there is too much, the oldest first; what straddles the time waits.
 func TestFilesArePruned(t *testing.T) {
-	s := newSQLite(t).open("daemon")
-	ctx := t.Context()
-	p := newStepper(t, s)
-	p.steps(0)
-	must(t, putBlock(ctx, s, 20_000)) // seven days
-	p.seal()
-	before := recordFiles(t, s)
-	if len(before) != 8 {
-		t.Fatalf("%d files", len(before))
-	}
-	removed, err := s.PruneRecords(ctx, before[1].Newest) // which is one of those that have to stay
-	must(t, err)
-	if now := recordFiles(t, s); removed != before[0].Records || len(now) != 7 {
-		t.Errorf("%d records were removed, %d files are left", removed, len(now))
-	}
-	removed, err = s.PruneFuture(ctx, before[7].Day)
-	must(t, err)
-	if now := recordFiles(t, s); removed != before[7].Records || len(now) != 6 {
-		t.Errorf("%d records were removed, %d files are left", removed, len(now))
-	}
-	registered(t, s)
-	wantKept(t, s, "pruned", before[0].Records+1, 20_000-before[7].Records)
-	size, err := s.Size(ctx)
-	must(t, err)
-	if size.Files <= 0 || size.Used <= size.Files {
-		t.Errorf("%+v", size)
-	}
-	removed, err = s.PruneTo(ctx, size.Used-before[1].Bytes-1, before[6].Day)
-	must(t, err)
-	if now := recordFiles(t, s); removed != before[1].Records+before[2].Records || len(now) != 4 {
-		t.Errorf("%d records were removed, %d files are left", removed, len(now))
-	}
-	removed, err = s.PruneTo(ctx, 0, before[5].Newest)
-	must(t, err)
-	if now := recordFiles(t, s); removed != before[3].Records+before[4].Records || len(now) != 2 {
-		t.Errorf("%d records were removed, %d files are left that have younger ones", removed, len(now))
-	}
-	registered(t, s)
+	onBlocks(t, func(t *testing.T, db emptyDatabase) {
+		s := db.open("daemon")
+		ctx := t.Context()
+		p := newStepper(t, s)
+		p.steps(0)
+		must(t, putBlock(ctx, s, 20_000)) // seven days
+		p.seal()
+		before := recordFiles(t, s)
+		if len(before) != 8 {
+			t.Fatalf("%d files", len(before))
+		}
+		removed, err := s.PruneRecords(ctx, before[1].Newest) // which is one of those that have to stay
+		must(t, err)
+		if now := recordFiles(t, s); removed != before[0].Records || len(now) != 7 {
+			t.Errorf("%d records were removed, %d files are left", removed, len(now))
+		}
+		removed, err = s.PruneFuture(ctx, before[7].Day)
+		must(t, err)
+		if now := recordFiles(t, s); removed != before[7].Records || len(now) != 6 {
+			t.Errorf("%d records were removed, %d files are left", removed, len(now))
+		}
+		registered(t, s)
+		wantKept(t, s, "pruned", before[0].Records+1, 20_000-before[7].Records)
+		size, err := s.Size(ctx)
+		must(t, err)
+		if size.Files <= 0 || size.Used <= size.Files {
+			t.Errorf("%+v", size)
+		}
+		removed, err = s.PruneTo(ctx, size.Used-before[1].Bytes-1, before[6].Day)
+		must(t, err)
+		if now := recordFiles(t, s); removed != before[1].Records+before[2].Records || len(now) != 4 {
+			t.Errorf("%d records were removed, %d files are left", removed, len(now))
+		}
+		removed, err = s.PruneTo(ctx, 0, before[5].Newest)
+		must(t, err)
+		if now := recordFiles(t, s); removed != before[3].Records+before[4].Records || len(now) != 2 {
+			t.Errorf("%d records were removed, %d files are left that have younger ones", removed, len(now))
+		}
+		registered(t, s)
+	})
 }
 
 // The rows of an earlier version become files in the background, each record being in one place at any time, and its room is given back.
@@ -609,17 +614,18 @@ func TestReadingEndsWhileRowsMove(t *testing.T) {
 	s := newSQLite(t).open("daemon")
 	must(t, putRows(t.Context(), s, 20_000))
 	p := newStepper(t, s)
-	records := s.records.(*sqliteRecords)
+	records := s.records.(*blockRecords)
 	var turn turn
 	times := 0
 	must(t, records.again(&turn, func() error {
 		times++
 		at, err := records.placement(t.Context(), where{}, where{})
 		must(t, err)
-		_, err = records.still(at.lowest, func(ctx context.Context) ([]Record, error) {
+		rows := records.still(at.lowest, rowPages{next: func(ctx context.Context) ([]Record, error) {
 			_, err := s.archive.Step(ctx, p.now)
 			return nil, err
-		})(t.Context())
+		}})
+		_, err = rows.next(t.Context())
 		return err
 	}))
 	left := []int{rowsLeft(t, s)}

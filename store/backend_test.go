@@ -41,6 +41,33 @@ func onBoth(t *testing.T, test func(t *testing.T, db emptyDatabase)) {
 	})
 }
 
+// onAll runs a test on a fresh database of each kind, and on PostgreSQL once more with records in blocks.
+func onAll(t *testing.T, test func(t *testing.T, db emptyDatabase)) {
+	onBoth(t, test)
+	t.Run("postgresql, blocks", func(t *testing.T) {
+		if base := postgresURL(t); base != "" {
+			test(t, newPostgresBlocks(t, base))
+		}
+	})
+}
+
+// onBlocks runs a test on a fresh database of each kind, with records in blocks.
+func onBlocks(t *testing.T, test func(t *testing.T, db emptyDatabase)) {
+	t.Run("sqlite", func(t *testing.T) { test(t, newSQLite(t)) })
+	t.Run("postgresql", func(t *testing.T) {
+		if base := postgresURL(t); base != "" {
+			test(t, newPostgresBlocks(t, base))
+		}
+	})
+}
+
+// newPostgresBlocks is newPostgres with records in blocks.
+func newPostgresBlocks(t testing.TB, base string) emptyDatabase {
+	db := newPostgres(t, base)
+	db.Path, db.Blocks = filepath.Join(t.TempDir(), "state", "store.db"), true
+	return db
+}
+
 // postgresURL is where PostgreSQL tests run; empty, after a note, if there is none.
 func postgresURL(t testing.TB) string {
 	base := os.Getenv("TEST_POSTGRES_URL")

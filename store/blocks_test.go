@@ -90,6 +90,9 @@ func TestADamagedBlockIsNamed(t *testing.T) {
 	if n != 1450 || !errors.Is(err, block.ErrDamaged) || !strings.Contains(fmt.Sprint(err), "the records 201 to 250") {
 		t.Errorf("%d records: %v", n, err)
 	}
+	if n, err := s.CountRecords(t.Context(), RecordFilter{}); n != 1450 || !errors.Is(err, block.ErrDamaged) {
+		t.Errorf("%d records are counted: %v", n, err)
+	}
 }
 
 // What a newer version has written is passed over as what is damaged is, and nothing else: a restart goes on with what there is.
@@ -133,7 +136,7 @@ func TestSearchesTakeTurns(t *testing.T) {
 		must(t, err)
 		defer s.Close()
 		commit(t, s, &Batch{Records: someRecords(10, noon())})
-		turns := s.records.(*sqliteRecords).searches
+		turns := s.records.(*blockRecords).searches
 		for range cap(turns) {
 			turns <- struct{}{}
 		}
@@ -159,4 +162,28 @@ func TestSearchesTakeTurns(t *testing.T) {
 			equal(t, "at work", []int{n, len(turns)}, []int{0, 0})
 		}
 	})
+}
+
+// What is known of a block that was committed has it passed over, and not read, where it has nothing of what is asked for; in another process nothing is known.
+func TestABlockIsPassedOverByWhatIsKnownOfIt(t *testing.T) {
+	db := newSQLite(t)
+	s := db.open("one")
+	for i := range 3 {
+		commit(t, s, &Batch{Records: []Record{{Time: noon(), Src: addr("203.0.113.1"), SrcUser: fmt.Sprint("user ", i), Action: "deny"}}})
+	}
+	_, err := s.writer.ExecContext(t.Context(), `UPDATE blocks SET data = zeroblob(100) WHERE first_id = 2`)
+	must(t, err)
+	search := func(s *Store, user string) (n int, err error) {
+		err = s.Records(t.Context(), RecordFilter{Conditions: Conditions{User: []string{user}}}, func(*Record) error { n++; return nil })
+		return n, err
+	}
+	for user, damaged := range map[string]bool{"user 0": false, "user 1": true, "*2": false} {
+		n, err := search(s, user)
+		if damaged != errors.Is(err, block.ErrDamaged) || damaged != (n == 0) {
+			t.Errorf("by %s: %d records, %v", user, n, err)
+		}
+	}
+	if n, err := search(db.open("one"), "user 0"); n != 1 || !errors.Is(err, block.ErrDamaged) {
+		t.Errorf("in another process: %d records, %v", n, err)
+	}
 }

@@ -88,7 +88,7 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (CommitResult, error) {
 		if err := s.saveMemory(ctx, tx, b); err != nil {
 			return err
 		}
-		if err := insert(ctx, conn, tx); err != nil {
+		if err := insert.within(ctx, conn, tx); err != nil {
 			return err
 		}
 		if err := s.noteTold(ctx, tx, b.Notices); err != nil {
@@ -119,17 +119,18 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (CommitResult, error) {
 		return CommitResult{}, err
 	}
 	s.gate.committed(b.Seq, result.Version)
+	insert.committed()
 	return result, nil
 }
 
 // insertion makes of records what stores them, so that no transaction waits for it.
 func (s *Store) insertion(ctx context.Context, records []Record) (insertion, error) {
 	if len(records) == 0 {
-		return func(context.Context, *sql.Conn, *sql.Tx) error { return nil }, nil
+		return insertion{func(context.Context, *sql.Conn, *sql.Tx) error { return nil }, func() {}}, nil
 	}
 	err := s.bound(ctx, func(ctx context.Context) error { return s.records.ready(ctx, records) })
 	if err != nil {
-		return nil, s.failed("prepare for the records' days", err)
+		return insertion{}, s.failed("prepare for the records' days", err)
 	}
 	insert, err := s.records.encode(s.agent, records)
 	return insert, s.failed("encode the records", err)

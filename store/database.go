@@ -25,6 +25,7 @@ type database struct {
 	now     func() time.Time
 	slowest time.Duration // see the constant
 	place   Place
+	folder  string // of the files of records, which need not be there
 	gate    *gate
 	teller  int64 // number of the instance that opened it
 	guest   bool  // it is the command line, which has nobody to tell (see tell)

@@ -21,13 +21,15 @@ const (
 // dialect is what the two databases say differently in otherwise equal statements. Both understand
 // numbered placeholders ($1), RETURNING, ON CONFLICT and VALUES as a table.
 type dialect struct {
-	kind       string
-	snapshot   sql.IsolationLevel // of a transaction that sees one state
-	lastRecord string             // expression: the highest record id given so far, committed or not
-	quietEnd   string             // expression: when an entry that has quiet_for ends if no activity follows
-	tableThere string             // query: how many tables are called $1
-	anyTable   string             // query: the name of some table, if there is any
-	lock       string             // statement that makes a migration wait for others; empty: not needed
+	kind        string
+	snapshot    sql.IsolationLevel // of a transaction that sees one state
+	lastRecord  string             // expression: the highest record id given so far, committed or not
+	nextRecords string             // query: gives out $1 record ids, which follow one another, and tells the last
+	lowestRow   string             // query: the lowest id among the rows of records, or where rows stay for good 1; NULL: there are none
+	quietEnd    string             // expression: when an entry that has quiet_for ends if no activity follows
+	tableThere  string             // query: how many tables are called $1
+	anyTable    string             // query: the name of some table, if there is any
+	lock        string             // statement that makes a migration wait for others; empty: not needed
 }
 
 // stamp is t as an argument.

@@ -41,6 +41,9 @@ var (
 	// ErrForeign: it is not empty, and was not made by this program.
 	ErrForeign = errors.New("there are tables of something else in the database")
 
+	// ErrShared: records are kept in blocks, and several agents would have the database.
+	ErrShared = errors.New("store.records: blocks keeps the records of a PostgreSQL database in the state_dir of one agent, which can have no other beside it")
+
 	errTooSlow = errors.New("the database took too long to answer")
 )
 

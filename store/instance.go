@@ -257,7 +257,7 @@ func (d *database) clock(ctx context.Context, tx *sql.Tx) (now time.Time, err er
 }
 
 // Announce says who this instance is, and what it never blocks: each address once, what comes first counts. What it said before is
-// replaced.
+// replaced. Where another agent has come to keep its records in blocks meanwhile, the error wraps ErrShared.
 func (inst *instance) Announce(ctx context.Context, s Sign, guard []Guarded) error {
 	want := make(map[netip.Prefix]string, len(guard))
 	for _, g := range guard {
@@ -276,6 +276,9 @@ func (inst *instance) Announce(ctx context.Context, s Sign, guard []Guarded) err
 					return err
 				}
 			}
+		}
+		if err := inst.unshared(ctx, tx); err != nil {
+			return err
 		}
 		now, err := inst.clock(ctx, tx)
 		if err != nil {
@@ -419,6 +422,9 @@ func (inst *instance) Forget(ctx context.Context, id int64, silence time.Duratio
 			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE agent = $1`, id); err != nil {
 				return err
 			}
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM counters WHERE name = $1 AND value = $2`, BlocksAgent, id); err != nil {
+			return err
 		}
 		for _, firewall := range firewalls {
 			for _, table := range []string{"protected_asked", "protected"} { // in the order of SaveProtected

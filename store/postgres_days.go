@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"activedefense/store/archive"
 )
 
 const oneDay = 24 * time.Hour
@@ -313,4 +315,87 @@ func (t *postgresRecords) deleteFrom(ctx context.Context, table, which string, l
 		}
 	}
 	return removed, nil
+}
+
+// postgresRows are rows beside blocks and files. They stay rows until they are pruned.
+type postgresRows struct {
+	*postgresRecords
+	*archive.Archive
+}
+
+// prune implements rowTable.
+func (t *postgresRows) prune(ctx context.Context, before time.Time) (removed int64, err error) {
+	if removed, err = t.postgresRecords.prune(ctx, before); err != nil {
+		return removed, err
+	}
+	n, err := t.pruneBlocks(ctx, `newest < $1`, before)
+	return removed + n, err
+}
+
+// pruneFuture implements rowTable.
+func (t *postgresRows) pruneFuture(ctx context.Context, from time.Time) (removed int64, err error) {
+	if removed, err = t.postgresRecords.pruneFuture(ctx, from); err != nil {
+		return removed, err
+	}
+	n, err := t.pruneBlocks(ctx, `oldest >= $1`, from)
+	return removed + n, err
+}
+
+// pruneBlocks removes blocks of which nothing is to stay. There are few: within a minute they become files.
+func (t *postgresRows) pruneBlocks(ctx context.Context, which string, limit time.Time) (removed int64, err error) {
+	err = t.db.QueryRowContext(ctx, `WITH gone AS (DELETE FROM blocks WHERE `+which+` RETURNING records) SELECT coalesce(sum(records), 0)::bigint FROM gone`, limit).Scan(&removed)
+	return removed, err
+}
+
+// size implements rowTable.
+func (t *postgresRows) size(ctx context.Context) (size Size, err error) {
+	if size, err = t.postgresRecords.size(ctx); err != nil {
+		return size, err
+	}
+	var blocks int64
+	err = t.db.QueryRowContext(ctx, `SELECT pg_total_relation_size('blocks')`).Scan(&blocks)
+	size.Used += blocks
+	return size, err
+}
+
+// over is by how many bytes rows, blocks and files take more than most.
+func (t *postgresRows) over(ctx context.Context, most int64) (int64, error) {
+	size, err := t.size(ctx)
+	if err != nil {
+		return 0, err
+	}
+	files, err := filesSize(ctx, t.db)
+	return size.Used + files - most, err
+}
+
+// pruneTo implements rowTable: days of rows and files go by their age. Blocks stay, for they have what is newest.
+func (t *postgresRows) pruneTo(ctx context.Context, most int64, keep time.Time) (removed int64, err error) {
+	list, err := t.list(ctx)
+	if err != nil {
+		return 0, err
+	}
+	free := func(keep time.Time) (over int64, err error) {
+		if over, err = t.over(ctx, most); err != nil || over <= 0 {
+			return over, err
+		}
+		n, err := t.Free(ctx, over, keep)
+		if removed += n; err != nil || n == 0 {
+			return over, err
+		}
+		return t.over(ctx, most)
+	}
+	for _, day := range list {
+		if startOf(day + 1).After(keep) {
+			break
+		}
+		if over, err := free(startOf(day)); err != nil || over <= 0 {
+			return removed, err
+		}
+		n, err := t.drop(ctx, day)
+		if removed += n; err != nil {
+			return removed, fmt.Errorf("drop the partition %s: %w", partitionName(day), err)
+		}
+	}
+	_, err = free(keep)
+	return removed, err
 }

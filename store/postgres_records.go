@@ -5,6 +5,8 @@ import (
 	"context"
 	"database/sql"
 	"encoding/binary"
+	"errors"
+	"iter"
 	"math"
 	"net/netip"
 	"strings"
@@ -32,12 +34,13 @@ func (t *postgresRecords) ready(ctx context.Context, records []Record) error {
 // every value anew how its type is written, which takes as long as all the rest on this side.
 func (t *postgresRecords) encode(agent int64, records []Record) (insertion, error) {
 	rows := copyRows(agent, records)
-	return func(ctx context.Context, conn *sql.Conn, _ *sql.Tx) error {
+	within := func(ctx context.Context, conn *sql.Conn, _ *sql.Tx) error {
 		return conn.Raw(func(dc any) error {
 			_, err := dc.(*stdlib.Conn).Conn().PgConn().CopyFrom(ctx, bytes.NewReader(rows), "COPY records ("+postgresColumns+") FROM STDIN BINARY")
 			return err
 		})
-	}, nil
+	}
+	return insertion{within, func() {}}, nil
 }
 
 // copyRows writes records as the documentation of COPY says ("Binary Format"): a signature, for each row the number of
@@ -130,23 +133,10 @@ func (t *postgresRecords) search(ctx context.Context, f *RecordFilter, fn func(*
 			return fn(r)
 		}
 	}
-	var base where
-	for _, n := range []struct {
-		column   string
-		networks []netip.Prefix
-	}{{"src", f.Src}, {"dst", f.Dst}} {
-		networks, err := canonicalAll(n.networks)
-		if err != nil {
-			return err
-		}
-		var terms []string
-		for _, p := range networks {
-			// What a btree can search; all rows are single addresses.
-			terms = append(terms, n.column+" BETWEEN "+base.arg(p.Addr())+" AND "+base.arg(lastAddr(p)))
-		}
-		base.anyOf(terms)
+	base, err := meeting(f)
+	if err != nil {
+		return err
 	}
-	base.addFilter(f, foldedPostgres)
 	oldest := t.now()
 	if list, err := t.list(ctx); err != nil {
 		return err
@@ -164,6 +154,46 @@ func (t *postgresRecords) search(ctx context.Context, f *RecordFilter, fn func(*
 		}
 	}
 	return nil
+}
+
+// meeting is the condition that a record meets a filter, but for its times and what inGo gives.
+func meeting(f *RecordFilter) (base where, err error) {
+	for _, n := range []struct {
+		column   string
+		networks []netip.Prefix
+	}{{"src", f.Src}, {"dst", f.Dst}} {
+		networks, err := canonicalAll(n.networks)
+		if err != nil {
+			return where{}, err
+		}
+		var terms []string
+		for _, p := range networks {
+			// What a btree can search; all rows are single addresses.
+			terms = append(terms, n.column+" BETWEEN "+base.arg(p.Addr())+" AND "+base.arg(lastAddr(p)))
+		}
+		base.anyOf(terms)
+	}
+	base.addFilter(f, foldedPostgres)
+	return base, nil
+}
+
+// count implements recordTable.
+func (t *postgresRecords) count(ctx context.Context, f *RecordFilter) (n int64, err error) {
+	if len(f.inGo()) > 0 {
+		all := *f
+		all.Limit = 0
+		if err := t.search(ctx, &all, func(*Record) error { n++; return nil }); err != nil {
+			return 0, err
+		}
+		return n, nil
+	}
+	w, err := meeting(f)
+	if err != nil {
+		return 0, err
+	}
+	w.addTimes(t.dialect, f)
+	err = t.native(ctx, `SELECT count(*) FROM records`+w.String(), w.args, []any{&n}, func() error { return nil })
+	return n, err
 }
 
 // stretches cuts the time from since to until (zero: open) into intervals, newest first: what lies beyond
@@ -257,6 +287,65 @@ func (t *postgresRecords) sightings(ctx context.Context, agent int64, in []Inter
 		r.Time = r.Time.UTC()
 		return fn(&r)
 	})
+}
+
+// newest gives what search does.
+func (t *postgresRecords) newest(f *RecordFilter, limit int) rowPages {
+	own := *f
+	own.Limit = limit
+	return pagesOf(newer, func(ctx context.Context, fn func(*Record) error) error { return t.search(ctx, &own, fn) })
+}
+
+// inOrder gives what sightings does.
+func (t *postgresRecords) inOrder(agent, after int64, in []Interval, types []string) rowPages {
+	return pagesOf(byID, func(ctx context.Context, fn func(*Record) error) error {
+		return t.sightings(ctx, agent, in, types, func(r *Record) error {
+			if r.ID <= after {
+				return nil
+			}
+			r.Agent = agent
+			return fn(r)
+		})
+	})
+}
+
+// pagesOf are what one reading gives, in that order. It begins with the first page, and goes on with the next one: there is no index that finds where a page ended.
+func pagesOf(before func(a, b *Record) bool, read func(context.Context, func(*Record) error) error) rowPages {
+	var next func() ([]Record, error, bool)
+	var ended func()
+	begin := func(ctx context.Context) {
+		next, ended = iter.Pull2(func(yield func([]Record, error) bool) {
+			page := make([]Record, 0, searchPage)
+			err := read(ctx, func(r *Record) error {
+				if page = append(page, *r); len(page) < searchPage {
+					return nil
+				}
+				if !yield(page, nil) {
+					return errEnough
+				}
+				page = page[:0]
+				return nil
+			})
+			if !errors.Is(err, errEnough) && (err != nil || len(page) > 0) {
+				yield(page, err)
+			}
+		})
+	}
+	return rowPages{
+		before: before,
+		next: func(ctx context.Context) ([]Record, error) {
+			if next == nil {
+				begin(ctx)
+			}
+			page, err, _ := next()
+			return page, err
+		},
+		stop: func() {
+			if ended != nil {
+				ended()
+			}
+		},
+	}
 }
 
 // different implements recordTable.

@@ -110,6 +110,24 @@ func (s *Store) Records(ctx context.Context, f RecordFilter, fn func(*Record) er
 	return s.failed("search the records", err)
 }
 
+// CountRecords tells how many records match, whatever the limit of the filter; 0 where they could not be counted in Within (ErrStopped). What is damaged is not among them, and
+// told as by Records: what could be counted comes with the error.
+func (s *Store) CountRecords(ctx context.Context, f RecordFilter) (n int64, err error) {
+	if f.Within > 0 {
+		limited, stop := context.WithTimeoutCause(ctx, f.Within, ErrStopped)
+		defer stop()
+		ctx = limited
+	}
+	f.Paths = false
+	if _, err = s.pathsFor(ctx, &f); err == nil {
+		n, err = s.records.count(ctx, &f)
+	}
+	if err != nil && errors.Is(context.Cause(ctx), ErrStopped) {
+		return 0, ErrStopped
+	}
+	return n, s.failed("count the records", err)
+}
+
 // pathsFor gives what the files are called, if a filter asks for it, and looks up those that it names.
 func (s *Store) pathsFor(ctx context.Context, f *RecordFilter) (paths map[FileKey]string, err error) {
 	if !f.Paths && len(f.File) == 0 {
@@ -307,7 +325,7 @@ func (s *Store) PruneFuture(ctx context.Context, from time.Time) (removed int64,
 
 // Size is what the database takes, in bytes.
 type Size struct {
-	// Used is taken: of SQLite the pages in use of the whole file and the files of records, of PostgreSQL the tables of the records with their indexes.
+	// Used is taken: of SQLite the pages in use of the whole file and the files of records, of PostgreSQL the tables of the records with their indexes, and the files where there are some.
 	Used int64
 	// Files is what the files of records have of it.
 	Files int64
@@ -335,7 +353,7 @@ func (s *Store) PruneTo(ctx context.Context, most int64, keep time.Time) (remove
 	if err := s.expected(ctx, "remove the oldest records"); err != nil {
 		return 0, err
 	}
-	if s.archive == nil {
+	if s.archive == nil || s.kind == kindPostgres {
 		removed, err = s.records.pruneTo(ctx, most, clamp(keep))
 		return removed, s.failed("remove the oldest records", err)
 	}

@@ -90,7 +90,7 @@ func TestSightingsThroughSmallPool(t *testing.T) {
 }
 
 func TestReleasedEvidenceNoLongerCounts(t *testing.T) {
-	onBoth(t, func(t *testing.T, db emptyDatabase) {
+	onAll(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		ctx, at := context.Background(), noon()
 		all := []string{"203.0.113.1", "203.0.113.2", "198.51.100.1", "2001:db8::1", "2001:db8:1::1"}

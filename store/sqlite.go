@@ -52,11 +52,13 @@ func connectSQLite(ctx context.Context, o Options) (*database, recordTable, erro
 	readers.SetMaxIdleConns(sqliteReaders)
 	d := &database{
 		dialect: dialect{
-			kind:       kindSQLite,
-			quietEnd:   `last_seen + quiet_for`,
-			lastRecord: `(SELECT value FROM counters WHERE name = 'records')`,
-			tableThere: `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $1`,
-			anyTable:   `SELECT name FROM sqlite_master WHERE type = 'table' LIMIT 1`,
+			kind:        kindSQLite,
+			quietEnd:    `last_seen + quiet_for`,
+			lastRecord:  `(SELECT value FROM counters WHERE name = 'records')`,
+			nextRecords: `UPDATE counters SET value = value + $1 WHERE name = 'records' RETURNING value`,
+			lowestRow:   `SELECT min(id) FROM records`,
+			tableThere:  `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $1`,
+			anyTable:    `SELECT name FROM sqlite_master WHERE type = 'table' LIMIT 1`,
 		},
 		readers: readers,
 		writer:  writer,
@@ -66,6 +68,7 @@ func connectSQLite(ctx context.Context, o Options) (*database, recordTable, erro
 		slowest: slowest,
 		gate:    &gate{},
 		place:   Place{Database: path},
+		folder:  filepath.Join(filepath.Dir(path), RecordsFolder),
 	}
 	if err := awaitWriter(ctx, writer); err != nil {
 		return nil, nil, errors.Join(d.explain(err), d.close())
@@ -75,7 +78,7 @@ func connectSQLite(ctx context.Context, o Options) (*database, recordTable, erro
 		return nil, nil, errors.Join(err, d.close())
 	}
 	d.there = func() error { return sameFile(path, opened) }
-	return d, newSQLiteRecords(d), nil
+	return d, newBlockRecords(d, &sqliteRows{d}), nil
 }
 
 // sameFile tells whether a path still leads to the file that was opened.

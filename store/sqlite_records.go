@@ -20,7 +20,15 @@ const searchPage = 500
 type rowPages struct {
 	next   func(context.Context) ([]Record, error) // the page behind the one before; an empty one: there is none
 	before func(a, b *Record) bool                 // the order
+	stop   func()                                  // has next give no more, and lets go of what it holds; nil: it holds nothing
 	page   []Record
+}
+
+// end is called when no more are wanted.
+func (p *rowPages) end() {
+	if p.stop != nil {
+		p.stop()
+	}
 }
 
 // upTo gives the rows that come before a record; nil: all that are left.
@@ -50,14 +58,15 @@ func (p *rowPages) upTo(ctx context.Context, r *Record, give func(*Record) error
 }
 
 // still makes sure that no row had gone to a file when a page was read: the lowest ids go first.
-func (t *sqliteRecords) still(lowest int64, next func(context.Context) ([]Record, error)) func(context.Context) ([]Record, error) {
-	return func(ctx context.Context) ([]Record, error) {
+func (t *blockRecords) still(lowest int64, rows rowPages) rowPages {
+	next := rows.next
+	rows.next = func(ctx context.Context) ([]Record, error) {
 		page, err := next(ctx)
 		if err != nil {
 			return nil, err
 		}
 		var now sql.NullInt64
-		if err := t.readers.QueryRowContext(ctx, lowestRow).Scan(&now); err != nil {
+		if err := t.readers.QueryRowContext(ctx, t.lowestRow).Scan(&now); err != nil {
 			return nil, err
 		}
 		if now.Int64 != lowest {
@@ -65,13 +74,14 @@ func (t *sqliteRecords) still(lowest int64, next func(context.Context) ([]Record
 		}
 		return page, nil
 	}
+	return rows
 }
 
-// lowestRow asks for the lowest id among the rows; NULL: there are none.
-const lowestRow = `SELECT min(id) FROM records`
+// sqliteRows are the records that SQLite has in rows.
+type sqliteRows struct{ *database }
 
-// newest are the rows that match, newest first. limit is how many are of use; 0: all.
-func (t *sqliteRecords) newest(f *RecordFilter, limit int) func(context.Context) ([]Record, error) {
+// newest implements rowTable.
+func (t *sqliteRows) newest(f *RecordFilter, limit int) rowPages {
 	var w where
 	narrow := len(f.Src) > 0 && !slices.ContainsFunc(f.Src, isWide)
 	if narrow {
@@ -91,9 +101,9 @@ func (t *sqliteRecords) newest(f *RecordFilter, limit int) func(context.Context)
 		next = t.bySource(w, limit)
 	}
 	if len(rest) == 0 {
-		return next
+		return rowPages{next: next, before: newer}
 	}
-	return func(ctx context.Context) ([]Record, error) {
+	return rowPages{before: newer, next: func(ctx context.Context) ([]Record, error) {
 		for {
 			page, err := next(ctx)
 			if err != nil || len(page) == 0 {
@@ -104,11 +114,11 @@ func (t *sqliteRecords) newest(f *RecordFilter, limit int) func(context.Context)
 				return page, nil
 			}
 		}
-	}
+	}}
 }
 
 // byTime goes back in time.
-func (t *sqliteRecords) byTime(w where, limit int) func(context.Context) ([]Record, error) {
+func (t *sqliteRows) byTime(w where, limit int) func(context.Context) ([]Record, error) {
 	var last Record
 	var page []Record
 	return func(ctx context.Context) (_ []Record, err error) {
@@ -129,7 +139,7 @@ func (t *sqliteRecords) byTime(w where, limit int) func(context.Context) ([]Reco
 
 // older appends to page what comes after last, whose ID is 0 if it is to begin. Two statements, because
 // SQLite goes through all records of one time for "(time, id) < (?, ?)".
-func (t *sqliteRecords) older(ctx context.Context, all where, last *Record, most int, page []Record) ([]Record, error) {
+func (t *sqliteRows) older(ctx context.Context, all where, last *Record, most int, page []Record) ([]Record, error) {
 	w := all.clone()
 	if last.ID > 0 {
 		w.add("time = ?", last.Time.UnixMicro())
@@ -146,7 +156,7 @@ func (t *sqliteRecords) older(ctx context.Context, all where, last *Record, most
 
 // bySource finds the ids first, since the index on src knows no time: every page would be sorted out of
 // all that the source has.
-func (t *sqliteRecords) bySource(w where, limit int) func(context.Context) ([]Record, error) {
+func (t *sqliteRows) bySource(w where, limit int) func(context.Context) ([]Record, error) {
 	query := "SELECT id FROM records INDEXED BY records_src" + w.String() + newestFirst
 	if limit < math.MaxInt {
 		query += " LIMIT " + w.arg(int64(limit))
@@ -179,13 +189,13 @@ func (t *sqliteRecords) bySource(w where, limit int) func(context.Context) ([]Re
 	}
 }
 
-// inOrder are an agent's rows of the intervals and types behind an id, by id. Records come nearly in the order of their times, so the lowest and
+// inOrder implements rowTable. Records come nearly in the order of their times, so the lowest and
 // highest id of the intervals bound a stretch of the table that is read in its own order: no sorting.
-func (t *sqliteRecords) inOrder(agent, after int64, in []Interval, types []string) func(context.Context) ([]Record, error) {
+func (t *sqliteRows) inOrder(agent, after int64, in []Interval, types []string) rowPages {
 	var first, last sql.NullInt64
 	var page []Record
 	begun := false
-	return func(ctx context.Context) (_ []Record, err error) {
+	return rowPages{before: byID, next: func(ctx context.Context) (_ []Record, err error) {
 		if !begun {
 			begun = true
 			var w where
@@ -208,7 +218,7 @@ func (t *sqliteRecords) inOrder(agent, after int64, in []Interval, types []strin
 			after = page[len(page)-1].ID
 		}
 		return page, err
-	}
+	}}
 }
 
 // sightingPage is searchPage of sightings, for which nobody waits page by page.
@@ -217,7 +227,7 @@ const sightingPage = 5000
 const newestFirst = " ORDER BY time DESC, id DESC"
 
 // page appends to page the first records that w selects, in an order.
-func (t *sqliteRecords) page(ctx context.Context, from string, w where, order string, most int, page []Record) ([]Record, error) {
+func (t *sqliteRows) page(ctx context.Context, from string, w where, order string, most int, page []Record) ([]Record, error) {
 	query := "SELECT " + sqliteColumns + " FROM " + from + w.String() + order + " LIMIT " + w.arg(int64(most))
 	var s rowScanner
 	err := forEach(ctx, t.readers, func(rows *sql.Rows) error {
@@ -298,17 +308,17 @@ func prunables() []prunable {
 }
 
 // prune implements recordTable.
-func (t *sqliteRecords) prune(ctx context.Context, before time.Time) (removed int64, err error) {
+func (t *sqliteRows) prune(ctx context.Context, before time.Time) (removed int64, err error) {
 	return t.pruneAll(ctx, before, func(p *prunable) string { return p.newest + ` < $1 ORDER BY ` + p.newest })
 }
 
 // pruneFuture implements recordTable.
-func (t *sqliteRecords) pruneFuture(ctx context.Context, from time.Time) (removed int64, err error) {
+func (t *sqliteRows) pruneFuture(ctx context.Context, from time.Time) (removed int64, err error) {
 	return t.pruneAll(ctx, from, func(p *prunable) string { return p.oldest + ` >= $1 ORDER BY ` + p.oldest + ` DESC` })
 }
 
 // size implements recordTable.
-func (t *sqliteRecords) size(ctx context.Context) (Size, error) {
+func (t *sqliteRows) size(ctx context.Context) (Size, error) {
 	var page, pages, free int64
 	err := t.readers.QueryRowContext(ctx, `SELECT page_size, page_count, freelist_count FROM pragma_page_size, pragma_page_count, pragma_freelist_count`).
 		Scan(&page, &pages, &free)
@@ -316,7 +326,7 @@ func (t *sqliteRecords) size(ctx context.Context) (Size, error) {
 }
 
 // pruneTo implements recordTable. Rows are of earlier versions, and older than blocks.
-func (t *sqliteRecords) pruneTo(ctx context.Context, most int64, keep time.Time) (removed int64, err error) {
+func (t *sqliteRows) pruneTo(ctx context.Context, most int64, keep time.Time) (removed int64, err error) {
 	for _, p := range prunables() {
 		n, err := t.pruneWhile(ctx, &p, func() (bool, error) {
 			size, err := t.size(ctx)
@@ -330,7 +340,7 @@ func (t *sqliteRecords) pruneTo(ctx context.Context, most int64, keep time.Time)
 }
 
 // pruneAll removes what is selected of each table.
-func (t *sqliteRecords) pruneAll(ctx context.Context, limit time.Time, which func(*prunable) string) (removed int64, err error) {
+func (t *sqliteRows) pruneAll(ctx context.Context, limit time.Time, which func(*prunable) string) (removed int64, err error) {
 	for _, p := range prunables() {
 		n, err := t.pruneWhile(ctx, &p, func() (bool, error) { return true, nil }, which(&p), limit)
 		if removed += n; err != nil {
@@ -341,7 +351,7 @@ func (t *sqliteRecords) pruneAll(ctx context.Context, limit time.Time, which fun
 }
 
 // pruneWhile removes records in steps, as long as more are to go.
-func (t *sqliteRecords) pruneWhile(ctx context.Context, p *prunable, more func() (bool, error), which string, limit time.Time) (removed int64, err error) {
+func (t *sqliteRows) pruneWhile(ctx context.Context, p *prunable, more func() (bool, error), which string, limit time.Time) (removed int64, err error) {
 	for chunk := p.first; ; {
 		if is, err := more(); err != nil || !is {
 			return removed, err
@@ -361,7 +371,7 @@ func (t *sqliteRecords) pruneWhile(ctx context.Context, p *prunable, more func()
 }
 
 // pruneChunk removes at most so many rows, tells how many there were and how many records they had, and how long that kept others waiting.
-func (t *sqliteRecords) pruneChunk(ctx context.Context, p *prunable, which string, limit time.Time, most int64) (n, records int64, took time.Duration, err error) {
+func (t *sqliteRows) pruneChunk(ctx context.Context, p *prunable, which string, limit time.Time, most int64) (n, records int64, took time.Duration, err error) {
 	conn, err := t.writer.Conn(ctx)
 	if err != nil {
 		return 0, 0, 0, err

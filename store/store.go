@@ -28,9 +28,12 @@ const CommandLine = "command-line"
 // Options say which database to open.
 type Options struct {
 	URL         string        // of a PostgreSQL database: postgres://user:password@host:port/name; empty: SQLite
-	Path        string        // the SQLite file, used when URL is empty; made with mode 0600 if missing
+	Path        string        // the SQLite file, made with mode 0600 if missing; where URL is set it names the folder in which files of records are
 	Instance    string        // which agent this is: positions, sightings and what label files list are kept per instance; empty: "default"
 	KeepRecords time.Duration // PostgreSQL: how many days back records get a partition of their day; 0: 90 days
+	// Blocks has PostgreSQL keep records in blocks, for one agent alone: Open's error wraps ErrShared where another is a member. SQLite always does. What was kept in rows stays so
+	// until it is pruned, and what is in blocks after Blocks was set no more.
+	Blocks bool
 	// Before is asked before anything is written to the database, which may have an earlier schema or none: of the store that it is given
 	// Progress, Place and Kind are of use, and only until it returns. Its error is that of Open. nil: any database is taken.
 	Before func(context.Context, *Store) error `json:"-"`
@@ -57,7 +60,7 @@ type Store struct {
 	listed
 	allowing
 	records recordTable
-	archive *archive.Archive // of SQLite; nil: records are rows alone
+	archive *archive.Archive // nil: records are rows alone
 }
 
 // recordTable is what the two databases do differently with the bulk of the data.
@@ -68,6 +71,8 @@ type recordTable interface {
 	encode(agent int64, records []Record) (insertion, error)
 	// search calls fn for the records that match, newest first, until it returns an error. Those behind the filter's limit are of no use.
 	search(ctx context.Context, f *RecordFilter, fn func(*Record) error) error
+	// count tells how many match, whatever the filter's limit.
+	count(ctx context.Context, f *RecordFilter) (int64, error)
 	// sightings calls fn for the agent's records of the intervals and types (nil: any), by id.
 	sightings(ctx context.Context, agent int64, in []Interval, types []string, fn func(*Record) error) error
 	// different calls fn for the texts that a column has in the records of a filter's time, but in those of some types; each at least once, but for the empty one.
@@ -80,8 +85,13 @@ type recordTable interface {
 	pruneTo(ctx context.Context, most int64, keep time.Time) (int64, error)
 }
 
-// An insertion stores records within the transaction that is open on conn.
-type insertion func(ctx context.Context, conn *sql.Conn, tx *sql.Tx) error
+// An insertion stores records.
+type insertion struct {
+	// within does it in the transaction that is open on conn.
+	within func(ctx context.Context, conn *sql.Conn, tx *sql.Tx) error
+	// committed is called when that was committed.
+	committed func()
+}
 
 // Open connects and brings the schema up to date. It returns an error that wraps ErrSchemaNewer if the
 // database was made by a later version of the program, and one for which Transient is true if the
@@ -118,13 +128,19 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.close())
 	}
+	if records, err = arrange(ctx, db, records, &inst, o); err != nil {
+		return nil, errors.Join(err, db.close())
+	}
 	db.teller, db.guest = inst.agent, o.Instance == CommandLine
 	return newStore(db, inst, records), nil
 }
 
 func newStore(db *database, inst instance, records recordTable) *Store {
 	st := &Store{database: db, instance: inst, blacklist: blacklist{db}, enforced: enforced{db, inst.agent}, protected: protected{db, inst.agent}, listed: listed{db, inst.agent}, allowing: allowing{db}, records: records}
-	if t, is := records.(*sqliteRecords); is {
+	switch t := records.(type) {
+	case *blockRecords:
+		st.archive = t.archive
+	case rowsAgain:
 		st.archive = t.archive
 	}
 	return st
@@ -162,6 +178,11 @@ func asIs(ctx context.Context, db *database, records recordTable, o Options) (*S
 		db.identify(ctx)
 		if inst, err = find(ctx, db, o.Instance); err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return nil, err
+		}
+		if db.older == nil && o.AsIs {
+			if records, err = arrange(ctx, db, records, &inst, o); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return newStore(db, inst, records), nil
@@ -213,6 +234,7 @@ func (d *database) count(ctx context.Context, tx *sql.Tx, table string) (n int, 
 type Bare struct {
 	*database
 	records recordTable
+	archive *archive.Archive
 }
 
 // OpenBare connects to a database that is ours, or in which nothing is, and brings its schema up to date. The error wraps ErrForeign if
@@ -241,7 +263,7 @@ func OpenBare(ctx context.Context, o Options) (*Bare, error) {
 		return nil, errors.Join(err, db.close())
 	}
 	db.identify(ctx)
-	return &Bare{db, records}, nil
+	return &Bare{db, records, newArchive(db, new(block.Digests))}, nil
 }
 
 // Kind is that of Store.
@@ -252,9 +274,7 @@ func (b *Bare) Place() Place { return b.place }
 
 // Close ends all connections.
 func (b *Bare) Close() error {
-	if t, is := b.records.(*sqliteRecords); is {
-		t.archive.Close()
-	}
+	b.archive.Close()
 	return b.close()
 }
 
@@ -305,20 +325,18 @@ func (b *Bare) InBlocks(ctx context.Context, tx *sql.Tx, after int64, fn func(*R
 		return err
 	}
 	from := sourcesOf(list, func(ctx context.Context, id int64) ([]byte, error) { return dataIn(ctx, tx, id) })
-	if t, is := b.records.(*sqliteRecords); is {
-		var in where
-		in.add("last_id > ?", after)
-		files, err := filesOf(ctx, tx, in)
-		if err != nil {
-			return err
-		}
-		opened, release, err := t.archive.Open(ctx, files)
-		defer release(nil)
-		if err != nil {
-			return err
-		}
-		from.Files = opened
+	var in where
+	in.add("last_id > ?", after)
+	files, err := filesOf(ctx, tx, in)
+	if err != nil {
+		return err
 	}
+	opened, release, err := b.archive.Open(ctx, files)
+	defer release(nil)
+	if err != nil {
+		return err
+	}
+	from.Files = opened
 	return block.ByID(ctx, from, Conditions{}, func(r *Record) error {
 		if r.ID <= after {
 			return nil

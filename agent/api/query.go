@@ -79,8 +79,20 @@ func numberOf(q url.Values, name, what string, preset int) (int, error) {
 	return n, nil
 }
 
+// yesOf reads a parameter that is true or false, which it is where it is not given.
+func yesOf(q url.Values, name string) (bool, error) {
+	switch text := q.Get(name); text {
+	case "true":
+		return true, nil
+	case "", "false":
+		return false, nil
+	default:
+		return false, Usagef("%s %q: give true or false", name, text)
+	}
+}
+
 // recordParams are the parameters of a search for records. Of those that are said to take several, each value stands for itself.
-const recordParams = "since until src dst src_port dst_port src_country dst_country user severity device action type subtype rule threat_id application zone end_reason outcome grade file limit offset within"
+const recordParams = "since until src dst src_port dst_port src_country dst_country user severity device action type subtype rule threat_id application zone end_reason outcome grade file limit offset within count"
 
 // Defaults of a search for records.
 const (

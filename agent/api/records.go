@@ -59,6 +59,8 @@ func AddrText(a netip.Addr) string {
 type Searched struct {
 	// Stopped: the search took longer than it may, and older records were not looked at.
 	Stopped bool `json:"stopped"`
+	// Count is how many records match, if that was asked for; none of them is given then. nil: it was not, or the search was stopped.
+	Count *int64 `json:"count,omitempty"`
 	// Unseen are the values asked for that no record of that time has, so that a slip is not taken for good news.
 	Unseen []Unseen `json:"unseen,omitempty"`
 	// Firewalls are the names of the configuration, which are not those of the log.
@@ -81,9 +83,16 @@ func (a *API) searchRecords(c *call) error {
 	if err != nil {
 		return err
 	}
+	count, err := yesOf(c.query, "count")
+	if err != nil {
+		return err
+	}
 	st, err := a.reading(c)
 	if err != nil {
 		return err
+	}
+	if count {
+		return a.countRecords(c, st, filter)
 	}
 	if filter.Limit > 0 {
 		filter.Limit += min(offset, math.MaxInt-filter.Limit)
@@ -104,6 +113,25 @@ func (a *API) searchRecords(c *call) error {
 		rest.Unseen = unseen(ctx, st, perhapsSlips(filter, seen > 0))
 	}
 	return out.end(rest, err)
+}
+
+// countRecords answers a search with how many records match. What can be read is counted beside what cannot, as it is given by a search.
+func (a *API) countRecords(c *call, st *store.Store, f store.RecordFilter) error {
+	ctx := c.r.Context()
+	n, err := st.CountRecords(ctx, f)
+	rest := Searched{Stopped: errors.Is(err, store.ErrStopped), Firewalls: enforce.Names(a.opts.Config)}
+	switch {
+	case rest.Stopped:
+		err = nil
+	case err != nil && n == 0:
+		return err
+	default:
+		rest.Count = &n
+	}
+	if err == nil && !rest.Stopped {
+		rest.Unseen = unseen(ctx, st, perhapsSlips(f, n > 0))
+	}
+	return c.newList("records").whole(rest, err)
 }
 
 // unseenWithin bounds the look for what records have instead, which goes through all of the time that was searched.

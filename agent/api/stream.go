@@ -103,6 +103,11 @@ func (l *list) end(rest any, err error) error {
 	if l.n == 0 && err != nil {
 		return err
 	}
+	return l.whole(rest, err)
+}
+
+// whole is end where rest says something even if there are no objects.
+func (l *list) whole(rest any, err error) error {
 	if err != nil && !l.sent && l.handed == nil {
 		if stops := l.c.leaving(); stops != nil {
 			return stops // what was read may have been closed meanwhile, and can be asked for again

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -30,6 +31,7 @@ type recordsFlags struct {
 	within       string
 	format       string
 	full         bool
+	count        bool
 }
 
 // recordsCommand is `records`, which searches the store.
@@ -84,12 +86,19 @@ fit; a value that holds a comma is put in double quotes. An ADDRESS without a fl
 	flags.IntVar(&f.limit, "limit", api.DefaultLimit, "at most `N` records; 0 for all")
 	flags.StringVar(&f.format, "format", "", "`FORMAT` of the output: table, csv or json")
 	flags.BoolVar(&f.full, "full", false, "every field of each record, one below the other; csv and json have them always")
+	flags.BoolVar(&f.count, "count", false, "how many match, and none of them")
+	for _, other := range []string{"limit", "format", "full"} {
+		c.MarkFlagsMutuallyExclusive("count", other)
+	}
 	return c
 }
 
 // query is the search as the API takes it, and what it is of the store. Its times are those that the flags mean here and now.
 func (f *recordsFlags) query(now time.Time) (url.Values, store.RecordFilter, error) {
 	q := url.Values{"since": {f.since}, "until": {f.until}, "limit": {strconv.Itoa(f.limit)}, "within": {f.within}}
+	if f.count {
+		q.Set("count", "true")
+	}
 	for param, values := range f.texts {
 		q[param] = *values
 	}
@@ -108,13 +117,16 @@ func (r *recordsCommand) search(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if r.flags.count {
+		return r.countAll(ctx, q, filter)
+	}
 	p, done := r.showProgress()
 	defer done()
 	out, err := r.writer()
 	if err != nil {
 		return err
 	}
-	client, end, err := r.ask(ctx, reads, r.needing(config.PartStore, config.PartAdmin))
+	client, end, err := r.asks(ctx)
 	if err != nil {
 		return err
 	}
@@ -137,6 +149,42 @@ func (r *recordsCommand) search(ctx context.Context) error {
 		return &statusError{exitFailed, stoppedAfter(filter.Within, n, last)}
 	}
 	r.searched(&rest, filter, n)
+	return nil
+}
+
+// asks gives whom to ask for records.
+func (r *recordsCommand) asks(ctx context.Context) (client *api.Client, end func(), err error) {
+	return r.ask(ctx, reads, r.needing(config.PartStore, config.PartAdmin))
+}
+
+// countAll prints how many records match.
+func (r *recordsCommand) countAll(ctx context.Context, q url.Values, filter store.RecordFilter) error {
+	client, end, err := r.asks(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	var found api.Searched
+	err = api.Each(ctx, client, "records", q, "records", &found, func(*api.Record) error { return nil })
+	if found.Stopped && err == nil {
+		return &statusError{exitFailed, fmt.Errorf("stopped after %s of counting, and how many there are is not known: narrow it by --since, --until or --src, or allow more time by --within", config.FormatDuration(filter.Within))}
+	}
+	if found.Count == nil {
+		return cmp.Or(asked(err), errors.New("what answers did not count: the daemon is of another version, restart it"))
+	}
+	if r.json {
+		err = errors.Join(err, r.printJSON(struct {
+			Count int64 `json:"count"`
+		}{*found.Count}))
+	} else {
+		_, e := fmt.Fprintln(r.stdout, *found.Count)
+		err = errors.Join(err, e)
+	}
+	if err != nil {
+		return asked(err) // it is not all
+	}
+	filter.Limit = 0 // which a count has no part in
+	r.searched(&found, filter, int(*found.Count))
 	return nil
 }
 

@@ -182,6 +182,25 @@ func TestRecordsInEveryFormat(t *testing.T) {
 	}
 }
 
+// A count is a number that a script can take, of all that match, and a slip or a stop is not taken for one.
+func TestRecordsAreCounted(t *testing.T) {
+	a := recordsApp(t, api.DefaultLimit)
+	for flags, want := range map[string]string{
+		"--count": "100\n", "--count --json": "{\"count\":100}\n", "--count --device nobody": "0\nno record of this time fits --device \"nobody\": records have LAB-FW-01\n",
+		"--count --within 1ns": "stopped after 1ns of counting", "--count --limit 5": "[count limit]", "--count --format csv": "[count format]",
+	} {
+		var text strings.Builder
+		a.stdout, a.stderr, a.json = &text, &text, false
+		c := a.command()
+		c.SilenceErrors, c.SilenceUsage = true, true
+		c.SetArgs(append([]string{"records"}, flagsOf(flags)...))
+		err := c.ExecuteContext(t.Context())
+		if got := text.String(); err == nil && got != want || err != nil && (got != "" || !strings.Contains(err.Error(), want)) {
+			t.Errorf("records %s: %q, %v; want %q", flags, got, err, want)
+		}
+	}
+}
+
 // What is found beside records that are damaged is shown in every format, and that it is not all.
 func TestRecordsBesideDamageAreShown(t *testing.T) {
 	at := time.Now().UTC()
@@ -203,12 +222,16 @@ func TestRecordsBesideDamageAreShown(t *testing.T) {
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
-	for _, flags := range []string{"", "--full", "--format csv", "--format json"} {
+	for _, flags := range []string{"", "--full", "--format csv", "--format json", "--count"} {
 		var text strings.Builder
 		a.stdout = &text
 		c := newRecordsCommand(a)
 		c.SetArgs(flagsOf(flags))
-		if err := c.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), "records 1 to 1") || !strings.Contains(text.String(), "LAB-FW-02") {
+		want := "LAB-FW-02"
+		if flags == "--count" {
+			want = "1\n"
+		}
+		if err := c.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), "records 1 to 1") || !strings.Contains(text.String(), want) {
 			t.Errorf("records %s: %v, and shows\n%s", flags, err, &text)
 		}
 	}

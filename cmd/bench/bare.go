@@ -131,7 +131,7 @@ func insert(ctx context.Context, db *sql.DB, rows [][]any) error {
 	return tx.Commit()
 }
 
-// postgresql has the daemon keep the lines in a database of its own, and in turn COPY write a tenth of such rows into its table.
+// postgresql has the daemon keep the lines in databases of its own, in rows and in blocks, and in turn COPY write a tenth of such rows into its table.
 func (b *bench) postgresql(ctx context.Context) error {
 	if b.postgres == "" {
 		b.reasons["postgres"] = "no --postgres"
@@ -141,16 +141,34 @@ func (b *bench) postgresql(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for i := range b.runs {
-		if err := b.copyRows(ctx, "activedefense_bench_"+strconv.Itoa(os.Getpid())+"_"+strconv.Itoa(i), rows); err != nil {
+	return b.rounds("rounds of PostgreSQL", b.runs, postgresUntil, func(i int) error {
+		name := "activedefense_bench_" + strconv.Itoa(os.Getpid()) + "_" + strconv.Itoa(i)
+		err := b.inDatabase(ctx, name, func(url string) error {
+			if err := b.caughtUp(ctx, fmt.Sprintf("url: %q", url), "postgres"); err != nil {
+				return err
+			}
+			return b.copyRows(ctx, url, rows)
+		})
+		if err != nil {
 			return err
 		}
-	}
-	return nil
+		return b.inDatabase(ctx, name+"_blocks", func(url string) error {
+			return b.caughtUp(ctx, fmt.Sprintf("url: %q, records: blocks", url), "postgres blocks")
+		})
+	})
 }
 
-// copyRows does so once, in a database of that name, which is dropped afterwards.
-func (b *bench) copyRows(ctx context.Context, name string, rows [][]any) (err error) {
+// caughtUp is catchUp of which nothing is left.
+func (b *bench) caughtUp(ctx context.Context, store, what string) error {
+	h, err := b.catchUp(ctx, store, b.file, b.lines, what)
+	if err != nil {
+		return err
+	}
+	return os.RemoveAll(h.dir)
+}
+
+// inDatabase makes a database of that name, which is dropped when do has ended.
+func (b *bench) inDatabase(ctx context.Context, name string, do func(url string) error) (err error) {
 	u, err := url.Parse(b.postgres)
 	if err != nil {
 		return fmt.Errorf("--postgres: %w", err)
@@ -169,11 +187,12 @@ func (b *bench) copyRows(ctx context.Context, name string, rows [][]any) (err er
 		}
 	}()
 	u.Path = "/" + name
-	h, err := b.catchUp(ctx, u.String(), b.file, b.lines, "postgres")
-	if err != nil {
-		return err
-	}
-	conn, err := pgx.Connect(ctx, u.String())
+	return do(u.String())
+}
+
+// copyRows writes rows into the table of a database that the daemon has made.
+func (b *bench) copyRows(ctx context.Context, url string, rows [][]any) error {
+	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
 		return err
 	}
@@ -188,5 +207,5 @@ func (b *bench) copyRows(ctx context.Context, name string, rows [][]any) (err er
 		}
 	}
 	b.note("bare COPY", float64(len(rows))/time.Since(began).Seconds())
-	return os.RemoveAll(h.dir)
+	return nil
 }

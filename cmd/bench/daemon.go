@@ -30,7 +30,7 @@ type home struct {
 	admin, list          string // host:port
 }
 
-// newHome makes one below dir. With a firewall, it is the daemon's.
+// newHome makes one below dir; store are the settings of that section. With a firewall, it is the daemon's.
 func (b *bench) newHome(store string, sim *panosim.Sim) (*home, error) {
 	dir, err := os.MkdirTemp(b.dir, "home-")
 	if err != nil {
@@ -42,7 +42,7 @@ func (b *bench) newHome(store string, sim *panosim.Sim) (*home, error) {
 			return nil, err
 		}
 	}
-	text := fmt.Sprintf("state_dir: %[1]s/state\nstore: {url: %[2]q}\nlog: {level: warn, format: json}\ninputs: [{path: %[1]s/logs/*.log, timezone: UTC}]\n"+
+	text := fmt.Sprintf("state_dir: %[1]s/state\nstore: {%[2]s}\nlog: {level: warn, format: json}\ninputs: [{path: %[1]s/logs/*.log, timezone: UTC}]\n"+
 		"networks: {own: [198.51.100.0/24]}\nblacklist: {surge: {additions: 0}}\nedl: {listen: %[3]q}\nadmin: {listen: %[4]q, socket: %[1]s/s}\n", dir, store, h.list, h.admin)
 	files := map[string][]byte{}
 	if sim != nil {

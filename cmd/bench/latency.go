@@ -65,14 +65,17 @@ func (b *bench) lineToTag(ctx context.Context) error {
 
 // scanned notes how long each tag takes.
 func (b *bench) scanned(ctx context.Context, s *scanner, what string) error {
-	for range b.scans {
-		took, err := s.scan(ctx)
-		if err != nil {
-			return err
-		}
-		b.note(what, took)
+	until := idleUntil
+	if what == "loaded" {
+		until = loadedUntil
 	}
-	return nil
+	return b.rounds("scans, "+what+",", b.scans, until, func(int) error {
+		took, err := s.scan(ctx)
+		if err == nil {
+			b.note(what, took)
+		}
+		return err
+	})
 }
 
 // loaded does so while other lines are written.

@@ -30,6 +30,8 @@ type bench struct {
 	samples map[string][]float64
 	reasons map[string]string // why something was not measured, or not as often as it should
 	failed  []error           // what went wrong where it should not
+	began   time.Time         // when the first part did
+	short   []string          // of what there were fewer than was asked for
 }
 
 func newBench(o options, dir string, out io.Writer) *bench {
@@ -71,6 +73,7 @@ func (b *bench) measure(ctx context.Context) error {
 			return fmt.Errorf("build cmd/activedefense, from the project's folder: %w: %s", err, lastOf(string(said)))
 		}
 	}
+	b.began = time.Now()
 	b.file, b.some = filepath.Join(b.dir, "all.log"), filepath.Join(b.dir, "some.log")
 	b.say("writing %d lines", b.lines)
 	if err := b.log.write(b.file); err != nil {
@@ -105,38 +108,67 @@ func (b *bench) part(ctx context.Context, name, what string, do func(context.Con
 	}
 }
 
+// The parts of options.within by which they are to have ended, one after the other.
+const (
+	speedsUntil    = 0.45
+	keptUntil      = 0.6
+	idleUntil      = 0.75
+	loadedUntil    = 0.85
+	postgresUntil  = 1.0
+	eachPeerLonger = 0.3
+)
+
+// inTime tells whether another round, that takes as long as one that began then, is over by that part of the time.
+func (b *bench) inTime(until float64, began time.Time) bool {
+	now := time.Now()
+	return b.within == 0 || now.Sub(b.began)+now.Sub(began) <= time.Duration(until*float64(b.within))
+}
+
+// rounds does something as often as was asked for, or once at least and as often as there is time for.
+func (b *bench) rounds(what string, n int, until float64, do func(round int) error) error {
+	for i := range n {
+		began := time.Now()
+		if err := do(i); err != nil {
+			return err
+		}
+		if i+1 < n && !b.inTime(until, began) {
+			b.short = append(b.short, fmt.Sprintf("%s %d of %d", what, i+1, n))
+			return nil
+		}
+	}
+	return nil
+}
+
 // speeds are measured in rounds, one after the other in each. It gives the home of the last daemon, with all records.
 func (b *bench) speeds(ctx context.Context) (last *home, err error) {
-	for i := range b.runs {
+	err = b.rounds("rounds of speeds", b.runs, speedsUntil, func(i int) error {
 		b.say("round %d of %d: replay, parsing alone, run, the bare driver", i+1, b.runs)
 		if err := b.replay(ctx); err != nil {
-			return nil, err
+			return err
 		}
 		began := time.Now()
 		if err := parseAlone(b.file); err != nil {
-			return nil, err
+			return err
 		}
 		b.note("parse", float64(b.lines)/time.Since(began).Seconds())
 		if last != nil {
 			if err := os.RemoveAll(last.dir); err != nil {
-				return nil, err
+				return err
 			}
 		}
 		few, err := b.catchUp(ctx, "", b.some, b.lines/10, "few")
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if err := os.RemoveAll(few.dir); err != nil {
-			return nil, err
+			return err
 		}
 		if last, err = b.catchUp(ctx, "", b.file, b.lines, "run"); err != nil {
-			return nil, err
+			return err
 		}
-		if err := b.bareSQLite(ctx); err != nil {
-			return nil, err
-		}
-	}
-	return last, nil
+		return b.bareSQLite(ctx)
+	})
+	return last, err
 }
 
 // replay runs it over all lines.
@@ -258,12 +290,7 @@ func (b *bench) kept(ctx context.Context, h *home) error {
 	if err := d.stop(); err != nil {
 		return err
 	}
-	for range b.runs {
-		if err := b.restart(ctx, h); err != nil {
-			return err
-		}
-	}
-	return nil
+	return b.rounds("starts", b.runs, keptUntil, func(int) error { return b.restart(ctx, h) })
 }
 
 // restart measures from the start of the program to its list being served and its inputs being read.
@@ -306,7 +333,7 @@ func (b *bench) both(ctx context.Context) error {
 	var group errgroup.Group
 	group.Go(func() error {
 		for i := 0; searching.Err() == nil; i++ {
-			if _, err := d.search(searching, rareFields[i%len(rareFields)]); err != nil && searching.Err() == nil {
+			if _, err := d.search(searching, rareFields[i%len(rareFields)], false); err != nil && searching.Err() == nil {
 				return err
 			}
 		}

@@ -20,9 +20,9 @@ import (
 
 // peers has the same done by other programs that do a part of it, as far as they are installed.
 func (b *bench) peers(ctx context.Context) {
-	for _, p := range []struct {
+	for i, p := range []struct {
 		program string
-		do      func(context.Context, string) error
+		do      func(context.Context, string, float64) error
 	}{{"mawk", b.mawk}, {"fail2ban-regex", b.fail2ban}, {"victoria-logs", b.victoria}} {
 		path, err := exec.LookPath(p.program)
 		switch {
@@ -31,19 +31,19 @@ func (b *bench) peers(ctx context.Context) {
 		case err != nil:
 			b.reasons[p.program] = "not in PATH"
 		default:
-			b.part(ctx, p.program, "beside "+path, func(ctx context.Context) error { return p.do(ctx, path) })
+			b.part(ctx, p.program, "beside "+path, func(ctx context.Context) error { return p.do(ctx, path, postgresUntil+float64(i+1)*eachPeerLonger) })
 		}
 	}
 }
 
 // mawk counts the distinct ports by source and destination, and nothing else, beside a replay of the same lines.
-func (b *bench) mawk(ctx context.Context, program string) error {
+func (b *bench) mawk(ctx context.Context, program string, until float64) error {
 	const count = `{k = $2 $6; if (!((k $7) in s)) { s[k $7] = 1; if (++c[k] > 10) b[$2] = 1 } } END { for (x in b) print x }`
 	h, err := b.newHome("", nil)
 	if err != nil {
 		return err
 	}
-	for range b.runs {
+	return b.rounds("rounds of mawk", b.runs, until, func(int) error {
 		ours, err := timed(exec.CommandContext(ctx, b.program, "--config", h.config, "replay", "--summary", b.file))
 		if err != nil {
 			return err
@@ -53,12 +53,12 @@ func (b *bench) mawk(ctx context.Context, program string) error {
 			return err
 		}
 		b.note("times mawk", theirs/ours)
-	}
-	return nil
+		return nil
+	})
 }
 
 // fail2ban reads a log of sshd with its own filter, beside a replay of it with our patterns for the same.
-func (b *bench) fail2ban(ctx context.Context, program string) error {
+func (b *bench) fail2ban(ctx context.Context, program string, until float64) error {
 	const n = 20_000
 	path := filepath.Join(b.dir, "auth.log")
 	if err := writeAuth(path, n, b.log.end); err != nil {
@@ -72,7 +72,7 @@ func (b *bench) fail2ban(ctx context.Context, program string) error {
 	if err := os.WriteFile(h.config, fmt.Appendf(nil, ours, path, filepath.Join(h.dir, "state")), 0o600); err != nil {
 		return err
 	}
-	for range b.runs {
+	return b.rounds("rounds of fail2ban-regex", b.runs, until, func(int) error {
 		took, err := timed(exec.CommandContext(ctx, b.program, "--config", h.config, "replay", "--summary", path))
 		if err != nil {
 			return err
@@ -83,8 +83,8 @@ func (b *bench) fail2ban(ctx context.Context, program string) error {
 		}
 		b.note("fail2ban", n/theirs)
 		b.note("times fail2ban", theirs/took)
-	}
-	return nil
+		return nil
+	})
 }
 
 // writeAuth makes a log of sshd, every second line of which is a failed password.
@@ -110,8 +110,8 @@ func writeAuth(path string, n int, end time.Time) error {
 
 // victoria has VictoriaLogs keep the same records, beside a daemon that reads them from the log; then it looks at its searches and, when it
 // has ended, at its room on the disk.
-func (b *bench) victoria(ctx context.Context, program string) error {
-	for range b.runs {
+func (b *bench) victoria(ctx context.Context, program string, until float64) error {
+	return b.rounds("rounds of VictoriaLogs", b.runs, until, func(int) error {
 		h, err := b.catchUp(ctx, "", b.file, b.lines, "beside victoria")
 		if err != nil {
 			return err
@@ -119,11 +119,8 @@ func (b *bench) victoria(ctx context.Context, program string) error {
 		if err := os.RemoveAll(h.dir); err != nil {
 			return err
 		}
-		if err := b.victoriaOnce(ctx, program); err != nil {
-			return err
-		}
-	}
-	return nil
+		return b.victoriaOnce(ctx, program)
+	})
 }
 
 func (b *bench) victoriaOnce(ctx context.Context, program string) error {

@@ -14,6 +14,8 @@ import (
 type limit struct {
 	at    float64
 	least bool
+	lines int  // it is for so many or more, and there were fewer; 0: it is for as many as there were
+	falls bool // the figure falls as lines become more: that it keeps the limit with fewer says that it does with more; else that it misses it says so
 }
 
 func atMost(n float64) limit  { return limit{at: n} }
@@ -30,14 +32,21 @@ func (l limit) keeps(n float64) bool {
 	return n <= l.at
 }
 
+// elsewhere tells whether what a figure is says nothing of the limit, for that is for more lines.
+func (l limit) elsewhere(n float64) bool { return l.lines > 0 && l.keeps(n) != l.falls }
+
 func (l limit) String() string {
-	switch {
-	case l == limit{}:
+	if l == (limit{}) {
 		return ""
-	case l.least:
-		return ">= " + number(l.at)
 	}
-	return "<= " + number(l.at)
+	text := "<= " + number(l.at)
+	if l.least {
+		text = ">= " + number(l.at)
+	}
+	if l.lines > 0 {
+		text += " from " + number(float64(l.lines)) + " lines on"
+	}
+	return text
 }
 
 // A figure is what one row of the table says in a number: a median, or NaN where it could not be measured.
@@ -47,7 +56,7 @@ type figure struct {
 	limit limit
 }
 
-// A row is one of the table. It is kept where one of its figures that have a limit keeps it.
+// A row is one of the table. It is kept where one of its figures that have a limit keeps it, and missed where all do.
 type row struct {
 	what    string
 	figures []figure
@@ -59,7 +68,7 @@ func (r row) measured() bool {
 	return slices.ContainsFunc(r.figures, func(f figure) bool { return !math.IsNaN(f.value) })
 }
 
-// verdict is "kept", "MISSED", "not measured" or, without a limit, "".
+// verdict is "kept", "MISSED", "not measured", "not comparable at this size" or, without a limit, "".
 func (r row) verdict() string {
 	if !r.measured() {
 		return "not measured"
@@ -68,9 +77,11 @@ func (r row) verdict() string {
 	for _, f := range r.figures {
 		switch {
 		case f.limit == limit{} || math.IsNaN(f.value):
+		case f.limit.elsewhere(f.value):
+			verdict = "not comparable at this size"
 		case f.limit.keeps(f.value):
 			return "kept"
-		default:
+		case verdict == "":
 			verdict = "MISSED"
 		}
 	}

@@ -94,8 +94,8 @@ func (a *Archive) read(ctx context.Context, b Block) error {
 	if err != nil {
 		return err
 	}
-	_, err = block.Count(ctx, block.Sources{Blocks: []block.Block{b.loaded(data)}}, block.Filter{})
-	return err
+	whole := b.loaded(data)
+	return whole.Verify(ctx)
 }
 
 // faulty tells whether a file is known not to be readable.

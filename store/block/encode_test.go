@@ -214,3 +214,22 @@ func BenchmarkEncode(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkDigest(b *testing.B) {
+	for name, of := range map[string]func(uint64) generator{"scans": scans, "sessions": sessions} {
+		for _, n := range []int{1, 100, 5000} {
+			b.Run(fmt.Sprintf("%s-%d", name, n), func(b *testing.B) {
+				e, _ := newCoders(b)
+				_, _, err := e.Encode(nil, of(1).some(n))
+				must(b, err)
+				var d *Digest
+				b.ReportAllocs()
+				for b.Loop() {
+					d = e.Digest()
+				}
+				b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "records/s")
+				b.ReportMetric(float64(d.bytes())/float64(n), "bytes/record")
+			})
+		}
+	}
+}

@@ -50,7 +50,8 @@ type addressTerm struct {
 
 type portTerm struct {
 	column int // colSrcPort or colDstPort
-	wanted [1 << 10]uint64
+	ranges []span[uint32]
+	wanted [1 << 10]uint64 // the ports of the ranges
 }
 
 // textTerm is met by any of its columns.
@@ -131,6 +132,7 @@ func (p *plan) addPorts(column int, ranges []PortRange) {
 	}
 	t := portTerm{column: column}
 	for _, r := range ranges {
+		t.ranges = append(t.ranges, span[uint32]{uint32(r.First), uint32(r.Last)})
 		for port := int(r.First); port <= int(r.Last); port++ {
 			t.wanted[port/64] |= 1 << (port % 64)
 		}

@@ -2,8 +2,11 @@ package block
 
 import (
 	"bufio"
+	"cmp"
+	"context"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -79,6 +82,42 @@ func TestWhatTheFirstVersionWroteIsRead(t *testing.T) {
 		must(t, Different(t.Context(), Sources{Files: []*File{f, fresh}}, Filter{}, column, nil, func(text string) { texts[text] = true }))
 		if len(texts) != n {
 			t.Errorf("%d different texts of %s, want %d", len(texts), column, n)
+		}
+	}
+}
+
+// Blocks and a file of the first version, of which no digest is known, are searched and counted beside newer ones, in whatever order a reader comes to them.
+func TestASearchTakesBothVersions(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("testdata", "first.block"))
+	must(t, err)
+	old := scans(1).some(300)
+	later := scans(2).some(400)
+	for i := range later {
+		later[i].ID, later[i].Category, later[i].Client = later[i].ID+1000, "brute-force", fmt.Sprintf("203.0.113.%d", i%200)
+	}
+	loads := 0
+	from := Sources{Blocks: known(t, later, 100, &loads)}
+	all := slices.Clone(later)
+	for i := range int64(20) { // more than are read ahead
+		c := columnsOf(old)
+		from.Blocks = append(from.Blocks, Block{Info: c.Info(), FirstID: 2000 + 300*i, Agent: 1, Load: func(context.Context) ([]byte, error) { return data, nil }})
+		for k := range old {
+			r := old[k]
+			r.ID = 2000 + 300*i + int64(k)
+			all = append(all, r)
+		}
+	}
+	from.Files = append(from.Files, firstFile(t))
+	all = append(all, old...)
+	slices.SortFunc(all, func(a, b Record) int { return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(b.ID, a.ID)) })
+	for name, f := range map[string]Filter{"all": {}, "an action": {Action: []string{all[0].Action}}, "a port": {DstPort: []PortRange{{all[9].DstPort, all[9].DstPort}}}, "a source": {Src: []netip.Prefix{netip.PrefixFrom(all[7].Src, all[7].Src.BitLen())}}} {
+		want := slices.DeleteFunc(slices.Clone(all), func(r Record) bool { return !matches(&f, &r) })
+		var got []Record
+		must(t, Search(t.Context(), from, f, 0, func(r *Record) error { got = append(got, *r); return nil }))
+		n, err := Count(t.Context(), from, f)
+		must(t, err)
+		if !slices.Equal(got, want) || n != int64(len(want)) || n == 0 {
+			t.Errorf("by %s %d records are found and %d counted, want %d", name, len(got), n, len(want))
 		}
 	}
 }

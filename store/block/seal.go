@@ -122,13 +122,41 @@ func (b *Block) decode(ctx context.Context, d *Decoder, c *Columns) error {
 	if err == nil {
 		err = d.Decode(data, b.FirstID, b.Agent, c)
 	}
-	if err == nil && int64(c.Len()) != b.Records {
-		err = fmt.Errorf("%w: it has %d records where %d belong", ErrDamaged, c.Len(), b.Records)
+	return b.whole(d, err)
+}
+
+// open begins to read the block.
+func (b *Block) open(ctx context.Context, d *Decoder) error {
+	data, err := b.Load(ctx)
+	if err == nil {
+		err = d.open(data)
 	}
+	return b.whole(d, err)
+}
+
+// whole says which records an error is of. That it has others than it should is one.
+func (b *Block) whole(d *Decoder, err error) error {
+	if err == nil && int64(d.records) != b.Records {
+		err = fmt.Errorf("%w: it has %d records where %d belong", ErrDamaged, d.records, b.Records)
+	}
+	return b.failed(err)
+}
+
+func (b *Block) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("the records %d to %d: %w", b.FirstID, b.FirstID+b.Records-1, err)
+}
+
+// Verify reads the whole block and tells whether it is as it was written.
+func (b *Block) Verify(ctx context.Context) error {
+	d, err := NewDecoder()
 	if err != nil {
-		return fmt.Errorf("the records %d to %d: %w", b.FirstID, b.FirstID+b.Records-1, err)
+		return err
 	}
-	return nil
+	defer d.Close()
+	return b.decode(ctx, d, new(Columns))
 }
 
 // RemoveOthers removes the files of records in a folder that are not among keep, which are paths: those of a seal or a merge that was not finished, or

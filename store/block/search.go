@@ -14,6 +14,7 @@ type Block struct {
 	Info
 	FirstID, Agent int64
 	Load           func(context.Context) ([]byte, error) // reads it; called by several goroutines at once
+	Digest         *Digest                               // nil: no more is known of it
 }
 
 // Sources are where a search looks. A record is in one of them only.
@@ -63,6 +64,10 @@ func (s *search) run(ctx context.Context, limit int, fn func(*Record) error) err
 func Count(ctx context.Context, from Sources, f Filter) (int64, error) {
 	s := newSearch(from, &f, false)
 	defer s.close()
+	return s.count(ctx)
+}
+
+func (s *search) count(ctx context.Context) (int64, error) {
 	var total atomic.Int64
 	err := s.each(ctx, func(ctx context.Context, i int) error {
 		return s.look(ctx, i, key{latest, latest}, func(sel *selection) error {
@@ -115,6 +120,9 @@ func newSearch(from Sources, f *Filter, byID bool) *search {
 	}
 	for i := range from.Blocks {
 		b := &from.Blocks[i]
+		if b.Digest != nil && !b.Digest.mayHave(s.plan, b.Agent) {
+			continue
+		}
 		s.pieces = append(s.pieces, piece{block: b, oldest: b.Oldest.UnixMicro(), newest: b.Newest.UnixMicro(), lowest: b.FirstID})
 	}
 	s.pieces = slices.DeleteFunc(s.pieces, func(p piece) bool { return p.newest < s.since || p.oldest >= s.until })
@@ -173,18 +181,17 @@ func (s *search) open(ctx context.Context, i int) (unit, error) {
 		}
 		decoded = &blockReader{decoder: d}
 	}
-	if decoded.Len() > 0 && decoded.piece == i {
+	if decoded.from != nil && decoded.piece == i {
 		return decoded, nil // it was read to see what is in it
 	}
-	decoded.piece = i
-	if err := p.block.decode(ctx, decoded.decoder, &decoded.Columns); err != nil {
+	if err := decoded.begin(ctx, i, p.block); err != nil {
 		s.release(decoded)
 		return nil, err
 	}
 	return decoded, nil
 }
 
-// reader gives one that has decoded a block of that number already, or the one whose block's records are the most likely to have been given; nil: there are few yet, and a
+// reader gives one that has opened a block of that number already, or the one whose block's records are the most likely to have been given; nil: there are few yet, and a
 // new one is to be made. As many are kept as are read ahead, so that a block is decoded once where all of it is given.
 func (s *search) reader(i int) *blockReader {
 	lowest := 0
@@ -250,9 +257,18 @@ func (s *search) passOver(ctx context.Context, i int, err error) error {
 	return nil
 }
 
-// each has all cores call read for the pieces, in their order, and calls then for each in its order when it was read, until that says that it is enough. No more
-// than a few are read ahead.
+// each calls read for the pieces, in their order, and then for each in its order when it was read, until that says that it is enough. The first is read
+// alone, since it often is enough; the others on all cores, no more than a few ahead.
 func (s *search) each(ctx context.Context, read func(ctx context.Context, i int) error, then func(i int) (more bool, err error)) error {
+	if len(s.pieces) == 0 {
+		return nil
+	}
+	if err := read(ctx, 0); err != nil {
+		return err
+	}
+	if more, err := then(0); err != nil || !more {
+		return err
+	}
 	ctx, stop := context.WithCancel(ctx)
 	var workers sync.WaitGroup
 	defer workers.Wait()
@@ -264,7 +280,8 @@ func (s *search) each(ctx context.Context, read func(ctx context.Context, i int)
 		done[i] = make(chan error, 1)
 	}
 	var next atomic.Int64
-	for range min(cores, len(s.pieces)) {
+	next.Store(1)
+	for range min(cores, len(s.pieces)-1) {
 		workers.Go(func() {
 			for {
 				select {
@@ -280,7 +297,7 @@ func (s *search) each(ctx context.Context, read func(ctx context.Context, i int)
 			}
 		})
 	}
-	for i := range done {
+	for i := 1; i < len(done); i++ {
 		select {
 		case err := <-done[i]:
 			if err != nil {
@@ -297,22 +314,61 @@ func (s *search) each(ctx context.Context, read func(ctx context.Context, i int)
 	return nil
 }
 
-// blockReader is a block that was decoded: one page, in whatever order it was written.
+// blockReader is a block that was decompressed: one page, in whatever order it was written. Its columns are decoded as they are asked for.
 type blockReader struct {
 	decoder *Decoder
-	piece   int // whose records it has, if it has any
+	piece   int    // that it has, if it has any
+	from    *Block // nil: none
 	Columns
+	loaded [numColumns]bool
+	have   [numTexts]bool // the different texts of the column
 }
 
-func (b *blockReader) pageCount() int                       { return 1 }
-func (b *blockReader) turn(int) int                         { return b.Len() }
-func (b *blockReader) begins(int) int                       { return 0 }
-func (b *blockReader) place(row int) (page, i int)          { return 0, row }
-func (b *blockReader) load(int) error                       { return nil }
-func (b *blockReader) different(text int) ([]string, error) { return b.texts[text].different, nil }
-func (b *blockReader) columns() *Columns                    { return &b.Columns }
-func (b *blockReader) sorted() bool                         { return false }
-func (b *blockReader) close()                               {}
+// begin opens a block.
+func (b *blockReader) begin(ctx context.Context, piece int, from *Block) error {
+	b.piece, b.from, b.loaded, b.have = piece, nil, [numColumns]bool{}, [numTexts]bool{}
+	if err := from.open(ctx, b.decoder); err != nil {
+		return err
+	}
+	b.from = from
+	return nil
+}
+
+func (b *blockReader) pageCount() int              { return 1 }
+func (b *blockReader) turn(int) int                { return b.decoder.records }
+func (b *blockReader) begins(int) int              { return 0 }
+func (b *blockReader) place(row int) (page, i int) { return 0, row }
+func (b *blockReader) columns() *Columns           { return &b.Columns }
+func (b *blockReader) close()                      {}
+
+// sorted implements unit: ids follow each other, and times do where lines came in their order. Its caller has loaded them.
+func (b *blockReader) sorted() bool { return slices.IsSorted(b.time) }
+
+// load implements unit.
+func (b *blockReader) load(column int) error {
+	if b.loaded[column] {
+		return nil
+	}
+	if err := b.decoder.column(column, b.from.FirstID, b.from.Agent, &b.Columns); err != nil {
+		return b.from.failed(err)
+	}
+	b.loaded[column] = true
+	if column >= firstText {
+		b.have[column-firstText] = true
+	}
+	return nil
+}
+
+// different implements unit.
+func (b *blockReader) different(text int) ([]string, error) {
+	if !b.have[text] {
+		if err := b.decoder.different(text, &b.Columns); err != nil {
+			return nil, b.from.failed(err)
+		}
+		b.have[text] = true
+	}
+	return b.texts[text].different, nil
+}
 
 func cmp64(a, b int64) int {
 	switch {

@@ -272,7 +272,7 @@ func TestASearchReadsWhatItNeeds(t *testing.T) {
 	if err := Search(t.Context(), from, Filter{}, 0, func(*Record) error { n++; return enough }); !errors.Is(err, enough) || n != 1 {
 		t.Errorf("%d calls, then %v", n, err)
 	}
-	read("an error", 20)
+	read("an error", 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	if err := Search(ctx, from, Filter{}, 0, func(*Record) error { cancel(); return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
@@ -309,6 +309,35 @@ func TestBlocksAreReadOnce(t *testing.T) {
 		if n != 60*500 || loads.Load() > 90 {
 			t.Errorf("%s: %d records, %d blocks were read", name, n, loads.Load())
 		}
+	}
+}
+
+// A block that may have something has those columns decoded that are asked for.
+func TestASearchDecodesWhatItAsksFor(t *testing.T) {
+	from := Sources{Blocks: []Block{blockOf(t, sessions(1).some(2000))}}
+	for name, c := range map[string]struct {
+		f    Filter
+		want []int
+	}{
+		"nobody":  {Filter{User: []string{"nobody"}}, nil},
+		"a port":  {Filter{DstPort: []PortRange{{1, 1}}}, []int{colDstPort}},
+		"a user":  {Filter{User: []string{`example\user1`}, Src: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}}, []int{colSrc}},
+		"a time":  {Filter{Since: noon().Add(time.Second), Action: []string{"deny"}, DstCountry: []string{"nowhere"}}, nil},
+		"a count": {Filter{Action: []string{"deny"}}, []int{firstText + 3}},
+	} {
+		s := newSearch(from, &c.f, false)
+		_, err := s.count(t.Context())
+		must(t, err)
+		var got []int
+		for column, is := range s.decoded[0].loaded {
+			if is {
+				got = append(got, column)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: the columns %v are decoded, want %v", name, got, c.want)
+		}
+		s.close()
 	}
 }
 

@@ -19,7 +19,7 @@ type unit interface {
 	// different gives the texts of a column that there are in any page, and possibly more.
 	different(text int) ([]string, error)
 	columns() *Columns
-	// sorted tells whether the records stand in the order of their keys.
+	// sorted tells whether the records of the page stand in the order of their times and ids, which were loaded, and pages do.
 	sorted() bool
 	close()
 }
@@ -75,7 +75,7 @@ func (s *selection) all() bool {
 
 // newest gives the newest records that are wanted, newest first, at most so many, and whether there may be more.
 func (s *selection) newest(most int) (refs []ref, more bool, err error) {
-	sorted := s.sorted()
+	sorted := false
 	for page := s.pageCount() - 1; page >= 0; page-- {
 		rows, err := s.page(page)
 		if err != nil {
@@ -89,6 +89,7 @@ func (s *selection) newest(most int) (refs []ref, more bool, err error) {
 				return nil, false, err
 			}
 		}
+		sorted = s.sorted()
 		c, first := s.columns(), s.begins(page)
 		for _, i := range slices.Backward(rows) {
 			if sorted && len(refs) == most {

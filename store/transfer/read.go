@@ -22,11 +22,11 @@ const postgresql = "postgresql"
 
 // A place is behind which row of a table that is copied in steps the next one begins. The zero value is the beginning.
 type place struct {
-	Part  string `json:"part,omitempty"`  // of PostgreSQL, the partition; of SQLite inBlocks, empty before
+	Part  string `json:"part,omitempty"`  // of PostgreSQL, the partition, of SQLite empty; then inBlocks
 	After string `json:"after,omitempty"` // the row's id, or of PostgreSQL its ctid, which stays while nobody writes
 }
 
-// inBlocks is the part of SQLite's records that stand in blocks. It comes behind the rows.
+// inBlocks is the part of the records that stand in blocks and files. It comes behind the rows.
 const inBlocks = "blocks"
 
 // A reader reads one state of a database, however many tables.
@@ -89,18 +89,18 @@ func withoutIdentity(state string) string {
 // count is how many rows a table has.
 func (r *reader) count(ctx context.Context, t *table) (n int64, err error) {
 	query := "SELECT count(*) FROM (" + r.from(t) + ") AS t"
-	if t.steps && r.db.Kind() != postgresql {
-		query = "SELECT (" + query + ") + (SELECT coalesce(sum(records), 0) FROM blocks) + (SELECT coalesce(sum(records), 0) FROM record_files)"
+	if t.steps {
+		query = "SELECT (" + query + ") + (SELECT coalesce(CAST(sum(records) AS bigint), 0) FROM blocks) + (SELECT coalesce(CAST(sum(records) AS bigint), 0) FROM record_files)"
 	}
 	err = r.tx.QueryRowContext(ctx, query).Scan(&n)
 	return n, err
 }
 
-// from is what gives the rows of a table. PostgreSQL has a sequence for what SQLite counts among the counters.
+// from is what gives the rows of a table. PostgreSQL has a sequence for what SQLite counts among the counters, and a counter that says which agent has its files of records.
 func (r *reader) from(t *table) string {
 	query := "SELECT " + t.names() + " FROM " + t.name
 	if t.name == "counters" && r.db.Kind() == postgresql {
-		query += " UNION ALL SELECT 'records', " + r.db.LastRecord()
+		query += " WHERE name <> '" + store.BlocksAgent + "' UNION ALL SELECT 'records', " + r.db.LastRecord()
 	}
 	return query
 }
@@ -122,6 +122,17 @@ func (r *reader) each(ctx context.Context, t *table, from place, fn func(row []b
 	if !t.steps {
 		return r.copyOut(ctx, r.from(t), func(row []byte) error { return fn(row, place{}) })
 	}
+	if from.Part != inBlocks {
+		if err := r.eachPartition(ctx, t, from, fn); err != nil {
+			return err
+		}
+		from.After = ""
+	}
+	return r.eachInBlocks(ctx, t, from, fn)
+}
+
+// eachPartition is each for the records that stand in PostgreSQL's rows.
+func (r *reader) eachPartition(ctx context.Context, t *table, from place, fn func(row []byte, at place) error) error {
 	parts, err := r.partitions(ctx, t)
 	if err != nil {
 		return err
@@ -266,7 +277,7 @@ func (r *reader) eachSQLite(ctx context.Context, t *table, from place, fn func(r
 	})
 }
 
-// eachInBlocks is each for the records that stand in SQLite's blocks.
+// eachInBlocks is each for the records that stand in blocks and files.
 func (r *reader) eachInBlocks(ctx context.Context, t *table, from place, fn func(row []byte, at place) error) error {
 	after := int64(0)
 	if from.After != "" {

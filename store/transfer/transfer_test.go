@@ -494,6 +494,55 @@ func TestBlocksAreCopied(t *testing.T) {
 	}
 }
 
+// PostgreSQL may have records in rows, in files and in blocks at once: all are copied, and a copy that was interrupted among the last goes on there.
+func TestPostgresBlocksAreCopied(t *testing.T) {
+	t.Parallel()
+	pg, lite := newPostgres(t), newSQLite(t)
+	pg.Path = filepath.Join(t.TempDir(), "activedefense.db") // beside which the files are
+	id := int64(0)
+	keep := func(st *store.Store, n int) {
+		b := &store.Batch{}
+		for range n {
+			id++
+			b.Records = append(b.Records, store.Record{Time: today.Add(time.Duration(-id) * time.Second), SrcUser: fmt.Sprint("user ", id), Repeat: 1, Offset: id})
+		}
+		_, err := st.Commit(t.Context(), b)
+		must(t, err)
+	}
+	st := open(t, pg)
+	keep(st, 700)
+	must(t, st.Close())
+	pg.Blocks = true
+	st = open(t, pg)
+	keep(st, 800)
+	for _, after := range []time.Duration{0, time.Minute} { // it is seen, and then nothing comes
+		for more := true; more; {
+			var err error
+			more, err = st.Archive().Step(t.Context(), today.Add(after))
+			must(t, err)
+		}
+	}
+	keep(st, 900)
+	must(t, st.Close())
+	pg.Blocks = false
+	killed(t, copying{From: pg, To: lite, Table: "records", Rows: 1_900})
+	done, err := Copy(t.Context(), pg, lite, Options{})
+	must(t, err)
+	if n := done.Tables[len(done.Tables)-1].Rows; n != id {
+		t.Errorf("%d records of %d", n, id)
+	}
+	must(t, open(t, lite).Records(t.Context(), store.RecordFilter{}, func(r *store.Record) error {
+		if r.SrcUser != fmt.Sprint("user ", r.ID) || r.Offset != r.ID {
+			t.Errorf("record %d is %+v", r.ID, r)
+		}
+		id--
+		return nil
+	}))
+	if id != 0 {
+		t.Errorf("%d records are missing", id)
+	}
+}
+
 func TestWhatChangesMeanwhileIsTold(t *testing.T) {
 	t.Parallel()
 	change := "UPDATE counters SET value = value + 1 WHERE name = 'blacklist'"

@@ -14,51 +14,75 @@ import (
 	"activedefense/store/block"
 )
 
-// sqliteRecords are the records in SQLite: blocks, one or a few a batch, the files that are made of them, and rows of earlier versions, of which there are no new ones.
-type sqliteRecords struct {
+// blockRecords are records in blocks, one or a few a batch, the files that are made of them, and rows: of earlier versions in SQLite, and in PostgreSQL those of before it kept
+// blocks. There are no new rows.
+type blockRecords struct {
 	*database
+	rowTable
 	archive  *archive.Archive
-	encoders sync.Pool     // of *block.Encoder
-	searches chan struct{} // as many as search now
+	digests  *block.Digests // of the blocks that this process has written
+	encoders sync.Pool      // of *block.Encoder
+	searches chan struct{}  // as many as search now
 }
 
-func newSQLiteRecords(d *database) *sqliteRecords {
-	return &sqliteRecords{database: d, archive: newArchive(d), searches: make(chan struct{}, runtime.GOMAXPROCS(0))}
+// rowTable is what the two databases do differently with rows beside blocks, and with whatever they keep of either.
+type rowTable interface {
+	// newest are the rows that match, newest first. limit is how many are of use; 0: all.
+	newest(f *RecordFilter, limit int) rowPages
+	// inOrder are an agent's rows of the intervals and types (nil: any) behind an id, by id.
+	inOrder(agent, after int64, in []Interval, types []string) rowPages
+	// prune, pruneFuture, size and pruneTo are those of recordTable; of what is in files only pruneTo of PostgreSQL knows.
+	prune(ctx context.Context, before time.Time) (int64, error)
+	pruneFuture(ctx context.Context, from time.Time) (int64, error)
+	size(ctx context.Context) (Size, error)
+	pruneTo(ctx context.Context, most int64, keep time.Time) (int64, error)
+}
+
+func newBlockRecords(d *database, rows rowTable) *blockRecords {
+	digests := new(block.Digests)
+	return &blockRecords{database: d, rowTable: rows, archive: newArchive(d, digests), digests: digests, searches: make(chan struct{}, runtime.GOMAXPROCS(0))}
 }
 
 // ready implements recordTable: there is nothing to prepare.
-func (t *sqliteRecords) ready(context.Context, []Record) error { return nil }
+func (t *blockRecords) ready(context.Context, []Record) error { return nil }
 
-// encodedBlock is a block that has no place yet.
+// encodedBlock is a block that is to be inserted.
 type encodedBlock struct {
 	block.Info
-	data []byte
+	data    []byte
+	digest  *block.Digest
+	firstID int64 // given by the last try to insert it
 }
 
 // encode implements recordTable.
-func (t *sqliteRecords) encode(agent int64, records []Record) (insertion, error) {
+func (t *blockRecords) encode(agent int64, records []Record) (insertion, error) {
 	e, _ := t.encoders.Get().(*block.Encoder)
 	if e == nil {
 		var err error
 		if e, err = block.NewEncoder(); err != nil {
-			return nil, err
+			return insertion{}, err
 		}
 	}
 	defer t.encoders.Put(e)
 	blocks, err := appendBlocks(nil, e, records)
 	if err != nil {
-		return nil, err
+		return insertion{}, err
 	}
-	return func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
-		return insertBlocks(ctx, tx, agent, int64(len(records)), blocks)
-	}, nil
+	within := func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		return t.insertBlocks(ctx, tx, agent, int64(len(records)), blocks)
+	}
+	return insertion{within, func() {
+		for _, b := range blocks {
+			t.digests.Add(b.firstID, b.Info, b.digest)
+		}
+	}}, nil
 }
 
 // appendBlocks encodes records: into one block, or where that is too large for one, each half for itself.
 func appendBlocks(list []encodedBlock, e *block.Encoder, records []Record) ([]encodedBlock, error) {
 	data, info, err := e.Encode(make([]byte, 0, 512+16*len(records)), records)
 	if err == nil {
-		return append(list, encodedBlock{info, data}), nil
+		return append(list, encodedBlock{Info: info, data: data, digest: e.Digest()}), nil
 	}
 	if len(records) <= 1 {
 		return nil, err
@@ -71,15 +95,17 @@ func appendBlocks(list []encodedBlock, e *block.Encoder, records []Record) ([]en
 }
 
 // insertBlocks gives the records their ids, in the order in which they stand.
-func insertBlocks(ctx context.Context, tx *sql.Tx, agent, records int64, blocks []encodedBlock) error {
+func (d *database) insertBlocks(ctx context.Context, tx *sql.Tx, agent, records int64, blocks []encodedBlock) error {
 	var last int64
-	if err := tx.QueryRowContext(ctx, `UPDATE counters SET value = value + $1 WHERE name = 'records' RETURNING value`, records).Scan(&last); err != nil {
+	if err := tx.QueryRowContext(ctx, d.nextRecords, records).Scan(&last); err != nil {
 		return err
 	}
 	next := last - records + 1
-	for _, b := range blocks {
+	for i := range blocks {
+		b := &blocks[i]
+		b.firstID = next
 		_, err := tx.ExecContext(ctx, `INSERT INTO blocks (first_id, records, agent, oldest, newest, data) VALUES ($1, $2, $3, $4, $5, $6)`,
-			next, b.Records, agent, b.Oldest.UnixMicro(), b.Newest.UnixMicro(), b.data)
+			next, b.Records, agent, d.stamp(b.Oldest), d.stamp(b.Newest), b.data)
 		if err != nil {
 			return err
 		}
@@ -95,14 +121,14 @@ var errMoved = errors.New("the records stand elsewhere now")
 type placement struct {
 	files  []archive.File
 	blocks []block.Block
-	lowest int64 // id of a row; 0: there are no rows
+	lowest int64 // what lowestRow gives; 0: there are no rows
 }
 
 // placement looks where the records are; of files and blocks where those are that each condition selects.
-func (t *sqliteRecords) placement(ctx context.Context, files, w where) (s placement, err error) {
+func (t *blockRecords) placement(ctx context.Context, files, w where) (s placement, err error) {
 	err = t.view(ctx, "look where the records are", func(ctx context.Context, tx *sql.Tx) error {
 		var lowest sql.NullInt64
-		if err := tx.QueryRowContext(ctx, lowestRow).Scan(&lowest); err != nil {
+		if err := tx.QueryRowContext(ctx, t.lowestRow).Scan(&lowest); err != nil {
 			return err
 		}
 		s.lowest = lowest.Int64
@@ -113,6 +139,7 @@ func (t *sqliteRecords) placement(ctx context.Context, files, w where) (s placem
 		s.blocks, err = blocksIn(ctx, tx, w)
 		return err
 	})
+	t.digests.Note(s.blocks)
 	return s, err
 }
 
@@ -150,7 +177,7 @@ func sourcesOf(list []block.Block, data func(ctx context.Context, firstID int64)
 }
 
 // sources are the blocks of a placement, to be read with a context that moved ends when one of them has gone.
-func (t *sqliteRecords) sources(s *placement, moved func(error)) block.Sources {
+func (t *blockRecords) sources(s *placement, moved func(error)) block.Sources {
 	return sourcesOf(s.blocks, func(ctx context.Context, firstID int64) ([]byte, error) {
 		data, err := dataIn(ctx, t.readers, firstID)
 		if errors.Is(err, errMoved) {
@@ -162,7 +189,7 @@ func (t *sqliteRecords) sources(s *placement, moved func(error)) block.Sources {
 
 // open opens the files of a placement, and gives the blocks beside them, until release is called with the error of what was done with them; a context that moved ends when one of them
 // has gone. What cannot be opened is unread.
-func (t *sqliteRecords) open(ctx context.Context, s *placement, moved func(error)) (from block.Sources, release func(error), unread, err error) {
+func (t *blockRecords) open(ctx context.Context, s *placement, moved func(error)) (from block.Sources, release func(error), unread, err error) {
 	opened, release, err := t.archive.Open(ctx, s.files)
 	switch {
 	case errors.Is(err, archive.ErrChanged):
@@ -179,9 +206,10 @@ func (t *sqliteRecords) open(ctx context.Context, s *placement, moved func(error
 
 // once gives files, blocks and rows in one order, until fn returns an error, which is returned; errMoved: it has to go on with where they stand then. read goes through files and
 // blocks; unread is what could not be read of them, when everything else was given.
-func (t *sqliteRecords) once(ctx context.Context, s *placement, rows rowPages, read func(context.Context, block.Sources, func(*Record) error) error, fn func(*Record) error) (unread, err error) {
+func (t *blockRecords) once(ctx context.Context, s *placement, rows rowPages, read func(context.Context, block.Sources, func(*Record) error) error, fn func(*Record) error) (unread, err error) {
 	reading, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	defer rows.end()
 	var ended error
 	give := func(r *Record) error {
 		if ended = rows.upTo(reading, r, fn); ended == nil {
@@ -241,7 +269,7 @@ func (u *turn) leave() {
 }
 
 // again reads until nothing has moved meanwhile. From the second time on what is there is held, or a reading that is slower than what moves would never end.
-func (t *sqliteRecords) again(u *turn, once func() error) error {
+func (t *blockRecords) again(u *turn, once func() error) error {
 	for {
 		if err := once(); !errors.Is(err, errMoved) {
 			return err
@@ -258,9 +286,12 @@ func newer(a, b *Record) bool {
 	return a.Time.After(b.Time) || a.Time.Equal(b.Time) && a.ID > b.ID
 }
 
+// byID is the order of sightings.
+func byID(a, b *Record) bool { return a.ID < b.ID }
+
 // search implements recordTable. While fn works, which may be for hours, or search itself, it is another search's turn.
 // Where records move before it has ended, it goes on behind what it gave.
-func (t *sqliteRecords) search(ctx context.Context, f *RecordFilter, fn func(*Record) error) (err error) {
+func (t *blockRecords) search(ctx context.Context, f *RecordFilter, fn func(*Record) error) (err error) {
 	own := *f
 	if own.Src, err = canonicalAll(f.Src); err != nil {
 		return err
@@ -310,7 +341,7 @@ func (t *sqliteRecords) search(ctx context.Context, f *RecordFilter, fn func(*Re
 
 // searchOnce gives what matches, as long as the records stand where they stood; limit is how many are of use, 0: all. Where they have moved, f.Until is how far it came: what is
 // later was given, but for what is unread.
-func (t *sqliteRecords) searchOnce(ctx context.Context, f *RecordFilter, limit int, give func(*Record) error) (unread []error, err error) {
+func (t *blockRecords) searchOnce(ctx context.Context, f *RecordFilter, limit int, give func(*Record) error) (unread []error, err error) {
 	var w where
 	w.addSpan(&t.dialect, f.Since, f.Until)
 	s, err := t.placement(ctx, w, w)
@@ -321,15 +352,10 @@ func (t *sqliteRecords) searchOnce(ctx context.Context, f *RecordFilter, limit i
 	for _, stretch := range archive.Stretches(s.files) {
 		part, within := s, *f
 		part.files = stretch.Files
-		if stretch.Since.After(f.Since) {
-			within.Since = stretch.Since
-		}
-		if !stretch.Until.IsZero() && (f.Until.IsZero() || stretch.Until.Before(f.Until)) {
-			within.Until = stretch.Until
-		}
+		within.narrow(stretch)
 		var rows rowPages
 		if s.lowest > 0 {
-			rows = rowPages{next: t.still(s.lowest, t.newest(&within, limit)), before: newer}
+			rows = t.still(s.lowest, t.newest(&within, limit))
 		}
 		missing, err := t.once(ctx, &part, rows, func(ctx context.Context, from block.Sources, fn func(*Record) error) error {
 			return block.Search(ctx, from, within.Conditions, limit, fn)
@@ -343,6 +369,70 @@ func (t *sqliteRecords) searchOnce(ctx context.Context, f *RecordFilter, limit i
 	return unread, nil
 }
 
+// narrow leaves what lies in a stretch.
+func (f *RecordFilter) narrow(stretch archive.Stretch) {
+	if stretch.Since.After(f.Since) {
+		f.Since = stretch.Since
+	}
+	if !stretch.Until.IsZero() && (f.Until.IsZero() || stretch.Until.Before(f.Until)) {
+		f.Until = stretch.Until
+	}
+}
+
+// count implements recordTable. Where records move before it has ended, it begins anew.
+func (t *blockRecords) count(ctx context.Context, f *RecordFilter) (n int64, err error) {
+	own := *f
+	if own.Src, err = canonicalAll(f.Src); err != nil {
+		return 0, err
+	}
+	if own.Dst, err = canonicalAll(f.Dst); err != nil {
+		return 0, err
+	}
+	var turn turn
+	if !f.AtOnce {
+		turn.searches = t.searches
+	}
+	defer turn.leave()
+	if err := turn.take(ctx); err != nil {
+		return 0, err
+	}
+	err = t.again(&turn, func() error { n, err = t.countOnce(ctx, &own); return err })
+	return n, err
+}
+
+// countOnce is count as long as the records stand where they stood.
+func (t *blockRecords) countOnce(ctx context.Context, f *RecordFilter) (n int64, err error) {
+	var w where
+	w.addSpan(&t.dialect, f.Since, f.Until)
+	s, err := t.placement(ctx, w, w)
+	if err != nil {
+		return 0, err
+	}
+	if s.lowest > 0 {
+		rows := t.still(s.lowest, t.newest(f, 0))
+		defer rows.end()
+		if err := rows.upTo(ctx, nil, func(*Record) error { n++; return nil }); err != nil {
+			return 0, err
+		}
+	}
+	var failed []error
+	for _, stretch := range archive.Stretches(s.files) {
+		part, within := s, *f
+		part.files = stretch.Files
+		within.narrow(stretch)
+		unread, err := t.once(ctx, &part, rowPages{}, func(ctx context.Context, from block.Sources, _ func(*Record) error) error {
+			some, err := block.Count(ctx, from, within.Conditions)
+			n += some
+			return err
+		}, nil)
+		if err != nil {
+			return 0, err
+		}
+		failed = append(failed, unread)
+	}
+	return n, errors.Join(failed...)
+}
+
 // addSpan appends the condition that a block may have records from since on and before until; zero: open.
 func (w *where) addSpan(d *dialect, since, until time.Time) {
 	if !since.IsZero() {
@@ -354,7 +444,7 @@ func (w *where) addSpan(d *dialect, since, until time.Time) {
 }
 
 // sightings implements recordTable. What cannot be read is passed over: nobody would read again otherwise. It is told of by the archive.
-func (t *sqliteRecords) sightings(ctx context.Context, agent int64, in []Interval, types []string, fn func(*Record) error) error {
+func (t *blockRecords) sightings(ctx context.Context, agent int64, in []Interval, types []string, fn func(*Record) error) error {
 	after := int64(0)
 	give := func(r *Record) error {
 		if r.ID <= after || r.Agent != agent || !slices.ContainsFunc(in, func(i Interval) bool { return i.has(r.Time) }) {
@@ -369,7 +459,7 @@ func (t *sqliteRecords) sightings(ctx context.Context, agent int64, in []Interva
 }
 
 // sightingsOnce gives what lies behind an id, as long as the records stand where they stood.
-func (t *sqliteRecords) sightingsOnce(ctx context.Context, agent, after int64, in []Interval, types []string, give func(*Record) error) error {
+func (t *blockRecords) sightingsOnce(ctx context.Context, agent, after int64, in []Interval, types []string, give func(*Record) error) error {
 	var spans where
 	var terms []string
 	for _, i := range in {
@@ -387,10 +477,9 @@ func (t *sqliteRecords) sightingsOnce(ctx context.Context, agent, after int64, i
 	if err != nil {
 		return err
 	}
-	byID := func(a, b *Record) bool { return a.ID < b.ID }
 	var rows rowPages
 	if s.lowest > 0 {
-		rows = rowPages{next: t.still(s.lowest, t.inOrder(agent, after, in, types)), before: byID}
+		rows = t.still(s.lowest, t.inOrder(agent, after, in, types))
 	}
 	within := Conditions{Since: in[0].From, Until: in[len(in)-1].To, Type: types}
 	_, err = t.once(ctx, &s, rows, func(ctx context.Context, from block.Sources, fn func(*Record) error) error {
@@ -400,14 +489,14 @@ func (t *sqliteRecords) sightingsOnce(ctx context.Context, agent, after int64, i
 }
 
 // different implements recordTable. What stands elsewhere meanwhile is looked at again: values come once or several times.
-func (t *sqliteRecords) different(ctx context.Context, column string, f *RecordFilter, without []string, fn func(string)) error {
+func (t *blockRecords) different(ctx context.Context, column string, f *RecordFilter, without []string, fn func(string)) error {
 	var turn turn
 	defer turn.leave()
 	return t.again(&turn, func() error { return t.differentOnce(ctx, column, f, without, fn) })
 }
 
 // differentOnce is different as long as the records stand where they stood.
-func (t *sqliteRecords) differentOnce(ctx context.Context, column string, f *RecordFilter, without []string, fn func(string)) error {
+func (t *blockRecords) differentOnce(ctx context.Context, column string, f *RecordFilter, without []string, fn func(string)) error {
 	var w where
 	w.addSpan(&t.dialect, f.Since, f.Until)
 	s, err := t.placement(ctx, w, w)
@@ -415,10 +504,10 @@ func (t *sqliteRecords) differentOnce(ctx context.Context, column string, f *Rec
 		return err
 	}
 	if s.lowest > 0 {
-		look := t.still(s.lowest, func(ctx context.Context) ([]Record, error) {
+		look := t.still(s.lowest, rowPages{next: func(ctx context.Context) ([]Record, error) {
 			return nil, differentRows(ctx, t.readers, &t.dialect, column, f, without, fn)
-		})
-		if _, err := look(ctx); err != nil {
+		}})
+		if _, err := look.next(ctx); err != nil {
 			return err
 		}
 	}
