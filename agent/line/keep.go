@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/pack"
 	"activedefense/detect/memory"
 	"activedefense/store"
 )
@@ -49,11 +50,11 @@ func (k *keeper) load(ctx context.Context, st *store.Store, now time.Time, known
 	if err != nil {
 		return err
 	}
-	packed, err := newUnpacker()
+	packed, err := pack.NewUnpacker()
 	if err != nil {
 		return err
 	}
-	defer packed.close()
+	defer packed.Close()
 	k.loadCounters(parts, known, log)
 	damaged := func(err error, part int) {
 		k.memory.Lose(part, now.UnixNano())
@@ -85,11 +86,7 @@ func (k *keeper) load(ctx context.Context, st *store.Store, now time.Time, known
 		k.since = knownSince{changed: true} // as after an upgrade from a version that remembered nothing
 	}
 	for _, j := range journals {
-		data, err := packed.unpacked(j.Data)
-		if err == nil {
-			err = k.memory.Apply(data, func(part int) bool { return j.Seq > k.written[part] })
-		}
-		if err != nil && !other { // else it is as old as the parts
+		if err := k.apply(&j, packed); err != nil && !other { // else it is as old as the parts
 			for part := range memory.Parts {
 				k.memory.Lose(part, now.UnixNano())
 			}
@@ -104,13 +101,23 @@ func (k *keeper) load(ctx context.Context, st *store.Store, now time.Time, known
 }
 
 // loadPart takes in one part. With an error it knows nothing of it (see [memory.Memory.Load]).
-func (k *keeper) loadPart(number int, data []byte, packed unpacker, now time.Time) error {
-	plain, err := packed.unpacked(data)
+func (k *keeper) loadPart(number int, data []byte, packed pack.Unpacker, now time.Time) error {
+	plain, err := packed.Unpack(data)
 	if err != nil {
 		k.memory.LoseCounters()
 		return err // it is lost by whoever is told
 	}
 	return k.memory.Load(number, plain, now.UnixNano())
+}
+
+// apply takes in one journal, as far as the parts do not hold it.
+func (k *keeper) apply(j *store.MemoryJournal, packed pack.Unpacker) error {
+	plain, err := packed.Unpack(j.Data)
+	if err != nil {
+		k.memory.LoseCounters()
+		return err
+	}
+	return k.memory.Apply(plain, func(part int) bool { return j.Seq > k.written[part] })
 }
 
 // seal adds to a batch what is to be kept with it.

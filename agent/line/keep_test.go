@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/pack"
 	"activedefense/detect"
 	"activedefense/detect/memory"
 	"activedefense/store"
@@ -107,8 +108,8 @@ func TestWhatIsCompressedIsReadLikeWhatIsNot(t *testing.T) {
 			t.Fatalf("%d bytes of journal and %d parts", plain, len(b.MemoryParts))
 		}
 		if c.compress {
-			var p packer
-			if err := p.pack(&b); err != nil {
+			var p pack.Packer
+			if err := p.Pack(&b); err != nil {
 				t.Fatal(err)
 			}
 			if again := len(b.Journal); again > plain/2 {

@@ -1,4 +1,5 @@
-package line
+// Package pack compresses what detection remembers of a day, on its way to the store, and reads that again.
+package pack
 
 import (
 	"bytes"
@@ -16,14 +17,14 @@ var frameMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
 // mostUnpacked bounds what is decompressed, in bytes; all bounds of a part at once take less.
 const mostUnpacked = 256 << 20
 
-// A packer compresses what a batch has to remember, in the writer's goroutine: detection does not wait for it.
-type packer struct {
+// A Packer compresses what a batch has to remember. The zero value is ready; it is for one goroutine.
+type Packer struct {
 	encoder *zstd.Encoder // nil before the first
 	room    []byte
 }
 
-// pack compresses the journal and the parts of a batch, in their place. What is kept beside the parts is short, and stays as it is.
-func (p *packer) pack(b *store.Batch) error {
+// Pack compresses the journal and the parts of a batch, in their place. What is kept beside the parts is short, and stays as it is.
+func (p *Packer) Pack(b *store.Batch) error {
 	if p.encoder == nil {
 		var err error
 		p.encoder, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<18),
@@ -42,7 +43,7 @@ func (p *packer) pack(b *store.Batch) error {
 }
 
 // packed compresses data in its place, unless that makes it no shorter, or was done before.
-func (p *packer) packed(data []byte) []byte {
+func (p *Packer) packed(data []byte) []byte {
 	if len(data) == 0 || bytes.HasPrefix(data, frameMagic) {
 		return data
 	}
@@ -52,21 +53,23 @@ func (p *packer) packed(data []byte) []byte {
 	return data
 }
 
-// An unpacker reads what a packer wrote, and what earlier versions wrote without one.
-type unpacker struct{ decoder *zstd.Decoder }
+// An Unpacker reads what a Packer wrote, and what earlier versions wrote without one.
+type Unpacker struct{ decoder *zstd.Decoder }
 
-func newUnpacker() (unpacker, error) {
+// NewUnpacker gives one, which its caller closes.
+func NewUnpacker() (Unpacker, error) {
 	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(mostUnpacked))
 	if err != nil {
-		return unpacker{}, fmt.Errorf("begin to decompress what is remembered: %w", err)
+		return Unpacker{}, fmt.Errorf("begin to decompress what is remembered: %w", err)
 	}
-	return unpacker{d}, nil
+	return Unpacker{d}, nil
 }
 
-func (u unpacker) close() { u.decoder.Close() }
+// Close ends it.
+func (u Unpacker) Close() { u.decoder.Close() }
 
-// unpacked gives the data as it was before; the error wraps [memory.ErrDamaged].
-func (u unpacker) unpacked(data []byte) ([]byte, error) {
+// Unpack gives the data as it was before; the error wraps [memory.ErrDamaged].
+func (u Unpacker) Unpack(data []byte) ([]byte, error) {
 	if !bytes.HasPrefix(data, frameMagic) {
 		return data, nil
 	}
