@@ -16,8 +16,8 @@ import (
 
 // A keeper has what the engine remembers for a day kept in the store, so that a restart need not read a day of records. Every
 // batch carries the journal of what was told since the one before; and every now and then one part whole, in turn, so that the
-// journal need be kept no longer than a round of them takes. What is written for that is at most twice the journal, and the journals
-// that are kept are half as long as the parts, or leastPart for each. The writer compresses both.
+// journal need be kept no longer than a round of them takes. What is written for that is at most as much again as the journal,
+// and the journals that are kept are as long as the parts, or leastPart for each. The writer compresses both.
 type keeper struct {
 	memory  *memory.Memory      // nil: no rule needs one
 	written [memory.Parts]int64 // the batch as of which each part was written last; 0: never
@@ -154,8 +154,8 @@ func (k *keeper) seal(b *store.Batch) {
 	k.saveCounters(b, k.memory.Counters(nil))
 }
 
-// due is how many bytes of journals come before the next part: half as many as the one before has.
-func (k *keeper) due() int { return max(k.size/2, leastPart) }
+// due is how many bytes of journals come before the next part: as many as the one before has.
+func (k *keeper) due() int { return max(k.size, leastPart) }
 
 // countersPart is the number under which it is kept which counters know all that there was.
 const countersPart = sincePart + 1
