@@ -122,6 +122,25 @@ func (r *releaseTest) expect(when string, blocked ...netip.Prefix) {
 	}
 }
 
+// Sources that attacked while this host's clock was weeks behind are not quiet when another run finds it right.
+func TestAClockThatWasBehindReleasesNobody(t *testing.T) {
+	r := newReleaseTest(t)
+	const behind = 35 * 24 * time.Hour
+	attacker, other := r.block("203.0.113.1/32", store.ByDetector, time.Time{}), r.block("203.0.113.2/32", store.ByDetector, time.Time{})
+	r.Percent = 100
+	if _, err := r.Store.Commit(t.Context(), &store.Batch{Touches: []store.Touch{{Address: attacker, LastSeen: r.clock.now()}}, Dated: []store.Dated{{Address: attacker, Seen: r.clock.now().Add(behind)}}}); err != nil {
+		t.Fatal(err)
+	}
+	r.release()
+	r.expect("while it is behind", attacker, other)
+	r.clock.add(behind)
+	r.release()
+	r.expect("when it is right", attacker)
+	r.clock.add(testReleaseAfter)
+	r.release()
+	r.expect("when that one has been quiet")
+}
+
 func TestWhoStaysQuietIsReleasedAndWhoDoesNotIsNot(t *testing.T) {
 	r := newReleaseTest(t)
 	quiet, active := r.block("203.0.113.1/32", store.ByDetector, time.Time{}), r.block("203.0.113.2/32", store.ByDetector, time.Time{})

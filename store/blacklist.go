@@ -312,6 +312,27 @@ func (l *blacklist) Quiet(ctx context.Context, now time.Time, releaseAfter time.
 	})
 }
 
+// Redate has entries last seen when their lines said, where this host's clock, which has come to that time by now, had not when they were read (see
+// Dated), and those that the detector blocked for a fixed time end as much later. It gives how many. What is wrong is then found to have been the
+// host's clock; where it is a firewall's, whoever it saw stays for as long as that is ahead, unless release came first.
+func (l *blacklist) Redate(ctx context.Context, now time.Time) (entries int64, err error) {
+	var due bool
+	err = l.view(ctx, "look for entries whose time has come", func(ctx context.Context, tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM dated WHERE seen <= $1)`, l.stamp(now)).Scan(&due)
+	})
+	if err != nil || !due {
+		return 0, err
+	}
+	err = l.update(ctx, "have entries last seen when their lines said", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		c, err := newChange(ctx, &l.dialect, tx)
+		if err == nil {
+			entries, err = c.redate(ctx, now)
+		}
+		return err
+	})
+	return entries, err
+}
+
 // releaseDue releases the oldest of what is due. It looks first without any lock, then again under that
 // of the version: an entry touched in between stays.
 func (l *blacklist) releaseDue(ctx context.Context, now time.Time, reason string, due where, limit int, all bool) (released []Entry, err error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -281,6 +282,58 @@ func TestReleaseQuiet(t *testing.T) {
 		must(t, err)
 		equal(t, "audit", audit[1:], []Audit{{at, "release", prefix("203.0.113.5"), ByDetector, "the time it was blocked for is over"}})
 		equal(t, "still in force", prefixes(allEntries(t, s, EntryFilter{})), []netip.Prefix{prefix("203.0.113.2"), prefix("203.0.113.4"), prefix("203.0.113.7")})
+	})
+}
+
+// What lines said of a source in the future counts once that time has come, for those that are still blocked.
+func TestWhatLinesSaidOfTheFuture(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		s := db.open("one")
+		ctx, at := context.Background(), noon()
+		const after, behind = 24 * time.Hour, 35 * 24 * time.Hour
+		right := at.Add(behind)
+		var b Batch
+		for i, expires := range []time.Time{{}, {}, at.Add(after), {}} {
+			p := prefix("203.0.113." + strconv.Itoa(i+1))
+			b.Blocks = append(b.Blocks, Block{Address: p, By: ByDetector, BlockedAt: at, LastSeen: at, ExpiresAt: expires})
+			b.Dated = append(b.Dated, Dated{p, right.Add(-time.Hour)}, Dated{p, right}, Dated{p, right.Add(-time.Minute)})
+		}
+		b.Dated = append(b.Dated, Dated{prefix("203.0.113.9"), right}) // it is not blocked
+		commit(t, s, &b)
+		commit(t, s, &Batch{Touches: []Touch{{Address: prefix("203.0.113.2"), LastSeen: at.Add(time.Second)}}, Dated: []Dated{{prefix("203.0.113.2"), at.Add(400 * after)}}})
+		_, err := s.Release(ctx, prefix("203.0.113.4"), "root", "test", at)
+		must(t, err)
+		commit(t, s, &Batch{Blocks: []Block{{Address: prefix("203.0.113.4"), By: ByDetector, BlockedAt: at, LastSeen: at}}}) // by lines that say so
+		redate := func(when string, now time.Time, want int64) {
+			t.Helper()
+			n, err := s.Redate(ctx, now)
+			must(t, err)
+			equal(t, when, n, want)
+		}
+		redate("before that time", right.Add(-time.Microsecond), 0)
+		before, err := s.Version(ctx)
+		must(t, err)
+		redate("at that time", right, 2)
+		version, err := s.Version(ctx)
+		must(t, err)
+		equal(t, "version", version, before+1)
+		redate("again", right, 0)
+		version, err = s.Version(ctx)
+		must(t, err)
+		equal(t, "version when there is nothing to do", version, before+1)
+		seen := make(map[netip.Prefix][]time.Time)
+		for _, e := range allEntries(t, s, EntryFilter{}) {
+			seen[e.Address] = []time.Time{e.LastSeen, e.ExpiresAt}
+		}
+		equal(t, "last seen, and the end", seen, map[netip.Prefix][]time.Time{
+			prefix("203.0.113.1"): {right, time.Time{}},
+			prefix("203.0.113.2"): {at.Add(time.Second), time.Time{}}, // its lines say another year
+			prefix("203.0.113.3"): {right, right.Add(after)},
+			prefix("203.0.113.4"): {at, time.Time{}},
+		})
+		list, err := s.ReleaseQuiet(ctx, right.Add(after-time.Microsecond), after, 0)
+		must(t, err)
+		equal(t, "quiet by then", prefixes(list), []netip.Prefix{prefix("203.0.113.2"), prefix("203.0.113.4")})
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -86,6 +87,42 @@ func (c *change) touch(ctx context.Context, touches []Touch) error {
 	return c.touchMembers(ctx, touches)
 }
 
+// saveDated notes what lines say of when entries were last seen, until that time has come.
+func (c *change) saveDated(ctx context.Context, dated []Dated) error {
+	latest := make(map[netip.Prefix]time.Time, len(dated))
+	for _, d := range dated {
+		p, err := canonical(d.Address)
+		if err != nil {
+			return err
+		}
+		if d.Seen.After(latest[p]) {
+			latest[p] = d.Seen
+		}
+	}
+	var rows [][]any
+	for _, p := range slices.SortedFunc(maps.Keys(latest), comparePrefix) {
+		rows = append(rows, []any{p.String(), c.stamp(latest[p])})
+	}
+	return c.forRows(ctx, c.tx, `INSERT INTO dated (address, seen) SELECT t.column1, t.column2 FROM (`,
+		`) AS t WHERE EXISTS (SELECT 1 FROM blacklist WHERE address = t.column1 AND released_at IS NULL)
+			ON CONFLICT (address) DO UPDATE SET seen = CASE WHEN excluded.seen > dated.seen THEN excluded.seen ELSE dated.seen END`,
+		[]string{"cidr", "timestamptz"}, rows, nil)
+}
+
+// redate has entries last seen when their lines said, where that time has come by now. What is blocked for a fixed time began as much later.
+func (c *change) redate(ctx context.Context, now time.Time) (entries int64, err error) {
+	done, err := c.tx.ExecContext(ctx, `UPDATE blacklist SET expires_at = CASE WHEN blocked_by = 'detector' THEN expires_at + (d.seen - last_seen) ELSE expires_at END,
+			last_seen = d.seen, version = $1 FROM dated AS d
+			WHERE blacklist.address = d.address AND released_at IS NULL AND d.seen <= $2 AND d.seen > last_seen`, c.version, c.stamp(now))
+	if err != nil {
+		return 0, err
+	}
+	if _, err := c.tx.ExecContext(ctx, `DELETE FROM dated WHERE seen <= $1`, c.stamp(now)); err != nil {
+		return 0, err
+	}
+	return done.RowsAffected()
+}
+
 // renew gives a blocked entry a new reason, by whom, and expiry. What a label file blocked is then blocked by rule of b.
 func (c *change) renew(ctx context.Context, b *Block) error {
 	if err := c.touch(ctx, []Touch{b.touch()}); err != nil {
@@ -113,17 +150,21 @@ func (c *change) release(ctx context.Context, how ending, w where) (released []E
 	w.add("released_at IS NULL")
 	query := `UPDATE blacklist SET released_at = ` + w.arg(c.stamp(at)) + `, released_by = ` + w.arg(by) + `, release_reason = ` + w.arg(reason) +
 		`, version = ` + w.arg(c.version) + `, served = ` + w.arg(how.served) + `, release_record = ` + c.lastRecord + w.String() + ` RETURNING ` + entryColumns
-	var audit [][]any
+	var audit, addresses [][]any
 	err = forEach(ctx, c.tx, func(rows *sql.Rows) error {
 		var e Entry
 		if err := scanEntry(rows, &e); err != nil {
 			return err
 		}
 		released = append(released, e)
+		addresses = append(addresses, []any{e.Address.String()})
 		audit = append(audit, c.auditRow(Audit{at, e.State.endedBy(by), e.Address, by, reason}))
 		return nil
 	}, query, w.args...)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.forRows(ctx, c.tx, `DELETE FROM dated WHERE address IN (`, `)`, []string{"cidr"}, addresses, nil); err != nil {
 		return nil, err
 	}
 	return released, c.saveAudit(ctx, audit)

@@ -23,6 +23,7 @@ type Batch struct {
 	Forget    []int64 // ids of positions that are no longer needed
 	Blocks    []Block
 	Touches   []Touch
+	Dated     []Dated  // of those of Blocks and Touches, whose LastSeen is then this host's time
 	Notices   []Notice // of what rules found that only tell; see [Block.Notice]
 
 	// Journal is what detection was told to remember by these lines, and MemoryParts are parts of what it remembers, whole, with
@@ -39,6 +40,13 @@ type Touch struct {
 	LastSeen time.Time    // last_seen moves forward only
 	Hits     int64        // added to those of the entry
 	Member   netip.Addr   // of a network, which address of it was seen; the zero Addr, or one outside of it: none
+}
+
+// Dated is when a source was seen by what its lines say, where that is later than this host's clock, which may be the one that is wrong: see
+// Store.Redate. It does nothing if the address is not on the blacklist.
+type Dated struct {
+	Address netip.Prefix // of the entry on the blacklist
+	Seen    time.Time    // the newest counts
 }
 
 // CommitResult says what a commit did.
@@ -96,6 +104,9 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (CommitResult, error) {
 		result.Version = c.version
 		var placed []*Block
 		if placed, err = c.carryOut(ctx, plan); err != nil {
+			return err
+		}
+		if err := c.saveDated(ctx, b.Dated); err != nil {
 			return err
 		}
 		result.Blocked = plan.blocked(placed)

@@ -54,11 +54,11 @@ func New(read func() (wall time.Time, running time.Duration)) *Clock {
 	return &Clock{read: read, running: running, believed: wall.Round(0)}
 }
 
-// Resume has nothing believed but that it is later than a time when the program ran before; the zero time changes nothing.
+// Resume has nothing believed but that it is later than a time when the program ran before, which a clock that was set back is not; the zero time changes nothing.
 func (c *Clock) Resume(last time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !last.IsZero() && last.Before(c.believed) {
+	if !last.IsZero() {
 		c.believed = last
 	}
 	c.step()

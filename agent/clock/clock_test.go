@@ -93,6 +93,24 @@ func TestATimeWithoutTheProgram(t *testing.T) {
 	}
 }
 
+// A host that starts with its clock behind, after a run with a right one, says so, and what is dated later is not taken for wrong.
+func TestAClockThatIsBehindAtTheStart(t *testing.T) {
+	h := newHost()
+	c := New(h.read)
+	c.Resume(h.wall.Add(35 * day))
+	if by, since := c.Ahead(); by != -35*day || !since.Equal(h.wall) || !c.Time().Equal(h.wall) {
+		t.Errorf("ahead by %s since %s: %s", by, since, c.Time())
+	}
+	c.Heard(map[string]time.Time{"fw1": h.wall})
+	if c.Agreed() {
+		t.Error("it is taken for right")
+	}
+	h.wall = h.wall.Add(35 * day)
+	if by, _ := c.Ahead(); by != 0 || !c.Time().Equal(h.wall) {
+		t.Errorf("ahead by %s when it was set right: %s", by, c.Time())
+	}
+}
+
 // Whether a clock that was set ahead by 35 days is believed, by what the sources log. Each step is ten seconds.
 func TestAFewLinesMakeNoClockRight(t *testing.T) {
 	const right, wrong = 0, -35 * day // of a source, compared with the host's clock

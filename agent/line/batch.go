@@ -37,7 +37,7 @@ func newBatch() *batch {
 
 // reset empties the batch for its next use; the memory of what most batches have is kept.
 func (b *batch) reset() {
-	b.Batch = store.Batch{Records: b.Records[:0], Journal: b.Journal[:0], MemoryParts: b.MemoryParts[:0], Positions: b.Positions[:0], Touches: b.Touches[:0]}
+	b.Batch = store.Batch{Records: b.Records[:0], Journal: b.Journal[:0], MemoryParts: b.MemoryParts[:0], Positions: b.Positions[:0], Touches: b.Touches[:0], Dated: b.Dated[:0]}
 	clear(b.touched)
 	b.begun, b.urgent, b.opened, b.lines, b.shown = time.Time{}, false, false, 0, 0
 }
@@ -98,13 +98,22 @@ func (b *batch) touch(entry netip.Prefix, member netip.Addr, at time.Time, hits 
 }
 
 // notLater has nobody seen later than now: of a line that is dated in the future, that is when it was seen. Without this, its
-// source would stay blocked until that time comes.
-func (b *batch) notLater(now time.Time) {
+// source would stay blocked until that time comes. Where nothing says that now is right, what is later by more than doubt is kept beside it:
+// this host's clock may be the one that is wrong, and whoever attacks now would be found quiet for weeks as soon as it is set.
+func (b *batch) notLater(now time.Time, agreed bool, doubt time.Duration) {
+	seen := func(address netip.Prefix, at time.Time) time.Time {
+		if !agreed && at.Sub(now) > doubt {
+			b.Dated = append(b.Dated, store.Dated{Address: address, Seen: at})
+		}
+		return earlier(at, now)
+	}
 	for i := range b.Touches {
-		b.Touches[i].LastSeen = earlier(b.Touches[i].LastSeen, now)
+		t := &b.Touches[i]
+		t.LastSeen = seen(t.Address, t.LastSeen)
 	}
 	for i := range b.Blocks {
-		b.Blocks[i].FirstSeen, b.Blocks[i].LastSeen = earlier(b.Blocks[i].FirstSeen, now), earlier(b.Blocks[i].LastSeen, now)
+		block := &b.Blocks[i]
+		block.FirstSeen, block.LastSeen = earlier(block.FirstSeen, now), seen(block.Address, block.LastSeen)
 	}
 }
 

@@ -202,7 +202,7 @@ func (f *files) move(l *lane) {
 }
 
 // positions appends those that moved since they were last asked for.
-func (f *files) positions(to []store.Position, now time.Time) []store.Position {
+func (f *files) positions(to []store.Position, now time.Time, agreed bool) []store.Position {
 	for _, l := range f.moved {
 		l.live.moved = false
 		if f.lanes[l.live.stream] != l {
@@ -210,7 +210,7 @@ func (f *files) positions(to []store.Position, now time.Time) []store.Position {
 		}
 		for _, pos := range l.live.stream.Position(l.live.used) {
 			l.live.stats.heard(pos.Updated, now)
-			to = append(to, storePosition(pos, l.last, now))
+			to = append(to, storePosition(pos, l.last, now, agreed))
 		}
 	}
 	f.moved = f.moved[:0]
@@ -221,9 +221,10 @@ func (f *files) positions(to []store.Position, now time.Time) []store.Position {
 func (f *files) lineAt(p Place) ([]byte, error) { return f.set.LineAt(p.Origin, p.Offset) }
 
 // storePosition is a read position as the store keeps it. A time more than a day ahead of now comes from a forged line
-// or a broken clock, and must not decide from where evidence is read at the next start.
-func storePosition(pos tail.Position, last, now time.Time) store.Position {
-	if last.After(now.Add(24 * time.Hour)) {
+// or a broken clock, and must not decide from where evidence is read at the next start; unless nobody agreed with this host's clock, which may be
+// the broken one.
+func storePosition(pos tail.Position, last, now time.Time, agreed bool) store.Position {
+	if agreed && last.After(now.Add(24*time.Hour)) {
 		last = now
 	}
 	return store.Position{

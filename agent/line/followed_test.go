@@ -16,8 +16,11 @@ func TestAFarFutureTimeDoesNotMoveTheRestart(t *testing.T) {
 		now.Add(25 * time.Hour): now,
 		time.Time{}:             {},
 	} {
-		if got := storePosition(tailPositions([]store.Position{{ID: 1}})[0], last, now).LastTime; !got.Equal(want) {
+		if got := storePosition(tailPositions([]store.Position{{ID: 1}})[0], last, now, true).LastTime; !got.Equal(want) {
 			t.Errorf("a last line of %s is kept as %s", last, got)
+		}
+		if got := storePosition(tailPositions([]store.Position{{ID: 1}})[0], last, now, false).LastTime; !got.Equal(last) {
+			t.Errorf("a last line of %s is kept as %s by a clock that may be wrong", last, got)
 		}
 	}
 }

@@ -193,8 +193,9 @@ func (l *Live) seal() {
 	l.seq, l.next = l.next, l.next+1
 	l.show()
 	now := l.opts.Now()
-	l.batch.notLater(now)
-	l.batch.Positions = l.files.positions(l.batch.Positions, now)
+	agreed := l.opts.Agreed()
+	l.batch.notLater(now, agreed, max(l.opts.ReleaseAfter/10, time.Hour)) // less makes no difference to who is released, or hardly any
+	l.batch.Positions = l.files.positions(l.batch.Positions, now, agreed)
 	l.keeper.seal(&l.batch.Batch)
 	l.keeper.told.save(&l.batch.Batch, now)
 }

@@ -491,25 +491,54 @@ func TestABlockWhoseTimeIsOverIsNone(t *testing.T) {
 	}
 }
 
-// A line that is dated in the future counts, and its source was seen now: it is not blocked until that time has come.
+// A line that is dated in the future counts, and its source was seen now: it is not blocked until that time has come. Where nobody has said that this
+// host's clock is right, what the line says is kept, for when it comes there.
 func TestALineOfTheFutureIsSeenNow(t *testing.T) {
+	for _, agreed := range []bool{true, false} {
+		dir, st := t.TempDir(), newTestStore(t)
+		o := testOptions(t, st, filepath.Join(dir, "*.log"))
+		o.ReleaseAfter, o.Settings.PortScan.BlockFor = 30*24*time.Hour, time.Hour
+		started := time.Now()
+		o.Now, o.Agreed = func() time.Time { return noon.Add(time.Since(started)) }, func() bool { return agreed }
+		now := func(at time.Time) bool { return !at.Before(noon) && at.Before(noon.Add(time.Hour)) }
+		begun := noon.Add(3 * 365 * 24 * time.Hour)
+		write(t, filepath.Join(dir, "fw1.log"), scan("203.0.113.7", begun, 11))
+		start(t, o)
+		until(t, "it is blocked", func() bool { return entries(t, st) != "" })
+		if e := only(t, st, "203.0.113.7"); !now(e.FirstSeen) || !now(e.LastSeen) || !now(e.ExpiresAt.Add(-time.Hour)) {
+			t.Errorf("the entry is %+v", e)
+		}
+		write(t, filepath.Join(dir, "fw1.log"), scan("203.0.113.7", begun.Add(time.Hour), 2))
+		until(t, "activity is stored", func() bool { return only(t, st, "203.0.113.7").Hits == 13 })
+		if e := only(t, st, "203.0.113.7"); !now(e.LastSeen) {
+			t.Errorf("after activity it is %+v", e)
+		}
+		n, err := st.Redate(t.Context(), begun.Add(2*time.Hour))
+		if e := only(t, st, "203.0.113.7"); err != nil || agreed != now(e.LastSeen) || !agreed && !e.LastSeen.Equal(begun.Add(time.Hour+time.Second)) {
+			t.Errorf("agreed: %v; %d entries were dated anew, %v: %+v", agreed, n, err, e)
+		}
+	}
+}
+
+// Eight ports while this host's clock is weeks behind, and three when another run finds it right, are eleven.
+func TestARestartKnowsWhatWasReadWhileTheClockWasBehind(t *testing.T) {
 	dir, st := t.TempDir(), newTestStore(t)
 	o := testOptions(t, st, filepath.Join(dir, "*.log"))
-	o.Settings.PortScan.BlockFor = time.Hour
-	started := time.Now()
-	o.Now = func() time.Time { return noon.Add(time.Since(started)) }
-	now := func(at time.Time) bool { return !at.Before(noon) && at.Before(noon.Add(time.Hour)) }
-	begun := noon.Add(3 * 365 * 24 * time.Hour)
-	write(t, filepath.Join(dir, "fw1.log"), scan("203.0.113.7", begun, 11))
-	start(t, o)
-	until(t, "it is blocked", func() bool { return entries(t, st) != "" })
-	if e := only(t, st, "203.0.113.7"); !now(e.FirstSeen) || !now(e.LastSeen) || !now(e.ExpiresAt.Add(-time.Hour)) {
-		t.Errorf("the entry is %+v", e)
+	clock := func(at time.Time) func() time.Time {
+		started := time.Now()
+		return func() time.Time { return at.Add(time.Since(started)) }
 	}
-	write(t, filepath.Join(dir, "fw1.log"), scan("203.0.113.7", begun.Add(time.Hour), 2))
-	until(t, "activity is stored", func() bool { return only(t, st, "203.0.113.7").Hits == 13 })
-	if e := only(t, st, "203.0.113.7"); !now(e.LastSeen) {
-		t.Errorf("after activity it is %+v", e)
+	o.Now, o.Agreed = clock(noon.Add(-35*24*time.Hour)), func() bool { return false }
+	write(t, filepath.Join(dir, "fw1.log"), scan("203.0.113.7", noon, 8))
+	behind := start(t, o)
+	until(t, "eight are recorded", func() bool { return len(records(t, st)) == 8 })
+	behind.end()
+	o.Now = clock(noon.Add(time.Minute))
+	start(t, o)
+	write(t, filepath.Join(dir, "fw1.log"), scan("203.0.113.7", noon, 11)[len(scan("203.0.113.7", noon, 8)):])
+	until(t, "it is blocked", func() bool { return entries(t, st) != "" })
+	if e := only(t, st, "203.0.113.7"); e.Count != 11 {
+		t.Errorf("the entry is %+v", e)
 	}
 }
 

@@ -37,6 +37,7 @@ type Options struct {
 	Logger zerolog.Logger
 	Now    func() time.Time
 	Ahead  func() time.Duration // by how much Now is ahead of what can be believed
+	Agreed func() bool          // Now is known not to be behind
 }
 
 // Health is told how the store does, and has what a start needs of it tried until it succeeds.

@@ -115,6 +115,12 @@ func (r *Releaser) Due(ctx context.Context, after time.Duration) (n int, err err
 // Once releases every entry whose time has come. While lines are still to be read, here or by another agent, nobody is known
 // to be quiet, and only what was blocked for a fixed time is released.
 func (r *Releaser) Once(ctx context.Context) error {
+	if n, err := r.Store.Redate(ctx, r.Now()); err != nil {
+		return err
+	} else if n > 0 {
+		r.Log.Warn().Int64("sources", n).Msg("this host's clock has come to the time at which log lines saw blocked sources: it was behind when they were read, or the firewall's was ahead; release counts from that time")
+		r.Wake()
+	}
 	after := r.ReleaseAfter
 	if !r.CaughtUp() {
 		after = 0
