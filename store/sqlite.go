@@ -143,7 +143,7 @@ func writerSettings() url.Values {
 			// A power cut may lose the last commits, never half of one: records and read positions
 			// are lost together, and the lines are read again.
 			"synchronous(normal)",
-			"cache_size(-65536)",           // 64 MiB: the pages of the index on src
+			"cache_size(-8192)",            // 8 MiB: what a few batches write; blocks are written once and not looked at again
 			"wal_autocheckpoint(4000)",     // 16 MiB: an index page is copied back once for many batches
 			"journal_size_limit(67108864)", // a WAL that grew under a long reader shrinks again
 			"foreign_keys(on)",
@@ -155,7 +155,7 @@ func readerSettings() url.Values {
 	return url.Values{
 		"_pragma": {
 			fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
-			"cache_size(-16384)",
+			"cache_size(-2048)", // a block is read once, and the operating system has its pages
 			"query_only(on)",
 		},
 	}

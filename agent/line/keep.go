@@ -9,13 +9,15 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/pack"
 	"activedefense/detect/memory"
 	"activedefense/store"
 )
 
 // A keeper has what the engine remembers for a day kept in the store, so that a restart need not read a day of records. Every
 // batch carries the journal of what was told since the one before; and every now and then one part whole, in turn, so that the
-// journal need be kept no longer than a round of them takes. What is written for that is at most as much again as the journal.
+// journal need be kept no longer than a round of them takes. What is written for that is at most as much again as the journal,
+// and the journals that are kept are as long as the parts, or leastPart for each. The writer compresses both.
 type keeper struct {
 	memory  *memory.Memory      // nil: no rule needs one
 	written [memory.Parts]int64 // the batch as of which each part was written last; 0: never
@@ -48,6 +50,11 @@ func (k *keeper) load(ctx context.Context, st *store.Store, now time.Time, known
 	if err != nil {
 		return err
 	}
+	packed, err := pack.NewUnpacker()
+	if err != nil {
+		return err
+	}
+	defer packed.Close()
 	k.loadCounters(parts, known, log)
 	damaged := func(err error, part int) {
 		k.memory.Lose(part, now.UnixNano())
@@ -68,7 +75,7 @@ func (k *keeper) load(ctx context.Context, st *store.Store, now time.Time, known
 			continue // of another version
 		}
 		k.written[p.Number] = p.Seq
-		switch err := k.memory.Load(p.Number, p.Data, now.UnixNano()); {
+		switch err := k.loadPart(p.Number, p.Data, packed, now); {
 		case errors.Is(err, memory.ErrOtherVersion):
 			other, k.renew = true, memory.Parts
 		case err != nil:
@@ -79,7 +86,7 @@ func (k *keeper) load(ctx context.Context, st *store.Store, now time.Time, known
 		k.since = knownSince{changed: true} // as after an upgrade from a version that remembered nothing
 	}
 	for _, j := range journals {
-		if err := k.memory.Apply(j.Data, func(part int) bool { return j.Seq > k.written[part] }); err != nil && !other { // else it is as old as the parts
+		if err := k.apply(&j, packed); err != nil && !other { // else it is as old as the parts
 			for part := range memory.Parts {
 				k.memory.Lose(part, now.UnixNano())
 			}
@@ -93,6 +100,26 @@ func (k *keeper) load(ctx context.Context, st *store.Store, now time.Time, known
 	return nil
 }
 
+// loadPart takes in one part. With an error it knows nothing of it (see [memory.Memory.Load]).
+func (k *keeper) loadPart(number int, data []byte, packed pack.Unpacker, now time.Time) error {
+	plain, err := packed.Unpack(data)
+	if err != nil {
+		k.memory.LoseCounters()
+		return err // it is lost by whoever is told
+	}
+	return k.memory.Load(number, plain, now.UnixNano())
+}
+
+// apply takes in one journal, as far as the parts do not hold it.
+func (k *keeper) apply(j *store.MemoryJournal, packed pack.Unpacker) error {
+	plain, err := packed.Unpack(j.Data)
+	if err != nil {
+		k.memory.LoseCounters()
+		return err
+	}
+	return k.memory.Apply(plain, func(part int) bool { return j.Seq > k.written[part] })
+}
+
 // seal adds to a batch what is to be kept with it.
 func (k *keeper) seal(b *store.Batch) {
 	if k.memory == nil {
@@ -102,7 +129,7 @@ func (k *keeper) seal(b *store.Batch) {
 	}
 	b.Journal = k.memory.Journal(b.Journal[:0])
 	k.unsaved += len(b.Journal)
-	for len(b.MemoryParts) < mostParts && (k.renew > 0 || k.unsaved >= max(k.size, leastPart)) {
+	for len(b.MemoryParts) < mostParts && (k.renew > 0 || k.unsaved >= k.due()) {
 		part := k.oldest()
 		var data []byte
 		if n := len(b.MemoryParts); n < cap(b.MemoryParts) {
@@ -111,7 +138,7 @@ func (k *keeper) seal(b *store.Batch) {
 		data = k.memory.Part(data, part)
 		b.MemoryParts = append(b.MemoryParts, store.MemoryPart{Number: part, Data: data})
 		k.written[part] = b.Seq
-		k.unsaved, k.size, k.renew = max(k.unsaved-max(k.size, leastPart), 0), len(data), max(k.renew-1, 0)
+		k.unsaved, k.size, k.renew = max(k.unsaved-k.due(), 0), len(data), max(k.renew-1, 0)
 	}
 	if len(b.MemoryParts) > 0 {
 		b.JournalFrom = b.Seq
@@ -126,6 +153,9 @@ func (k *keeper) seal(b *store.Batch) {
 	}
 	k.saveCounters(b, k.memory.Counters(nil))
 }
+
+// due is how many bytes of journals come before the next part: as many as the one before has.
+func (k *keeper) due() int { return max(k.size, leastPart) }
 
 // countersPart is the number under which it is kept which counters know all that there was.
 const countersPart = sincePart + 1

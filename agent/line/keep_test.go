@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/pack"
 	"activedefense/detect"
 	"activedefense/detect/memory"
 	"activedefense/store"
@@ -23,13 +24,7 @@ func keepOnce(t *testing.T, st *store.Store, run int64, log zerolog.Logger) *mem
 	if err := k.load(t.Context(), st, noon, run > 1, log); err != nil {
 		t.Fatal(err)
 	}
-	for i := range uint32(3000) {
-		s := memory.Session{PeerPort: 443, OursPort: uint16(run), Served: true, Time: noon.UnixNano()}
-		copy(s.Key[:], []byte{10: 0xff, 11: 0xff, 12: 20})
-		binary.BigEndian.PutUint16(s.Key[13:], uint16(i))
-		s.Peer, s.Ours = s.Key, s.Key
-		m.Open(&s)
-	}
+	openSessions(m, run)
 	k.since.saw(noon, noon)
 	b := store.Batch{Seq: run, After: run - 1}
 	k.seal(&b)
@@ -37,6 +32,17 @@ func keepOnce(t *testing.T, st *store.Store, run int64, log zerolog.Logger) *mem
 		t.Fatal(err)
 	}
 	return m
+}
+
+// openSessions tells of one with each of 3000 partners.
+func openSessions(m *memory.Memory, run int64) {
+	for i := range uint32(3000) {
+		s := memory.Session{PeerPort: 443, OursPort: uint16(run), Served: true, Time: noon.UnixNano()}
+		copy(s.Key[:], []byte{10: 0xff, 11: 0xff, 12: 20})
+		binary.BigEndian.PutUint16(s.Key[13:], uint16(i))
+		s.Peer, s.Ours = s.Key, s.Key
+		m.Open(&s)
+	}
 }
 
 // However often a run ends early, every part gets its turn, and the journals do not pile up.
@@ -73,6 +79,58 @@ func TestADamagedJournalIsToldOnce(t *testing.T) {
 	var later lockedBuffer
 	if keepOnce(t, st, 4+memory.Parts/mostParts+1, zerolog.New(&later)); later.String() != "" {
 		t.Errorf("it is told again: %s", later.String())
+	}
+}
+
+// Whether it is compressed or not, as earlier versions wrote it, what is kept is read; compressed it takes less room, and damage in it costs itself alone.
+func TestWhatIsCompressedIsReadLikeWhatIsNot(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		compress bool
+		damage   func(*store.Batch)
+		least    int // partners that are known
+		most     int
+	}{
+		{name: "as before", least: 3000, most: 3000},
+		{name: "compressed", compress: true, least: 3000, most: 3000},
+		{name: "a journal is damaged", compress: true, damage: func(b *store.Batch) { b.Journal[len(b.Journal)/2] ^= 0x55 }, most: 1000},
+		{name: "a part is damaged", compress: true, damage: func(b *store.Batch) { d := b.MemoryParts[0].Data; d[len(d)/2] ^= 0x55 }, least: 2500, most: 2990},
+	} {
+		st, k := newTestStore(t), &keeper{memory: memory.New(memory.Limits{Sessions: 100_000, Partners: 100_000, Probes: 1000}, memory.Day, 30)}
+		if err := k.load(t.Context(), st, noon, false, zerolog.Nop()); err != nil {
+			t.Fatal(err)
+		}
+		openSessions(k.memory, 1)
+		b := store.Batch{Seq: 1}
+		k.seal(&b)
+		plain := len(b.Journal)
+		if plain == 0 || len(b.MemoryParts) == 0 {
+			t.Fatalf("%d bytes of journal and %d parts", plain, len(b.MemoryParts))
+		}
+		if c.compress {
+			var p pack.Packer
+			if err := p.Pack(&b); err != nil {
+				t.Fatal(err)
+			}
+			if again := len(b.Journal); again > plain/2 {
+				t.Errorf("%s: the journal has %d bytes of %d", c.name, again, plain)
+			}
+		}
+		if c.damage != nil {
+			c.damage(&b)
+		}
+		if _, err := st.Commit(t.Context(), &b); err != nil {
+			t.Fatal(err)
+		}
+		var log lockedBuffer
+		back := &keeper{memory: memory.New(memory.Limits{Sessions: 100_000, Partners: 100_000, Probes: 1000}, memory.Day, 30)}
+		if err := back.load(t.Context(), st, noon, true, zerolog.New(&log)); err != nil {
+			t.Fatal(err)
+		}
+		got, told := back.memory.Sizes().Partners, strings.Contains(log.String(), "cannot be read")
+		if got < c.least || got > c.most || told != (c.damage != nil) {
+			t.Errorf("%s: %d partners are known, and told was %q", c.name, got, log.String())
+		}
 	}
 }
 

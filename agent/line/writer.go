@@ -6,6 +6,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/pack"
 	"activedefense/store"
 )
 
@@ -20,6 +21,7 @@ type writer struct {
 	health Health
 	log    zerolog.Logger
 	now    func() time.Time
+	packer pack.Packer
 }
 
 // run commits until Live closes the channel. stopping ends when a stop is asked for, ctx when
@@ -27,6 +29,9 @@ type writer struct {
 // its lines would be lost; as it is, they are read again at the next start.
 func (w *writer) run(ctx, stopping context.Context) error {
 	for b := range w.in {
+		if err := w.packer.Pack(&b.Batch); err != nil {
+			return err
+		}
 		if !w.commit(ctx, stopping, b) {
 			w.log.Warn().Int("lines", b.lines).Msg("stopping while the store is unavailable; these lines will be read again at the next start")
 			return nil

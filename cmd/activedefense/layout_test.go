@@ -16,7 +16,7 @@ import (
 // allowed is the direction of imports: which packages of ours each folder may import, tests apart.
 // What is not listed imports nothing of ours.
 var allowed = map[string][]string{
-	"cmd/activedefense": {"agent", "agent/api", "agent/compare", "agent/exchange", "agent/durable", "agent/display", "agent/enforce", "agent/explain", "agent/geo", "agent/line", "agent/members", "agent/notify", "agent/output", "agent/own", "agent/report", "agent/screen", "agent/state", "agent/systemd", "agent/watch", "config", "detect", "detect/panos", "firewall/policy", "store", "agent/django", "store/transfer", "agent/listen", "detect/pattern"},
+	"cmd/activedefense": {"agent", "agent/api", "agent/compare", "agent/exchange", "agent/durable", "agent/display", "agent/enforce", "agent/explain", "agent/geo", "agent/heap", "agent/line", "agent/members", "agent/notify", "agent/output", "agent/own", "agent/report", "agent/screen", "agent/state", "agent/systemd", "agent/watch", "config", "detect", "detect/panos", "firewall/policy", "store", "agent/django", "store/transfer", "agent/listen", "detect/pattern"},
 	"agent":             {"agent/allow", "agent/api", "agent/clock", "agent/display", "agent/durable", "agent/edl", "agent/enforce", "agent/geo", "agent/health", "agent/labels", "agent/line", "agent/listing", "agent/loop", "agent/members", "agent/notify", "agent/own", "agent/release", "agent/silence", "agent/state", "agent/teardown", "agent/tell", "agent/trouble", "agent/uptime", "config", "detect", "detect/panos", "detect/pattern", "firewall", "firewall/policy", "firewall/room", "store", "agent/pace", "agent/web", "agent/listen"},
 	"agent/allow":       {"agent/loop", "agent/own", "detect", "store"},
 	"agent/api":         {"agent/ahead", "agent/allow", "agent/display", "agent/enforce", "agent/exchange", "agent/explain", "agent/labels", "agent/line", "agent/loop", "agent/members", "agent/notify", "agent/own", "agent/report", "agent/state", "config", "detect", "detect/panos", "detect/pattern", "firewall/policy", "store", "agent/pace"},
@@ -29,7 +29,7 @@ var allowed = map[string][]string{
 	"agent/health":      {"agent/durable", "agent/state", "agent/trouble", "store"},
 	"agent/explain":     {"agent/display", "detect", "store"},
 	"agent/exchange":    {"agent/explain", "detect", "store"},
-	"agent/line":        {"agent/silence", "agent/tail", "detect", "detect/memory", "store"},
+	"agent/line":        {"agent/silence", "agent/tail", "agent/pack", "detect", "detect/memory", "store"},
 	"agent/labels":      {"agent/durable"},
 	"agent/listen":      {"agent/durable"},
 	"agent/listing":     {"agent/labels", "store"},
@@ -37,6 +37,7 @@ var allowed = map[string][]string{
 	"agent/notify":      {"agent/display", "agent/loop", "config", "store"},
 	"agent/tell":        {"agent/notify", "agent/trouble", "store"},
 	"agent/pace":        {"agent/durable"},
+	"agent/pack":        {"detect/memory", "store"},
 	"agent/own":         {"agent/labels", "config", "detect", "store"},
 	"agent/enforce":     {"agent/loop", "config", "firewall", "firewall/capacity", "firewall/ours", "firewall/policy", "firewall/room", "firewall/xmlapi", "store"},
 	"agent/report":      {"agent/display", "store"},

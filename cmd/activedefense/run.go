@@ -17,6 +17,7 @@ import (
 	"activedefense/agent"
 	"activedefense/agent/api"
 	"activedefense/agent/display"
+	"activedefense/agent/heap"
 	"activedefense/agent/listen"
 	"activedefense/agent/state"
 	"activedefense/agent/systemd"
@@ -52,6 +53,7 @@ func (r *runCommand) run(ctx context.Context) error {
 	}
 	signal.Notify(r.hangup, syscall.SIGHUP)
 	defer signal.Stop(r.hangup)
+	defer heap.Bound()()
 
 	log := r.logger(cfg)
 	warn(log, warnings)

@@ -25,6 +25,8 @@ const (
 	opUseUp
 	opFailed
 	opForgetBefore
+	opRefused // what opRefuse and opAnswer say, which earlier versions wrote, with the reference as its difference to the one before in this journal
+	opAnswered
 )
 
 // Flags of an operation.
@@ -44,6 +46,7 @@ type journal struct {
 	kept     bool // somebody takes it
 	bytes    []byte
 	last     int64
+	ref      uint64         // the one written last
 	counters map[uint64]int // their numbers
 }
 
@@ -56,7 +59,7 @@ func (m *Memory) Journal(buf []byte) []byte {
 		return buf
 	}
 	buf = sealed(append(buf, m.journal.bytes...), len(buf))
-	m.journal.bytes, m.journal.last = m.journal.bytes[:0], 0
+	m.journal.bytes, m.journal.last, m.journal.ref = m.journal.bytes[:0], 0, 0
 	clear(m.journal.counters)
 	return buf
 }
@@ -100,7 +103,8 @@ func (j *journal) target(op byte, t *Target) {
 	j.begin(op, flags, t.Time)
 	j.bytes = appendAddr(appendAddr(j.bytes, &t.Key), &t.Dst)
 	j.bytes = appendUint16s(j.bytes, t.Port, t.Device)
-	j.bytes = binary.AppendUvarint(j.bytes, t.Ref)
+	j.bytes = binary.AppendVarint(j.bytes, int64(t.Ref-j.ref))
+	j.ref = t.Ref
 }
 
 func (j *journal) consume(key *Key, keepProven bool) {
@@ -221,6 +225,7 @@ func (m *Memory) Apply(journal []byte, want func(part int) bool) error {
 	}
 	r := unsealed(journal)
 	var last int64
+	var ref uint64
 	var counters []kept
 	for len(r.rest) > 0 && r.err == nil {
 		op, flags := r.byte(), r.byte()
@@ -236,17 +241,8 @@ func (m *Memory) Apply(journal []byte, want func(part int) bool) error {
 			default:
 				m.late(&s)
 			}
-		case opRefuse, opAnswer:
-			t := Target{Key: r.addr(), Dst: r.addr(), Port: r.uint16(), Device: r.uint16(), Time: last, Proven: flags&flagProven != 0}
-			t.Ref, t.Hash = r.uvarint(), arena.Hash(&t.Key)
-			switch {
-			case r.err != nil || !want(PartOf(&t.Key)):
-			case op == opRefuse:
-				var none uint32
-				m.part(&t.Key).probes.refuse(&t, &none)
-			default:
-				m.part(&t.Key).probes.answer(&t)
-			}
+		case opRefuse, opAnswer, opRefused, opAnswered:
+			ref = applyTarget(m, &r, op, flags, last, ref, want)
 		case opConsume:
 			if key := r.addr(); r.err == nil && want(PartOf(&key)) {
 				m.part(&key).probes.consume(&key, math.MaxInt64, flags&flagProven != 0)
@@ -273,6 +269,26 @@ func (m *Memory) Apply(journal []byte, want func(part int) bool) error {
 		m.LoseCounters()
 	}
 	return r.err
+}
+
+// applyTarget is Apply for what refused or answered a source; ref is the reference that was read before.
+func applyTarget(m *Memory, r *reader, op, flags byte, at int64, ref uint64, want func(part int) bool) uint64 {
+	t := Target{Key: r.addr(), Dst: r.addr(), Port: r.uint16(), Device: r.uint16(), Time: at, Proven: flags&flagProven != 0}
+	if op == opRefuse || op == opAnswer {
+		t.Ref = r.uvarint()
+	} else {
+		t.Ref = ref + uint64(r.varint())
+	}
+	t.Hash = arena.Hash(&t.Key)
+	switch {
+	case r.err != nil || !want(PartOf(&t.Key)):
+	case op == opRefuse || op == opRefused:
+		var none uint32
+		m.part(&t.Key).probes.refuse(&t, &none)
+	default:
+		m.part(&t.Key).probes.answer(&t)
+	}
+	return t.Ref
 }
 
 // applyCount is Apply for what counters count.

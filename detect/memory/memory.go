@@ -165,14 +165,14 @@ func (t *Target) hashed() {
 // Refuse remembers that a target refused a source, and counts the source's targets as Probe does. hint, which begins as 0 and is
 // kept for the source by the caller, spares the search for what is remembered of it.
 func (m *Memory) Refuse(t *Target, hint *uint32) Probed {
-	m.journal.target(opRefuse, t)
+	m.journal.target(opRefused, t)
 	t.hashed()
 	return m.part(&t.Key).probes.refuse(t, hint)
 }
 
 // Answer remembers that a target answered a source.
 func (m *Memory) Answer(t *Target) {
-	m.journal.target(opAnswer, t)
+	m.journal.target(opAnswered, t)
 	t.hashed()
 	m.part(&t.Key).probes.answer(t)
 }

@@ -541,7 +541,7 @@ func TestTheStruckStandInNobodysWay(t *testing.T) {
 	}
 	back := singles{max: s.max, window: s.window}
 	r := reader{rest: s.write(nil)}
-	back.read(&r, func(uint32) {})
+	back.read(&r, false, func(uint32) {})
 	if r.err != nil || back.len() != living {
 		t.Fatalf("%v, %d of %d read back", r.err, back.len(), living)
 	}

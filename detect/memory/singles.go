@@ -126,24 +126,35 @@ func (s *singles) forgetIn(in func(netip.Addr) bool, forgot func(netip.Prefix)) 
 func (s *singles) write(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(s.ring.Len()))
 	var last int64
+	var ref uint64
 	for i := range s.ring.Len() {
 		c := s.ring.At(i)
 		b = appendUint16s(append(appendAddr(appendAddr(b, &c.key), &c.dst), flag(c.proven), flag(c.struck)), c.port, c.device, c.refusals)
-		b = binary.BigEndian.AppendUint32(b, c.begun)
-		b = binary.AppendUvarint(binary.AppendVarint(b, c.time-last), c.ref)
-		last = c.time
+		b = binary.AppendVarint(b, c.time-last)
+		b = binary.AppendVarint(b, int64(c.begun)-int64(seconds(c.time)))
+		b = binary.AppendVarint(b, int64(c.ref-ref))
+		last, ref = c.time, c.ref
 	}
 	return b
 }
 
-// read takes in what write wrote, and has each marked.
-func (s *singles) read(r *reader, mark func(hash uint32)) {
+// read takes in what write wrote, or an earlier version in its long way, and has each marked.
+func (s *singles) read(r *reader, long bool, mark func(hash uint32)) {
 	var last int64
+	var ref uint64
 	for n := r.uvarint(); n > 0 && r.err == nil; n-- {
-		c := single{key: r.addr(), dst: r.addr(), proven: r.byte() != 0, struck: r.byte() != 0,
-			port: r.uint16(), device: r.uint16(), refusals: r.uint16(), begun: r.uint32()}
+		c := single{key: r.addr(), dst: r.addr(), proven: r.byte() != 0, struck: r.byte() != 0, port: r.uint16(), device: r.uint16(), refusals: r.uint16()}
+		if long {
+			c.begun = r.uint32()
+		}
 		last += r.varint()
-		c.time, c.ref = last, r.uvarint()
+		if c.time = last; long {
+			c.ref = r.uvarint()
+		} else {
+			c.begun = uint32(int64(seconds(last)) + r.varint())
+			ref += uint64(r.varint())
+			c.ref = ref
+		}
 		if r.err == nil {
 			mark(c.Hash())
 			s.add(&c)

@@ -11,9 +11,12 @@ import (
 )
 
 // partVersion is that of the way in which a part is written.
-const partVersion = 4
+const partVersion = 5
 
-// uncounted was written without what counters count.
+// longSingles was written with the references and beginnings of singles in full.
+const longSingles = 4
+
+// uncounted was written without what counters count, too.
 const uncounted = 3
 
 // firstVersion was written without a checksum, too.
@@ -38,7 +41,7 @@ func (m *Memory) Part(buf []byte, number int) []byte {
 }
 
 // Load fills a part that is empty with what Part wrote. The error wraps ErrDamaged, and the part is then empty, and everything is
-// missing from it for a day after at; or it is ErrOtherVersion, and the part is as it was. With either, and where the version before wrote it,
+// missing from it for a day after at; or it is ErrOtherVersion, and the part is as it was. With either, and where a version without counters wrote it,
 // the counters of all parts are lost.
 func (m *Memory) Load(number int, data []byte, at int64) error {
 	m.served.settle(m)
@@ -49,16 +52,16 @@ func (m *Memory) Load(number int, data []byte, at int64) error {
 	}
 	r := unsealed(data)
 	v := r.byte()
-	if v != partVersion && v != uncounted && r.err == nil {
+	if (v < uncounted || v > partVersion) && r.err == nil {
 		m.LoseCounters()
 		return ErrOtherVersion
 	}
 	p.sessions.missing, p.partners.missing, p.probes.missing = r.varint(), r.varint(), r.varint()
 	p.sessions.read(&r)
 	p.partners.read(&r)
-	p.probes.read(&r)
+	p.probes.read(&r, v <= longSingles)
 	p.spent.read(&r)
-	if v == partVersion {
+	if v != uncounted {
 		p.groups.read(&r, func(id uint64) (int, bool) { return known(m, id) })
 		p.logins.read(&r, loginsKnown(m))
 	}
@@ -69,7 +72,7 @@ func (m *Memory) Load(number int, data []byte, at int64) error {
 		*p = limits
 		m.Lose(number, at)
 	}
-	if r.err != nil || v != partVersion {
+	if r.err != nil || v == uncounted {
 		m.LoseCounters()
 	}
 	return r.err
@@ -221,10 +224,10 @@ func (p *probes) writeOne(b []byte, n uint32) []byte {
 	return b
 }
 
-func (p *probes) read(r *reader) {
+func (p *probes) read(r *reader, long bool) {
 	p.reading = true
 	defer func() { p.reading = false }()
-	p.singles.read(r, func(hash uint32) { p.mark(hash, true) })
+	p.singles.read(r, long, func(hash uint32) { p.mark(hash, true) })
 	for n := r.uvarint(); n > 0 && r.err == nil; n-- {
 		key, spared, used, device, begun := r.addr(), r.varint(), r.byte() != 0, r.uint16(), r.uint32()
 		last, hash := spared, arena.Hash(&key)

@@ -47,7 +47,7 @@ type addresses struct {
 // texts are a column of them: each record has the number of one of the different ones.
 type texts struct {
 	different []string
-	codes     []uint32
+	codes     []uint32          // none where appendFrom or gathered left them out: all are 0
 	known     map[string]uint32 // as given, to its number
 	last      string            // as given
 	lastCode  uint32
@@ -177,28 +177,43 @@ func (c *Columns) Record(i int, r *Record) {
 	}
 }
 
-func (t *texts) at(i int) string {
-	if len(t.different) == 1 {
-		return t.different[0]
-	}
-	return t.different[t.codes[i]]
-}
+func (t *texts) at(i int) string { return t.different[t.code(i)] }
 
 // appendFrom adds records of others, those of these numbers.
 func (c *Columns) appendFrom(from *Columns, rows []int) {
 	c.appendNumbers(from, rows)
-	var codes []uint32 // here, of theirs; one more, 0 for one that is not needed yet
+	var room []uint32
 	for k := range c.texts {
-		t, f := &c.texts[k], &from.texts[k]
-		codes = append(codes[:0], make([]uint32, len(f.different))...)
-		for _, i := range rows {
-			code := f.codes[i]
-			if codes[code] == 0 {
-				codes[code] = 1 + c.code(t, f.different[code])
-			}
-			t.codes = append(t.codes, codes[code]-1)
-		}
+		room = c.appendTexts(k, &from.texts[k], rows, room)
 	}
+}
+
+// appendTexts adds texts of others, of records that c has already. As long as all have one text, its numbers are left out: so it is in most columns.
+func (c *Columns) appendTexts(column int, from *texts, rows []int, room []uint32) []uint32 {
+	t, before := &c.texts[column], c.Len()-len(rows)
+	if len(from.different) == 1 && len(t.codes) == 0 && c.code(t, from.different[0]) == 0 {
+		return room
+	}
+	if len(t.codes) < before {
+		t.codes = append(t.codes[:0], make([]uint32, before)...)
+	}
+	codes := append(room[:0], make([]uint32, len(from.different))...) // here, of theirs; one more, 0 for one that is not needed yet
+	for _, i := range rows {
+		code := from.code(i)
+		if codes[code] == 0 {
+			codes[code] = 1 + c.code(t, from.different[code])
+		}
+		t.codes = append(t.codes, codes[code]-1)
+	}
+	return codes
+}
+
+// code gives the number of a record's text.
+func (t *texts) code(i int) uint32 {
+	if len(t.codes) == 0 {
+		return 0
+	}
+	return t.codes[i]
 }
 
 // appendNumbers is appendFrom but for texts; no rows: all.

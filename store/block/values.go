@@ -42,8 +42,9 @@ func (w *Writer) valuesOf(c *Columns, column, from, until int) []parquet.Value {
 	case colRepeat:
 		return uintValues(to, column, c.repeat[from:until])
 	}
-	for _, code := range c.texts[column-firstText].codes[from:until] {
-		to = append(to, w.known[code])
+	t := &c.texts[column-firstText]
+	for i := from; i < until; i++ {
+		to = append(to, w.known[t.code(i)])
 	}
 	return to
 }
