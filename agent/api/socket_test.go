@@ -71,6 +71,49 @@ func TestASocketThatIsThere(t *testing.T) {
 	}
 }
 
+// Who was accepted when a server is told to stop, and has said nothing yet, is answered all the same.
+func TestWhoWasAcceptedBeforeAStopIsAnswered(t *testing.T) {
+	s := newStage(t, nil)
+	path := filepath.Join(s.dir, "stops")
+	server, err := s.api.Listen(ServerOptions{Socket: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- server.Run(ctx) }()
+	const question = "GET " + Prefix + "status HTTP/1.1\r\nHost: x\r\n\r\n"
+	var conns [2]net.Conn // of which the second is accepted after the first
+	for i := range conns {
+		if conns[i], err = net.Dial("unix", path); err != nil {
+			t.Fatal(err)
+		}
+		defer conns[i].Close()
+		conns[i].SetDeadline(time.Now().Add(30 * time.Second))
+	}
+	silent, idle := conns[0], bufio.NewReader(conns[1])
+	ask := func(conn net.Conn, from *bufio.Reader) {
+		t.Helper()
+		io.WriteString(conn, question)
+		answer, err := http.ReadResponse(from, nil)
+		if err != nil {
+			t.Fatalf("it is answered by %v", err)
+		}
+		if _, err := io.Copy(io.Discard, answer.Body); err != nil || answer.StatusCode != http.StatusOK {
+			t.Errorf("it is answered %s, %v", answer.Status, err)
+		}
+	}
+	ask(conns[1], idle)
+	stop()
+	if _, err := idle.ReadByte(); err != io.EOF { // it is stopping
+		t.Errorf("the other one's connection ends with %v", err)
+	}
+	ask(silent, bufio.NewReader(silent))
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 // A socket that lasts keeps who connects between two servers, and is opened anew where it is another one, or its file is gone.
 func TestASocketLastsFromOneServerToTheNext(t *testing.T) {
 	s := newStage(t, nil)
