@@ -5,26 +5,28 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"pgregory.net/rapid"
 )
 
 // known are blocks of records, so many each, with their digests; loads counts how often one is read.
-func known(t testing.TB, list []Record, each int, loads *int) (blocks []Block) {
+func known(t testing.TB, list []Record, each int, loads *atomic.Int64) (blocks []Block) {
 	t.Helper()
 	e, _ := newCoders(t)
 	for some := range slices.Chunk(list, each) {
 		data, info, err := e.Encode(nil, some)
 		must(t, err)
-		blocks = append(blocks, Block{Info: info, FirstID: some[0].ID, Agent: some[0].Agent, Digest: e.Digest(), Load: func(context.Context) ([]byte, error) { *loads++; return data, nil }})
+		blocks = append(blocks, Block{Info: info, FirstID: some[0].ID, Agent: some[0].Agent, Digest: e.Digest(), Load: func(context.Context) ([]byte, error) { loads.Add(1); return data, nil }})
 	}
 	return blocks
 }
 
 // Whatever is asked for, a block is passed over only where it has nothing of it, be its values few or many.
 func TestADigestHidesNothing(t *testing.T) {
-	passed, loads := 0, 0
+	passed := 0
+	var loads atomic.Int64
 	type one struct {
 		block Block
 		list  []Record
@@ -72,7 +74,7 @@ func TestASearchPassesOverBlocks(t *testing.T) {
 	list := g.some(100_000)
 	needle := &list[70_000]
 	needle.Src, needle.Dst, needle.SrcPort, needle.SrcUser, needle.ThreatID, needle.File = netip.MustParseAddr("192.0.2.77"), netip.MustParseAddr("2001:db8::7"), 77, `example\needle`, "needle", 7<<32|7
-	loads := 0
+	var loads atomic.Int64
 	from := Sources{Blocks: known(t, list, 2000, &loads)}
 	size := 0
 	for _, b := range from.Blocks {
@@ -86,15 +88,15 @@ func TestASearchPassesOverBlocks(t *testing.T) {
 		"user": {User: []string{"*NEEDLE"}}, "threat_id": {ThreatID: []string{"needle"}}, "file": {Files: []FileKey{{1, 7<<32 | 7}}}, "another agent's": {Files: []FileKey{{2, 1}}},
 		"two": {User: []string{`example\user1`}, ThreatID: []string{"needle"}},
 	} {
-		loads = 0
+		loads.Store(0)
 		n, err := Count(t.Context(), from, f)
 		must(t, err)
 		want := int64(1)
 		if name == "two" || name == "another agent's" {
 			want = 0
 		}
-		if n != want || loads > 3 {
-			t.Errorf("by %s %d records are found in %d blocks", name, n, loads)
+		if n != want || loads.Load() > 3 {
+			t.Errorf("by %s %d records are found in %d blocks", name, n, loads.Load())
 		}
 	}
 }
@@ -102,7 +104,7 @@ func TestASearchPassesOverBlocks(t *testing.T) {
 // Digests are kept for the blocks that they were made of, the last of them, and no longer than those are there.
 func TestDigestsAreOfTheirBlocks(t *testing.T) {
 	var l Digests
-	loads := 0
+	var loads atomic.Int64
 	blocks := known(t, scans(1).some(3000), 1000, &loads)
 	for _, b := range blocks {
 		l.Add(b.FirstID, b.Info, b.Digest)

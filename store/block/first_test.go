@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -95,7 +96,7 @@ func TestASearchTakesBothVersions(t *testing.T) {
 	for i := range later {
 		later[i].ID, later[i].Category, later[i].Client = later[i].ID+1000, "brute-force", fmt.Sprintf("203.0.113.%d", i%200)
 	}
-	loads := 0
+	var loads atomic.Int64
 	from := Sources{Blocks: known(t, later, 100, &loads)}
 	all := slices.Clone(later)
 	for i := range int64(20) { // more than are read ahead
