@@ -38,6 +38,7 @@ type Options struct {
 	Now    func() time.Time
 	Ahead  func() time.Duration // by how much Now is ahead of what can be believed
 	Agreed func() bool          // Now is known not to be behind
+	Later  func() time.Duration // by how much it may be later than Now, where that is more than an hour; 0: it is not. By what was read up to the last batch
 }
 
 // Health is told how the store does, and has what a start needs of it tried until it succeeds.
