@@ -3,8 +3,6 @@ package agent
 import (
 	"time"
 
-	"activedefense/agent/clock"
-	"activedefense/agent/line"
 	"activedefense/config"
 )
 
@@ -18,15 +16,6 @@ func (a *Agent) believed() time.Time {
 func (a *Agent) ahead() time.Duration {
 	by, _ := a.clock.Ahead()
 	return max(by, 0)
-}
-
-// later is by how much it may be later than the host's clock says, by what was read until now.
-func later(c *clock.Clock, stats *line.Stats) time.Duration {
-	if c.Agreed() {
-		return 0 // which costs less, whatever the number of files
-	}
-	c.Heard(stats.LastEvents())
-	return c.Later()
 }
 
 // defaultPercent is the largest share of the list that is released at once for being quiet, without firewalls.

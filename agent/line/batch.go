@@ -101,7 +101,7 @@ func (b *batch) touch(entry netip.Prefix, member netip.Addr, at time.Time, hits 
 // notLater has nobody seen later than now: of a line that is dated in the future, that is when it was seen. Without this, its
 // source would stay blocked until that time comes. Where it may be later than now, by more than doubt, what the line says is kept beside it: this host's clock may be the one that is
 // wrong, and whoever attacks now would be found quiet for weeks as soon as it is set; or the time of his block over, for which any difference counts.
-func (b *batch) notLater(now time.Time, later func() time.Duration, doubt time.Duration) {
+func (b *batch) notLater(now time.Time, later func(anew bool) time.Duration, doubt time.Duration) {
 	m := &moment{now: now, later: later}
 	seen := func(address netip.Prefix, at time.Time) (or, seen time.Time) {
 		if or = m.other(at); or.Sub(now) > doubt {
@@ -126,9 +126,20 @@ func (b *batch) notLater(now time.Time, later func() time.Duration, doubt time.D
 // A moment is a time by this host's clock, and by how much it may be later.
 type moment struct {
 	now   time.Time
-	later func() time.Duration
-	by    time.Duration // of later, once it was asked
-	asked bool
+	later func(anew bool) time.Duration
+	by    time.Duration // of later
+	asked [2]bool       // whether it was, and anew
+}
+
+// ask has by known: anew where a line of the future asks, which may be the first one that says another time.
+func (m *moment) ask(anew bool) {
+	i := 0
+	if anew {
+		i = 1
+	}
+	if !m.asked[i] && !m.asked[1] {
+		m.by, m.asked[i] = m.later(anew), true
+	}
 }
 
 // other is when a line may have been written, beside what it says and now: the zero time where there is no doubt. A line of a future that may be now is right; one of now
@@ -138,9 +149,7 @@ func (m *moment) other(at time.Time) (t time.Time) {
 	if off < -clock.Tolerance {
 		return t // of a backlog
 	}
-	if !m.asked {
-		m.by, m.asked = m.later(), true
-	}
+	m.ask(off > clock.Tolerance)
 	switch {
 	case m.by == 0:
 		return t

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"activedefense/agent/clock"
 	"activedefense/agent/silence"
 	"activedefense/agent/tail"
 	"activedefense/detect"
@@ -217,6 +218,14 @@ func (s *Stats) LastEvents() (firewalls, others map[string]time.Time) {
 		}
 	}
 	return firewalls, others
+}
+
+// Later is by how much it may be later than the host's clock says: anew, or where that is not agreed with, by what was read until now.
+func (s *Stats) Later(c *clock.Clock, anew bool) time.Duration {
+	if anew || !c.Agreed() {
+		c.Heard(s.LastEvents())
+	}
+	return c.Later()
 }
 
 // recorded counts lines that gave a record: the last of them was read at the time given.

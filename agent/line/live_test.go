@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/clock"
 	"activedefense/detect"
 	"activedefense/store"
 )
@@ -525,7 +526,7 @@ func TestALineOfTheFutureIsSeenNow(t *testing.T) {
 		begun := noon.Add(3 * 365 * 24 * time.Hour)
 		o.Now, o.Agreed = func() time.Time { return noon.Add(time.Since(started)) }, func() bool { return agreed }
 		if !agreed {
-			o.Later = func() time.Duration { return begun.Add(time.Hour).Sub(noon) }
+			o.Later = func(bool) time.Duration { return begun.Add(time.Hour).Sub(noon) }
 		}
 		now := func(at time.Time) bool { return !at.Before(noon) && at.Before(noon.Add(time.Hour)) }
 		write(t, filepath.Join(dir, "fw1.log"), scan("203.0.113.7", begun, 11))
@@ -551,8 +552,8 @@ func TestALineOfTheFutureIsSeenNow(t *testing.T) {
 // What is read of a host whose clock is behind, and whose own log has the same time, was seen as much later; what is dated further ahead than firewalls say was not.
 func TestWhatWasWrittenByAClockThatIsBehind(t *testing.T) {
 	const behind = 35 * 24 * time.Hour
-	asked := 0
-	m := &moment{now: noon, later: func() time.Duration { asked++; return behind }}
+	var asked []bool
+	m := &moment{now: noon, later: func(anew bool) time.Duration { asked = append(asked, anew); return behind }}
 	for _, c := range []struct{ says, want time.Duration }{
 		{-2 * time.Hour, 0}, {-time.Minute, behind - time.Minute}, {time.Minute, behind + time.Minute}, {2 * time.Hour, 2 * time.Hour}, {behind, behind}, {90 * behind, behind + time.Hour},
 	} {
@@ -560,8 +561,36 @@ func TestWhatWasWrittenByAClockThatIsBehind(t *testing.T) {
 			t.Errorf("%s ahead: %s", c.says, at.Sub(noon))
 		}
 	}
-	if at := (&moment{now: noon, later: func() time.Duration { return 0 }}).other(noon.Add(behind)); asked != 1 || !at.IsZero() {
-		t.Errorf("asked %d times; without a doubt it is %s", asked, at)
+	if at := (&moment{now: noon, later: func(bool) time.Duration { return 0 }}).other(noon.Add(behind)); fmt.Sprint(asked) != "[false true]" || !at.IsZero() {
+		t.Errorf("asked %v; without a doubt it is %s", asked, at)
+	}
+}
+
+// The first lines of a firewall say that this host's clock is behind, though the host's own log agreed with it: whom they block is blocked from when they say, once that is known.
+func TestTheFirstLinesThatSayAnotherTime(t *testing.T) {
+	const behind = 35 * 24 * time.Hour
+	dir, st := t.TempDir(), newTestStore(t)
+	o := testOptions(t, st, filepath.Join(dir, "fw*.log"))
+	o.Inputs[0].Firewall = true
+	o.Inputs = append(o.Inputs, testInput(filepath.Join(dir, "own.log")))
+	o.ReleaseAfter, o.Settings.PortScan.BlockFor = 30*24*time.Hour, time.Hour
+	started := time.Now()
+	o.Now = func() time.Time { return noon.Add(time.Since(started)) }
+	c := clock.New(func() (time.Time, time.Duration) { return o.Now().Round(0), time.Since(started) })
+	o.Later = func(anew bool) time.Duration { return o.Stats.Later(c, anew) }
+	write(t, filepath.Join(dir, "own.log"), scan("203.0.113.9", noon, 1))
+	start(t, o)
+	until(t, "the host's own log is read", func() bool { return len(records(t, st)) == 1 })
+	if o.Later(true) != 0 || !c.Agreed() {
+		t.Error("the host's own log does not agree with its clock")
+	}
+	write(t, filepath.Join(dir, "fw1.log"), scan("203.0.113.7", noon.Add(behind), 11))
+	until(t, "it is blocked", func() bool { return strings.Contains(entries(t, st), "203.0.113.7") })
+	if _, err := st.Redate(t.Context(), noon.Add(behind+time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if e := only(t, st, "203.0.113.7"); e.LastSeen.Sub(noon) < behind || e.ExpiresAt.Sub(noon) < behind+time.Hour {
+		t.Errorf("the entry is %+v", e)
 	}
 }
 
