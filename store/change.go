@@ -127,11 +127,11 @@ func (c *change) saveBegun(ctx context.Context, placed []*Block) error {
 			rows = append(rows, []any{b.Address.String(), c.stamp(b.LastSeen), c.stamp(b.OrBegun), c.stamp(b.Begun)})
 		}
 	}
-	var any bool
-	if err := c.tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM dated WHERE begun IS NOT NULL)`).Scan(&any); err != nil {
+	var noted bool
+	if err := c.tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM dated WHERE begun IS NOT NULL)`).Scan(&noted); err != nil {
 		return err
 	}
-	if any {
+	if noted {
 		err := c.forRows(ctx, c.tx, `UPDATE dated SET begun = NULL, begun_host = NULL WHERE begun IS NOT NULL AND address IN (`, `)`, []string{"cidr"}, certain, nil)
 		if err != nil {
 			return err

@@ -103,11 +103,11 @@ func (b *batch) touch(entry netip.Prefix, member netip.Addr, at time.Time, hits 
 // wrong, and whoever attacks now would be found quiet for weeks as soon as it is set; or the time of his block over, for which any difference counts.
 func (b *batch) notLater(now time.Time, later func(anew bool) time.Duration, doubt time.Duration) {
 	m := &moment{now: now, later: later}
-	seen := func(address netip.Prefix, at time.Time) (or, seen time.Time) {
-		if or = m.other(at); or.Sub(now) > doubt {
-			b.Dated = append(b.Dated, store.Dated{Address: address, Seen: or})
+	seen := func(address netip.Prefix, at time.Time) (other, seen time.Time) {
+		if other = m.other(at); other.Sub(now) > doubt {
+			b.Dated = append(b.Dated, store.Dated{Address: address, Seen: other})
 		}
-		return or, earlier(at, now)
+		return other, earlier(at, now)
 	}
 	for i := range b.Touches {
 		t := &b.Touches[i]
@@ -115,10 +115,10 @@ func (b *batch) notLater(now time.Time, later func(anew bool) time.Duration, dou
 	}
 	for i := range b.Blocks {
 		block := &b.Blocks[i]
-		var or time.Time
-		or, block.LastSeen = seen(block.Address, block.LastSeen)
-		if block.FirstSeen = earlier(block.FirstSeen, now); !block.Begun.IsZero() && or.After(block.OrBegun) {
-			block.OrBegun = or
+		var other time.Time
+		other, block.LastSeen = seen(block.Address, block.LastSeen)
+		if block.FirstSeen = earlier(block.FirstSeen, now); !block.Begun.IsZero() && other.After(block.OrBegun) {
+			block.OrBegun = other
 		}
 	}
 }
