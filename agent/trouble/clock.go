@@ -19,8 +19,8 @@ func Clock(by time.Duration, since time.Time, later time.Duration) []Trouble {
 		return []Trouble{{Since: since, What: fmt.Sprintf("clock: this host's clock was set back by %s: releases come that much later", -by.Round(time.Second)),
 			Remedy: "Look at the clock (timedatectl, chronyc tracking); if it is right, reload the configuration"}}
 	case later > mostZones:
-		return []Trouble{{What: fmt.Sprintf("clock: what firewalls log is dated %s later than this host's clock: one of them is wrong; until it is known which, no record is removed for being of the future, and nobody released by the clock that is set",
-			later.Round(time.Second)), Remedy: "Look at this host's clock first (timedatectl, chronyc tracking), then at those of the firewalls"}}
+		return []Trouble{{What: fmt.Sprintf("clock: log lines are dated %s later than this host's clock: one of them is wrong; until it is known which, no record is removed for being of the future, and nobody released by the clock that is set",
+			later.Round(time.Second)), Remedy: "Look at this host's clock first (timedatectl, chronyc tracking), then at those of who logs"}}
 	}
 	return nil
 }
