@@ -80,7 +80,7 @@ func newMembers(a *Agent, st *store.Store) *members.Members {
 		return "not all lines have been read"
 	}
 	return members.New(members.Options{
-		Store: st, Started: a.started, Behind: behind, Known: a.known.Load, Back: a.fleet.Ask, Now: a.now, Log: a.log,
+		Store: st, Started: a.started, Behind: behind, Known: a.known.Load, Back: a.fleet.Ask, Now: a.now, Asked: a.clock.Asked, Log: a.log,
 		Sign: store.Sign{Name: cmp.Or(a.cfg.Name, host), Host: host, Version: a.version, Firewalls: enforce.Names(a.cfg)},
 	}, a.announce)
 }

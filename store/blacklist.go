@@ -259,7 +259,7 @@ func (l *blacklist) ReleaseAll(ctx context.Context, reasons map[netip.Prefix]str
 }
 
 // ReleaseQuiet releases, in the name of the detector, at most limit entries (0: all) whose ReleaseAt has
-// come by now, and neighbourhoods of which no source is blocked any more, and returns them by ID. What label files list is
+// come by now, but those that are to be dated anew (see Redate), and neighbourhoods of which no source is blocked any more, and returns them by ID. What label files list is
 // blocked anew for that reason, in the same transaction. With nothing to release it
 // only reads. If releaseAfter is not positive, nothing is released for being quiet.
 func (l *blacklist) ReleaseQuiet(ctx context.Context, now time.Time, releaseAfter time.Duration, limit int) ([]Entry, error) {
@@ -346,6 +346,7 @@ func (l *blacklist) Redate(ctx context.Context, now time.Time) (entries int64, e
 // of the version: an entry touched in between stays.
 func (l *blacklist) releaseDue(ctx context.Context, now time.Time, reason string, due where, limit int, all bool) (released []Entry, err error) {
 	due.add("released_at IS NULL")
+	due.add("NOT EXISTS (SELECT 1 FROM dated AS d WHERE d.address = blacklist.address AND (d.begun <= ? OR d.begun IS NULL AND d.seen <= ?))", l.stamp(now), l.stamp(now)) // Redate comes first
 	pick := `SELECT id FROM blacklist` + due.String()
 	if !all {
 		pick += ` ORDER BY last_seen, id LIMIT ` + due.arg(int64(limit))

@@ -256,6 +256,18 @@ func (d *database) clock(ctx context.Context, tx *sql.Tx) (now time.Time, err er
 	return now, err
 }
 
+// ServerTime is the time of the database's server, and of SQLite, which has none, the zero time.
+func (inst *instance) ServerTime(ctx context.Context) (now time.Time, err error) {
+	if inst.kind == kindSQLite {
+		return now, nil
+	}
+	err = inst.view(ctx, "ask for the time of the database's server", func(ctx context.Context, tx *sql.Tx) error {
+		now, err = inst.clock(ctx, tx)
+		return err
+	})
+	return now, err
+}
+
 // Announce says who this instance is, and what it never blocks: each address once, what comes first counts. What it said before is
 // replaced. Where another agent has come to keep its records in blocks meanwhile, the error wraps ErrShared.
 func (inst *instance) Announce(ctx context.Context, s Sign, guard []Guarded) error {

@@ -11,6 +11,9 @@ import (
 // Tolerance is by how much a clock may be set, and still be believed at once.
 const Tolerance = time.Hour
 
+// Zones is by how much two time zones differ at most.
+const Zones = 26 * time.Hour
+
 const (
 	// Patience is for how long log lines have to say the same, by the monotonic clock, before they are believed; alone is for how long where
 	// only one of several sources has any.
@@ -40,7 +43,10 @@ type Clock struct {
 	since    time.Time          // by the host's clock: since when that is so
 	agreed   bool               // no fewer firewalls logged events at the time that the host's clock had, and that was believed, than later ones
 	later    time.Duration      // by how much their events are later than the host's clock, where it is not
+	certain  bool               // firewalls have agreed
 	sources  map[string]*source // that have logged anything, by name
+	server   time.Time          // what the clock of the database's server said when it was asked last; zero: nobody asked
+	asked    time.Duration      // then, by the monotonic clock
 	course   course
 }
 
@@ -73,6 +79,22 @@ func (c *Clock) Resume(last time.Time) {
 		c.believed = last
 	}
 	c.step()
+}
+
+// Asked tells what the clock of the database's server says now: another host's, as a rule; the zero time: it has none. It is believed against this host's where no firewalls agree with that.
+func (c *Clock) Asked(server time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.step()
+	c.server, c.asked = server, c.running
+}
+
+// behindServer is by how much the clock of the database's server is later than the host's, where that counts and is more than Tolerance.
+func (c *Clock) behindServer(wall time.Time) time.Duration {
+	if by := c.server.Add(c.running - c.asked).Sub(wall); by > Tolerance && !c.server.IsZero() && !c.certain {
+		return by
+	}
+	return 0
 }
 
 // Heard tells of the newest event of each source that has logged any by now: of firewalls, and of others, which may be this host. One that is later
@@ -146,7 +168,7 @@ func (c *Clock) voices() map[string]*source {
 // compare notes whether those that have logged something lately say that the host's clock is not behind. Firewalls that do are no fewer than those that are ahead of it; of
 // other hosts none may be, since those that agree may be this one.
 func (c *Clock) compare(voices map[string]*source, wall time.Time) {
-	if c.later = 0; c.ahead != 0 {
+	if c.later, c.certain = 0, c.certain && c.ahead == 0; c.ahead != 0 {
 		return
 	}
 	var later []time.Duration
@@ -166,6 +188,7 @@ func (c *Clock) compare(voices map[string]*source, wall time.Time) {
 	}
 	if same+len(later) > 0 {
 		c.agreed = len(later) <= wrong
+		c.certain = c.agreed && firewalls
 	}
 	if len(later) > wrong {
 		slices.Sort(later)
@@ -210,20 +233,19 @@ func (c *Clock) Time() time.Time {
 }
 
 // Agreed tells whether firewalls log events at the time that the host's clock has, while that is believed, and no more of them later ones, and that it was not set
-// back since. Else it may be far behind, as one without a battery is at the start, and what looks as if it were in the future is not.
+// back since, nor behind the database's server. Else it may be far behind, as one without a battery is at the start, and what looks as if it were in the future is not.
 func (c *Clock) Agreed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.step()
-	return c.agreed && c.ahead >= 0
+	return c.behindServer(c.step()) == 0 && c.agreed && c.ahead >= 0
 }
 
-// Later is by how much it may be later than the host's clock says, where that is more than Tolerance: it was set back, or most firewalls log events that are later. Else it is 0.
+// Later is by how much it may be later than the host's clock says, where that is more than Tolerance: it was set back, or most firewalls log events that are later, or the database's server says so. Else it is 0.
 func (c *Clock) Later() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.step()
-	return max(-c.ahead, c.later, 0)
+	server := c.behindServer(c.step())
+	return max(-c.ahead, c.later, server, 0)
 }
 
 // Ahead is by how much the host's clock is ahead of what can be believed, and since when by that clock; below 0: it was set back. Up to

@@ -257,3 +257,39 @@ func TestWhoIsRight(t *testing.T) {
 		t.Errorf("set back: agreed %v, later by %s", clock.Agreed(), clock.Later())
 	}
 }
+
+// The clock of the database's server is another host's: it is believed against this host's, unless firewalls agree with that.
+func TestTheDatabasesServerHasAClock(t *testing.T) {
+	h := newHost()
+	c := New(h.read)
+	c.Asked(time.Time{})
+	c.Heard(nil, map[string]time.Time{"auth.log": h.wall})
+	if !c.Agreed() || c.Later() != 0 {
+		t.Errorf("a database without a server: agreed %v, later by %s", c.Agreed(), c.Later())
+	}
+	c.Asked(h.wall.Add(Tolerance))
+	if !c.Agreed() || c.Later() != 0 {
+		t.Errorf("an hour later: agreed %v, later by %s", c.Agreed(), c.Later())
+	}
+	c.Asked(h.wall.Add(2 * day))
+	h.pass(time.Hour)
+	if c.Agreed() || c.Later() != 2*day {
+		t.Errorf("two days later: agreed %v, later by %s", c.Agreed(), c.Later())
+	}
+	c.Heard(map[string]time.Time{"fw1": h.wall}, nil)
+	if !c.Agreed() || c.Later() != 0 {
+		t.Errorf("a firewall agrees with the host: agreed %v, later by %s", c.Agreed(), c.Later())
+	}
+	h.wall = h.wall.Add(-day)
+	if c.Agreed() || c.Later() != day {
+		t.Errorf("set back by a day since: agreed %v, later by %s", c.Agreed(), c.Later())
+	}
+	c.Heard(map[string]time.Time{"fw1": h.wall}, nil)
+	if c.Later() != 3*day {
+		t.Errorf("heard again: later by %s", c.Later())
+	}
+	h.wall = h.wall.Add(3 * day)
+	if c.Later() != 0 {
+		t.Errorf("set right: later by %s", c.Later())
+	}
+}

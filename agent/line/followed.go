@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"activedefense/agent/clock"
 	"activedefense/agent/tail"
 	"activedefense/store"
 )
@@ -162,11 +163,11 @@ func (f *files) publish(now time.Time) {
 	f.stale = f.stale[:0]
 }
 
-// current tells whether what is read now comes as it is written: it has once been read to its end, or its lines are of no more time than it has been there, whatever
-// their clock says. What was written elsewhere, and put there, has days in it.
+// current tells whether what is read now comes as it is written: it has once been read to its end, or it is a new file whose lines are of no more time than it has been
+// there, and not further behind than by a wrong time zone: what was written elsewhere, and put there, is older, or has more time in it.
 func (l *lane) current(now time.Time) bool {
 	f := l.live
-	return f.caught || !f.came.IsZero() && l.last.Sub(f.first) <= now.Sub(f.came)+fresh
+	return f.caught || !f.came.IsZero() && l.last.Sub(f.first).Abs() <= now.Sub(f.came)+fresh && now.Sub(l.last) <= clock.Zones
 }
 
 // fresh is by how much the lines of a new file may be of more time: how long what logs there may keep them to itself.

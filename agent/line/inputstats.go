@@ -220,6 +220,9 @@ func (s *Stats) LastEvents() (firewalls, others map[string]time.Time) {
 	return firewalls, others
 }
 
+// known tells whether the path was read before, by this run or not long ago.
+func (in *inputStats) known() bool { return in.lastLine.Load()|in.lastRead.Load() != 0 }
+
 // Later is by how much it may be later than the host's clock says: anew, or where that is not agreed with, by what was read until now.
 func (s *Stats) Later(c *clock.Clock, anew bool) time.Duration {
 	if anew || !c.Agreed() {

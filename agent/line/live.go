@@ -78,8 +78,10 @@ func (l *Live) refresh(ctx context.Context) {
 		l.opts.Logger.Warn().Err(err).Msg("cannot scan the log files; retrying")
 	}
 	for _, lane := range came {
-		lane.live.came = before
 		lane.live.stats = l.opts.Stats.input(lane.name)
+		if lane.live.input.Sealed || !lane.live.stats.known() {
+			lane.live.came = before
+		}
 		lane.live.stats.firewall.Store(lane.live.input.Firewall)
 		l.batch.opened = true
 	}

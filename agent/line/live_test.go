@@ -643,9 +643,10 @@ func TestTheFirstBurstOfANewFile(t *testing.T) {
 	for i := range 5 {
 		write(t, filepath.Join(dir, fmt.Sprintf("new%d.log", i)), scan(fmt.Sprintf("203.0.113.%d", 10+i), noon.Add(-behind), 11))
 	}
-	old := scan("203.0.113.2", noon.Add(-2*behind), 1) + scan("203.0.113.3", noon.Add(-behind), 11)
-	write(t, filepath.Join(dir, "copy.log"), old)
-	until(t, "all is read", func() bool { return len(records(t, st)) == 11+55+12 })
+	write(t, filepath.Join(dir, "copy.log"), scan("203.0.113.2", noon.Add(-2*behind), 1)+scan("203.0.113.3", noon.Add(-behind), 11))
+	write(t, filepath.Join(dir, "ahead.log"), scan("203.0.113.4", noon.Add(behind), 1)+scan("203.0.113.3", noon.Add(-behind), 11))
+	write(t, filepath.Join(dir, "week.log"), scan("203.0.113.3", noon.Add(-7*24*time.Hour), 11))
+	until(t, "all is read", func() bool { return len(records(t, st)) == 11+55+12+12+11 })
 	list := entries(t, st)
 	for i := range 5 {
 		if !strings.Contains(list, fmt.Sprintf("203.0.113.%d ", 10+i)) {

@@ -79,6 +79,7 @@ type Options struct {
 	Known   func() *own.Known // what it never blocks
 	Back    func()            // it was forgotten, and with it what its firewalls named: they are to be asked again
 	Now     func() time.Time
+	Asked   func(server time.Time) // is told what the clock of the database's server says
 	Log     zerolog.Logger
 }
 
@@ -155,6 +156,11 @@ func (m *Members) once(ctx context.Context) error {
 	if back {
 		m.opts.Back()
 	}
+	now, err := m.opts.Store.ServerTime(ctx)
+	if err != nil {
+		return err
+	}
+	m.opts.Asked(now)
 	return m.look(ctx)
 }
 

@@ -64,7 +64,7 @@ func TestOneThatComesBackIsAMemberAgain(t *testing.T) {
 	known := own.New(cfg, nil).Known()
 	behind, back := "3 files", 0
 	m := New(Options{Store: st, Sign: store.Sign{Name: "north", Host: "log1", Version: "test"}, Started: time.Now(), Now: time.Now, Log: zerolog.Nop(),
-		Behind: func() string { return behind }, Known: func() *own.Known { return known }, Back: func() { back++ }}, loop.NewWakeup())
+		Behind: func() string { return behind }, Known: func() *own.Known { return known }, Back: func() { back++ }, Asked: func(time.Time) {}}, loop.NewWakeup())
 	once := func() Status {
 		t.Helper()
 		if err := m.once(t.Context()); err != nil {

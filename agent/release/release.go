@@ -104,7 +104,11 @@ func (r *Releaser) Interval() time.Duration {
 
 // Due counts what would be released for being quiet, without what may not be blocked at all.
 func (r *Releaser) Due(ctx context.Context, after time.Duration) (n int, err error) {
-	err = r.Store.Quiet(ctx, r.Now(), after, func(p netip.Prefix) {
+	return r.due(ctx, r.Now(), after)
+}
+
+func (r *Releaser) due(ctx context.Context, now time.Time, after time.Duration) (n int, err error) {
+	err = r.Store.Quiet(ctx, now, after, func(p netip.Prefix) {
 		if r.MayBlock(p) {
 			n++
 		}
@@ -115,7 +119,8 @@ func (r *Releaser) Due(ctx context.Context, after time.Duration) (n int, err err
 // Once releases every entry whose time has come. While lines are still to be read, here or by another agent, nobody is known
 // to be quiet, and only what was blocked for a fixed time is released.
 func (r *Releaser) Once(ctx context.Context) error {
-	if n, err := r.Store.Redate(ctx, r.Now()); err != nil {
+	now := r.Now() // one for all, for it may go on by weeks at once
+	if n, err := r.Store.Redate(ctx, now); err != nil {
 		return err
 	} else if n > 0 {
 		r.Log.Info().Int64("sources", n).Msg("this host's clock has come to the time at which log lines saw blocked sources: it was behind when they were read, or the firewall's was ahead; release counts from that time")
@@ -128,12 +133,12 @@ func (r *Releaser) Once(ctx context.Context) error {
 		after = 0 // who cannot be asked may be behind; those at a fixed time go on
 	}
 	if after > 0 {
-		due, err := r.Due(ctx, after)
+		due, err := r.due(ctx, now, after)
 		if err != nil {
 			return err
 		}
 		brake := firewall.Braked(due, max(due, r.Standing()), r.Percent)
-		switch news := r.Brake.set(brake, r.Now()); {
+		switch news := r.Brake.set(brake, now); {
 		case news && brake != nil:
 			r.Log.Error().Int("quiet", due).Int("blocked", brake.Standing).Msg("BRAKE: too many blocked sources have been quiet for blacklist.release_after at once; none is released; see status")
 		case news:
@@ -144,7 +149,7 @@ func (r *Releaser) Once(ctx context.Context) error {
 		}
 	}
 	for {
-		released, err := r.Store.ReleaseQuiet(ctx, r.Now(), after, Most)
+		released, err := r.Store.ReleaseQuiet(ctx, now, after, Most)
 		if len(released) > 0 {
 			r.Wake()
 		}

@@ -32,7 +32,15 @@ func (m *Marker) Check(ctx context.Context) error {
 		m.log.Warn().Int64("version", now.Version).Int64("was", latest.Version).Msg("this host was started again, and the database lacks what was committed last before that, as a power cut may cost it: " +
 			"the log lines of that are read again; do again what was blocked, accepted or removed by hand in the last minute before")
 	}
+	server, err := m.store.ServerTime(ctx)
+	if err != nil {
+		return err
+	}
+	if known.Seen.IsZero() {
+		known.Seen = server // it is another host's clock, as a rule
+	}
 	m.clock.Resume(known.Seen)
+	m.clock.Asked(server)
 	m.minute, m.kept, m.sound, m.refused = now, known, true, false
 	m.saw(now)
 	m.keepLatest(now)

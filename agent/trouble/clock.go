@@ -3,13 +3,12 @@ package trouble
 import (
 	"fmt"
 	"time"
+
+	"activedefense/agent/clock"
 )
 
-// mostZones is by how much two time zones differ at most: what is off by less is told by file, with the zone that fits.
-const mostZones = 26 * time.Hour
-
 // Clock is what a person should see to about this host's clock: it is ahead of what can be believed, below 0 behind, since when; later is by how much most
-// firewalls log later events.
+// firewalls log later events, or the database's server has a later time. What may be a wrong time zone is told by file, with the one that fits.
 func Clock(by time.Duration, since time.Time, later time.Duration) []Trouble {
 	switch {
 	case by > 0:
@@ -18,9 +17,9 @@ func Clock(by time.Duration, since time.Time, later time.Duration) []Trouble {
 	case by < 0:
 		return []Trouble{{Since: since, What: fmt.Sprintf("clock: this host's clock was set back by %s: releases come that much later", -by.Round(time.Second)),
 			Remedy: "Look at the clock (timedatectl, chronyc tracking); if it is right, reload the configuration"}}
-	case later > mostZones:
-		return []Trouble{{What: fmt.Sprintf("clock: log lines are dated %s later than this host's clock: one of them is wrong; until it is known which, no record is removed for being of the future, and nobody released by the clock that is set",
-			later.Round(time.Second)), Remedy: "Look at this host's clock first (timedatectl, chronyc tracking), then at those of who logs"}}
+	case later > clock.Zones:
+		return []Trouble{{What: fmt.Sprintf("clock: log lines, or the database's server, are %s later than this host's clock: one of them is wrong; until it is known which, no record is removed for being of the future, and nobody released by the clock that is set",
+			later.Round(time.Second)), Remedy: "Look at this host's clock first (timedatectl, chronyc tracking), then at those of who logs, and of the database's server"}}
 	}
 	return nil
 }

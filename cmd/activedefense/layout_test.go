@@ -43,7 +43,7 @@ var allowed = map[string][]string{
 	"agent/report":      {"agent/display", "store"},
 	"agent/release":     {"agent/trouble", "firewall", "store"},
 	"agent/screen":      {"agent", "agent/display", "agent/enforce", "agent/line", "agent/members", "agent/notify", "firewall/policy"},
-	"agent/trouble":     {"agent/display", "agent/edl", "agent/enforce", "agent/line", "agent/members", "agent/notify", "agent/silence", "config", "firewall", "firewall/policy"},
+	"agent/trouble":     {"agent/clock", "agent/display", "agent/edl", "agent/enforce", "agent/line", "agent/members", "agent/notify", "agent/silence", "config", "firewall", "firewall/policy"},
 	"agent/watch":       {"agent", "agent/api", "agent/display", "agent/explain", "agent/loop"},
 	"agent/uptime":      {"agent/enforce", "firewall/policy", "store"},
 	"agent/web":         {"agent/allow", "agent/api", "agent/display", "agent/enforce", "agent/explain", "agent/line", "agent/members", "agent/trouble", "config", "firewall/policy"},
