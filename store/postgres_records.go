@@ -32,35 +32,48 @@ func (t *postgresRecords) ready(ctx context.Context, records []Record) error {
 	return t.ensure(ctx, records)
 }
 
-// encode implements recordTable with COPY. The rows come sorted by their sources: the index by source is what a row costs most, and neighbours
+// fewRows are too few for what is done for many: to ask for their ids, a round trip, takes longer than it saves.
+const fewRows = 200
+
+// encode implements recordTable with COPY. Many rows come sorted by their sources: the index by source is what a row costs most, and neighbours
 // in it share the pages. Their ids say in which order the lines were read.
 func (t *postgresRecords) encode(agent int64, records []Record) (insertion, error) {
-	order := bySource(records)
+	many := len(records) >= fewRows
+	columns, order := postgresColumns, inPlace(records)
+	if many {
+		columns = "id, " + columns
+		sortBySource(order, records)
+	}
 	within := func(ctx context.Context, conn *sql.Conn, _ *sql.Tx) error {
 		return conn.Raw(func(dc any) error {
 			conn := dc.(*stdlib.Conn).Conn()
 			rows := &copyRows{agent: agent, records: records, order: order}
 			defer rows.stop()
-			// Not one after the other where several agents ask at once.
-			err := conn.QueryRow(ctx, `SELECT array_agg(nextval('records_id')) FROM generate_series(1, $1::bigint)`, len(records)).Scan(&rows.ids)
-			if err != nil {
-				return err
+			if many { // the ids need not follow one another, where several agents ask at once
+				err := conn.QueryRow(ctx, `SELECT array_agg(nextval('records_id')) FROM generate_series(1, $1::bigint)`, len(records)).Scan(&rows.ids)
+				if err != nil {
+					return err
+				}
 			}
-			_, err = conn.PgConn().CopyFrom(ctx, rows, "COPY records (id, "+postgresColumns+") FROM STDIN BINARY")
+			_, err := conn.PgConn().CopyFrom(ctx, rows, "COPY records ("+columns+") FROM STDIN BINARY")
 			return err
 		})
 	}
 	return insertion{within, func() {}}, nil
 }
 
-// bySource gives the places of records in the order of their sources, those without one first.
-func bySource(records []Record) []int32 {
+// inPlace gives the places of records in their order.
+func inPlace(records []Record) []int32 {
 	order := make([]int32, len(records))
 	for i := range order {
 		order[i] = int32(i)
 	}
-	slices.SortFunc(order, func(a, b int32) int { return records[a].Src.Compare(records[b].Src) })
 	return order
+}
+
+// sortBySource sorts places of records by their sources, those without one first.
+func sortBySource(order []int32, records []Record) {
+	slices.SortFunc(order, func(a, b int32) int { return records[a].Src.Compare(records[b].Src) })
 }
 
 // copyRows are records as the documentation of COPY says ("Binary Format"): a signature, for each row the number of its fields and each field
@@ -70,7 +83,7 @@ type copyRows struct {
 	agent   int64
 	records []Record
 	order   []int32 // places of records
-	ids     []int64 // of records
+	ids     []int64 // of records; nil: the database gives them
 
 	mu      sync.Mutex // the driver's goroutine may still read when COPY has failed
 	stopped bool
@@ -111,15 +124,19 @@ func (c *copyRows) stop() {
 	c.stopped = true
 }
 
-// copyFields are the fields of a row: id and postgresColumns.
-var copyFields = uint16(strings.Count("id, "+postgresColumns, ",") + 1)
+// copyFields are the fields of a row whose id the database gives.
+var copyFields = uint16(strings.Count(postgresColumns, ",") + 1)
 
 // row writes a record.
 func (c *copyRows) row(i int32) {
 	r := &c.form
 	r.take(&c.records[i])
-	b := binary.BigEndian.AppendUint16(c.ahead, copyFields)
-	b = copyInt64(b, c.ids[i])
+	b := c.ahead
+	if c.ids == nil {
+		b = binary.BigEndian.AppendUint16(b, copyFields)
+	} else {
+		b = copyInt64(binary.BigEndian.AppendUint16(b, 1+copyFields), c.ids[i])
+	}
 	b = copyInt64(b, r.Time.UnixMicro()-postgresEpoch)
 	b = copyInt16(b, int16(c.agent))
 	b = copyAddr(copyAddr(b, r.Src), r.Dst)

@@ -35,8 +35,11 @@ func TestRecordsComeBackAsTheyWereInTheirOrder(t *testing.T) {
 	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		want := everyColumn(1500)
-		commit(t, s, &Batch{Records: want[:1000]})
-		commit(t, s, &Batch{Records: want[1000:]})
+		rest := want
+		for _, n := range []int{1000, 1, fewRows - 1, fewRows, len(want) - 1000 - 2*fewRows} { // few in their order, many sorted
+			commit(t, s, &Batch{Records: rest[:n]})
+			rest = rest[n:]
+		}
 		for i := range want {
 			want[i].ID = int64(i + 1)
 		}
@@ -48,7 +51,7 @@ func TestRecordsComeBackAsTheyWereInTheirOrder(t *testing.T) {
 func TestCopyRowsAreReadInAnyPieces(t *testing.T) {
 	records := everyColumn(20)
 	rows := func() *copyRows {
-		c := &copyRows{agent: 7, records: records, order: bySource(records)}
+		c := &copyRows{agent: 7, records: records, order: inPlace(records)}
 		for i := range records {
 			c.ids = append(c.ids, int64(i))
 		}
