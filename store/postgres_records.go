@@ -1,15 +1,17 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"encoding/binary"
 	"errors"
+	"io"
 	"iter"
 	"math"
 	"net/netip"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -30,43 +32,123 @@ func (t *postgresRecords) ready(ctx context.Context, records []Record) error {
 	return t.ensure(ctx, records)
 }
 
-// encode implements recordTable with COPY. The rows are written in the server's binary format here: the driver asks for
-// every value anew how its type is written, which takes as long as all the rest on this side.
+// fewRows are too few for what is done for many: to ask for their ids, a round trip, takes longer than it saves.
+const fewRows = 200
+
+// encode implements recordTable with COPY. Many rows come sorted by their sources: the index by source is what a row costs most, and neighbours
+// in it share the pages. Their ids say in which order the lines were read.
 func (t *postgresRecords) encode(agent int64, records []Record) (insertion, error) {
-	rows := copyRows(agent, records)
+	many := len(records) >= fewRows
+	columns, order := postgresColumns, inPlace(records)
+	if many {
+		columns = "id, " + columns
+		sortBySource(order, records)
+	}
 	within := func(ctx context.Context, conn *sql.Conn, _ *sql.Tx) error {
 		return conn.Raw(func(dc any) error {
-			_, err := dc.(*stdlib.Conn).Conn().PgConn().CopyFrom(ctx, bytes.NewReader(rows), "COPY records ("+postgresColumns+") FROM STDIN BINARY")
+			conn := dc.(*stdlib.Conn).Conn()
+			rows := &copyRows{agent: agent, records: records, order: order}
+			defer rows.stop()
+			if many { // the ids need not follow one another, where several agents ask at once
+				err := conn.QueryRow(ctx, `SELECT array_agg(nextval('records_id')) FROM generate_series(1, $1::bigint)`, len(records)).Scan(&rows.ids)
+				if err != nil {
+					return err
+				}
+			}
+			_, err := conn.PgConn().CopyFrom(ctx, rows, "COPY records ("+columns+") FROM STDIN BINARY")
 			return err
 		})
 	}
 	return insertion{within, func() {}}, nil
 }
 
-// copyRows writes records as the documentation of COPY says ("Binary Format"): a signature, for each row the number of
-// its fields and each field behind its length, and a trailer. A length of -1 is NULL.
-func copyRows(agent int64, records []Record) []byte {
-	const signature = "PGCOPY\n\xff\r\n\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x00" // no flags, no extension
-	const rowBytes = 384                                                               // of a usual row; more only grows the buffer
-	b := append(make([]byte, 0, len(signature)+rowBytes*len(records)+2), signature...)
-	fields := uint16(strings.Count(postgresColumns, ",") + 1)
-	var r storedForm
-	for i := range records {
-		r.take(&records[i])
-		b = binary.BigEndian.AppendUint16(b, fields)
-		b = copyInt64(b, r.Time.UnixMicro()-postgresEpoch)
-		b = copyInt16(b, int16(agent))
-		b = copyAddr(copyAddr(b, r.Src), r.Dst)
-		b = copyInt32(copyInt32(b, int32(r.SrcPort)), int32(r.DstPort))
-		b = copyInt64(copyInt64(copyInt64(b, int64(r.Repeat)), r.File), r.Offset)
-		for _, n := range r.Smalls() {
-			b = copyInt16(b, int16(*n))
-		}
-		for _, s := range r.Texts() {
-			b = append(binary.BigEndian.AppendUint32(b, uint32(len(*s))), *s...)
+// inPlace gives the places of records in their order.
+func inPlace(records []Record) []int32 {
+	order := make([]int32, len(records))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	return order
+}
+
+// sortBySource sorts places of records by their sources, those without one first.
+func sortBySource(order []int32, records []Record) {
+	slices.SortFunc(order, func(a, b int32) int { return records[a].Src.Compare(records[b].Src) })
+}
+
+// copyRows are records as the documentation of COPY says ("Binary Format"): a signature, for each row the number of its fields and each field
+// behind its length, and a trailer. A length of -1 is NULL. The format is written here because the driver asks for every value anew how its type
+// is written, and while it is sent, so that the server need not wait for the whole of it.
+type copyRows struct {
+	agent   int64
+	records []Record
+	order   []int32 // places of records
+	ids     []int64 // of records; nil: the database gives them
+
+	mu      sync.Mutex // the driver's goroutine may still read when COPY has failed
+	stopped bool
+	begun   bool
+	at      int // in order: what is written next
+	form    storedForm
+	ahead   []byte // written and not read yet
+}
+
+// Read implements io.Reader.
+func (c *copyRows) Read(p []byte) (n int, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped {
+		return 0, io.ErrClosedPipe
+	}
+	if !c.begun {
+		c.begun = true
+		c.ahead = append(c.ahead, "PGCOPY\n\xff\r\n\x00"+"\x00\x00\x00\x00"+"\x00\x00\x00\x00"...) // no flags, no extension
+	}
+	for ; len(c.ahead) < len(p) && c.at < len(c.order); c.at++ {
+		c.row(c.order[c.at])
+		if c.at == len(c.order)-1 {
+			c.ahead = binary.BigEndian.AppendUint16(c.ahead, math.MaxUint16) // -1 fields: the end
 		}
 	}
-	return binary.BigEndian.AppendUint16(b, math.MaxUint16) // -1 fields: the end
+	if n = copy(p, c.ahead); n == 0 && len(p) > 0 {
+		return 0, io.EOF
+	}
+	c.ahead = append(c.ahead[:0], c.ahead[n:]...) // less than a row, but for the last time
+	return n, nil
+}
+
+// stop has nothing be read any more: the records are the caller's again.
+func (c *copyRows) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped = true
+}
+
+// copyFields are the fields of a row whose id the database gives.
+var copyFields = uint16(strings.Count(postgresColumns, ",") + 1)
+
+// row writes a record.
+func (c *copyRows) row(i int32) {
+	r := &c.form
+	r.take(&c.records[i])
+	b := c.ahead
+	if c.ids == nil {
+		b = binary.BigEndian.AppendUint16(b, copyFields)
+	} else {
+		b = copyInt64(binary.BigEndian.AppendUint16(b, 1+copyFields), c.ids[i])
+	}
+	b = copyInt64(b, r.Time.UnixMicro()-postgresEpoch)
+	b = copyInt16(b, int16(c.agent))
+	b = copyAddr(copyAddr(b, r.Src), r.Dst)
+	b = copyInt32(copyInt32(b, int32(r.SrcPort)), int32(r.DstPort))
+	b = copyInt64(copyInt64(copyInt64(b, int64(r.Repeat)), r.File), r.Offset)
+	for _, n := range r.Smalls() {
+		b = copyInt16(b, int16(*n))
+	}
+	for _, s := range r.Texts() {
+		b = append(binary.BigEndian.AppendUint32(b, uint32(len(*s))), *s...)
+	}
+	c.ahead = b
 }
 
 // postgresEpoch is the beginning of the year 2000, from which timestamptz counts, in microseconds since 1970.

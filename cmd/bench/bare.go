@@ -4,13 +4,13 @@ import (
 	"bufio"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,48 +43,79 @@ func (l *lines) next() ([]byte, error) {
 	return line[:max(len(line)-1, 0)], err
 }
 
-// bareColumns are the columns of a record in the store's tables for rows.
+// bareColumns are all columns of the store's table for rows.
 const bareColumns = "id, time, agent, device, src, dst, src_port, dst_port, src_user, src_country, dst_country, action, rule, rule_id, " +
-	"threat_name, threat_id, severity, subtype, type, direction, repeat, file, file_offset"
+	"threat_name, threat_id, severity, subtype, type, direction, repeat, file, file_offset, " +
+	"protocol, outcome, grade, application, from_zone, to_zone, session_end_reason, category, client"
 
-// bareRows gives a tenth of the lines as rows of bareColumns; native: in the types that pgx writes in binary.
-func (b *bench) bareRows(native bool) ([][]any, error) {
-	f, err := os.Open(b.some)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	parser := panos.New(panos.Options{Location: time.UTC})
-	in, rows, read := newLines(f, 0), make([][]any, 0, b.lines/10), time.Now()
-	for range b.lines / 10 {
-		line, err := in.next()
+// bareRows are lines as rows of bareColumns, as the daemon keeps them that reads the file alone.
+type bareRows struct {
+	in     *lines
+	parser *panos.Parser
+	read   time.Time
+	given  int64
+	native bool // in the types that pgx writes in binary
+}
+
+func newBareRows(f io.ReaderAt, native bool) *bareRows {
+	return &bareRows{in: newLines(f, 0), parser: panos.New(panos.Options{Location: time.UTC}), read: time.Now(), native: native}
+}
+
+// next gives the next n rows, or as many as there still are.
+func (b *bareRows) next(n int) (rows [][]any, err error) {
+	for range n {
+		offset := b.in.at
+		line, err := b.in.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
 		if err != nil {
 			return nil, err
 		}
 		var ev detect.Event
-		if err := parser.Parse(line, read, &ev); err != nil {
+		if err := b.parser.Parse(line, b.read, &ev); err != nil {
 			return nil, err
 		}
 		var at, src, dst any = ev.Time, ev.Src, ev.Dst
-		if !native {
+		if !b.native {
 			at, src, dst = ev.Time.UnixMicro(), ev.Src.AsSlice(), ev.Dst.AsSlice()
 		}
-		rows = append(rows, []any{int64(len(rows) + 1), at, int16(1), ev.Device, src, dst, int32(ev.SrcPort), int32(ev.DstPort), ev.SrcUser, ev.SrcCountry, ev.DstCountry,
-			ev.Action, ev.Rule, ev.RuleID, ev.ThreatName, ev.ThreatID, ev.Severity, ev.Subtype, ev.Type.String(), "", int64(1), int64(1), in.at})
+		b.given++
+		const refused, forgeable = int16(1), int16(1) // as all lines are
+		rows = append(rows, []any{b.given, at, int16(1), ev.Device, src, dst, int32(ev.SrcPort), int32(ev.DstPort), ev.SrcUser, ev.SrcCountry, ev.DstCountry,
+			ev.Action, ev.Rule, ev.RuleID, ev.ThreatName, ev.ThreatID, ev.Severity, ev.Subtype, ev.Type.String(), ev.Direction.String(), int64(max(ev.Repeat, 1)), int64(1), offset,
+			int16(0), refused, forgeable, ev.Application, ev.SrcZone, ev.DstZone, ev.EndReason, ev.Category, ""})
 	}
 	return rows, nil
+}
+
+// bare has write store a file's rows, a transaction's at once, and gives how many it stored a second. The clock runs while it does.
+func bare(file string, native bool, write func(rows [][]any) error) (perSecond float64, err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	source, took := newBareRows(f, native), time.Duration(0)
+	for {
+		rows, err := source.next(bareBatch)
+		if err != nil || len(rows) == 0 {
+			return float64(source.given) / took.Seconds(), err
+		}
+		began := time.Now()
+		if err := write(rows); err != nil {
+			return 0, err
+		}
+		took += time.Since(began)
+	}
 }
 
 // bareBatch is how many rows a transaction has.
 const bareBatch = 5000
 
-// bareSQLite measures the driver alone: a prepared INSERT of the same records into a table with the indexes by time and source that searches
+// bareSQLite measures the driver alone: a prepared INSERT of a tenth of the same records into a table with the indexes by time and source that searches
 // need.
 func (b *bench) bareSQLite(ctx context.Context) error {
-	rows, err := b.bareRows(false)
-	if err != nil {
-		return err
-	}
 	dir, err := os.MkdirTemp(b.dir, "bare-")
 	if err != nil {
 		return err
@@ -101,13 +132,11 @@ func (b *bench) bareSQLite(ctx context.Context) error {
 			return err
 		}
 	}
-	began := time.Now()
-	for some := range slices.Chunk(rows, bareBatch) {
-		if err := insert(ctx, db, some); err != nil {
-			return err
-		}
+	perSecond, err := bare(b.some, false, func(rows [][]any) error { return insert(ctx, db, rows) })
+	if err != nil {
+		return err
 	}
-	b.note("bare SQLite", float64(len(rows))/time.Since(began).Seconds())
+	b.note("bare SQLite", perSecond)
 	return nil
 }
 
@@ -131,15 +160,11 @@ func insert(ctx context.Context, db *sql.DB, rows [][]any) error {
 	return tx.Commit()
 }
 
-// postgresql has the daemon keep the lines in databases of its own, in rows and in blocks, and in turn COPY write a tenth of such rows into its table.
+// postgresql has the daemon keep the lines in databases of its own, in rows and in blocks, and in turn COPY write the same rows into its table.
 func (b *bench) postgresql(ctx context.Context) error {
 	if b.postgres == "" {
 		b.reasons["postgres"] = "no --postgres"
 		return nil
-	}
-	rows, err := b.bareRows(true)
-	if err != nil {
-		return err
 	}
 	return b.rounds("rounds of PostgreSQL", b.runs, postgresUntil, func(i int) error {
 		name := "activedefense_bench_" + strconv.Itoa(os.Getpid()) + "_" + strconv.Itoa(i)
@@ -147,7 +172,7 @@ func (b *bench) postgresql(ctx context.Context) error {
 			if err := b.caughtUp(ctx, fmt.Sprintf("url: %q", url), "postgres"); err != nil {
 				return err
 			}
-			return b.copyRows(ctx, url, rows)
+			return b.copyRows(ctx, url)
 		})
 		if err != nil {
 			return err
@@ -190,22 +215,41 @@ func (b *bench) inDatabase(ctx context.Context, name string, do func(url string)
 	return do(u.String())
 }
 
-// copyRows writes rows into the table of a database that the daemon has made.
-func (b *bench) copyRows(ctx context.Context, url string, rows [][]any) error {
+// copyRows writes the rows that the daemon has written into its table once more. That they are the same it makes sure of.
+func (b *bench) copyRows(ctx context.Context, url string) error {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
 		return err
 	}
 	defer conn.Close(ctx)
+	daemons, has, err := someRows(ctx, conn)
+	if err != nil {
+		return err
+	}
 	if _, err := conn.Exec(ctx, "TRUNCATE records"); err != nil { // its partitions, for these days, stay
 		return err
 	}
-	began := time.Now()
-	for some := range slices.Chunk(rows, bareBatch) {
-		if _, err := conn.CopyFrom(ctx, pgx.Identifier{"records"}, strings.Split(bareColumns, ", "), pgx.CopyFromRows(some)); err != nil {
-			return err
-		}
+	columns := strings.Split(bareColumns, ", ")
+	if len(columns) != has {
+		return fmt.Errorf("COPY is compared with other rows than it writes: of %d columns it knows %d", has, len(columns))
 	}
-	b.note("bare COPY", float64(len(rows))/time.Since(began).Seconds())
+	perSecond, err := bare(b.file, true, func(rows [][]any) error {
+		_, err := conn.CopyFrom(ctx, pgx.Identifier{"records"}, columns, pgx.CopyFromRows(rows))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if copied, _, err := someRows(ctx, conn); err != nil || copied != daemons {
+		return errors.Join(err, fmt.Errorf("COPY is compared with other rows than it writes: the daemon's are %s, and its %s", daemons, copied))
+	}
+	b.note("bare COPY", perSecond)
 	return nil
+}
+
+// someRows tells of the table of records how many rows it has, with what stands in the first ones, and how many columns.
+func someRows(ctx context.Context, conn *pgx.Conn) (text string, columns int, err error) {
+	err = conn.QueryRow(ctx, `SELECT concat_ws(' ', (SELECT count(*) FROM records), 'rows:', (SELECT string_agg(r::text, ' ' ORDER BY id) FROM (SELECT * FROM records ORDER BY id LIMIT 3) AS r)),
+		(SELECT count(*) FROM pg_attribute WHERE attrelid = 'records'::regclass AND attnum > 0 AND NOT attisdropped)`).Scan(&text, &columns)
+	return text, columns, err
 }
