@@ -7,6 +7,7 @@ import (
 
 	"activedefense/agent/clock"
 	"activedefense/agent/line"
+	"activedefense/agent/trouble"
 	"activedefense/config"
 )
 
@@ -14,11 +15,11 @@ import (
 func TestAClockThatIsSetIsATrouble(t *testing.T) {
 	wall, running := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), time.Duration(0)
 	a := &Agent{stats: line.NewStats(), clock: clock.New(func() (time.Time, time.Duration) { return wall, running })}
-	if trouble, is := clockTrouble(a.clock); is || a.ahead() != 0 {
+	if trouble, is := troubleOf(a.clock); is || a.ahead() != 0 {
 		t.Errorf("at first: %+v", trouble)
 	}
 	wall = wall.Add(35 * 24 * time.Hour)
-	trouble, is := clockTrouble(a.clock)
+	trouble, is := troubleOf(a.clock)
 	if !is || !strings.Contains(trouble.What, "clock: this host's clock is 840h0m0s ahead") || !trouble.Since.Equal(wall) || trouble.Remedy == "" || a.ahead() != 35*24*time.Hour {
 		t.Errorf("ahead: %+v", trouble)
 	}
@@ -26,9 +27,24 @@ func TestAClockThatIsSetIsATrouble(t *testing.T) {
 		t.Errorf("%s is believed", at)
 	}
 	wall = wall.Add(-70 * 24 * time.Hour)
-	if trouble, is := clockTrouble(a.clock); !is || !strings.Contains(trouble.What, "set back by 840h0m0s") || a.ahead() != 0 {
+	if trouble, is := troubleOf(a.clock); !is || !strings.Contains(trouble.What, "set back by 840h0m0s") || a.ahead() != 0 {
 		t.Errorf("set back: %+v", trouble)
 	}
+	wall = wall.Add(35 * 24 * time.Hour)
+	for by, want := range map[time.Duration]bool{-time.Hour: false, 26 * time.Hour: false, 27 * time.Hour: true} { // up to there it may be a time zone, which is told by file
+		a.clock.Heard(map[string]time.Time{"fw1": wall.Add(by)}, nil)
+		if trouble, is := troubleOf(a.clock); is != want || want && !strings.Contains(trouble.What, "clock: log lines are dated 27h0m0s later") {
+			t.Errorf("a firewall that is %s ahead: %+v", by, trouble)
+		}
+	}
+}
+
+func troubleOf(c *clock.Clock) (t trouble.Trouble, is bool) {
+	by, since := c.Ahead()
+	for _, t := range trouble.Clock(by, since, c.Later()) {
+		return t, true
+	}
+	return t, false
 }
 
 // The enforcers count by this host's clock how long a firewall is to hold an address: where it is ahead, the end is later by as much.

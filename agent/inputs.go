@@ -35,7 +35,7 @@ func inputOf(cfg *config.Config, in config.Input) line.Input {
 	}
 	out := line.Input{
 		Pattern: in.Path, MaxFiles: in.MaxFiles, FromEnd: in.FromEnd, SilentAfter: in.SilentAfter, Location: in.Location, Device: in.Device,
-		NewParser: newParser,
+		NewParser: newParser, Firewall: in.Patterns == nil,
 	}
 	if in.Listen.On() {
 		out.Name, out.Pattern, out.Sealed = in.Listen.URL, listen.Pattern(filepath.Join(cfg.StateDir, spoolFolder), listener(&in)), true

@@ -272,7 +272,7 @@ func TestAClockThatJumpsReleasesNobody(t *testing.T) {
 	wall, running = wall.Add(testReleaseAfter), running+testReleaseAfter
 	r.release()
 	r.expect("when so much time has passed", timed)
-	line := func(at time.Time) { believed.Heard(map[string]time.Time{"fw1": at}) }
+	line := func(at time.Time) { believed.Heard(map[string]time.Time{"fw1": at}, nil) }
 	line(wall)
 	for range 12 {
 		wall, running = wall.Add(5*time.Second), running+5*time.Second

@@ -170,10 +170,10 @@ func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 	for _, t := range a.labelTroubles() {
 		all = append(all, trouble.Trouble{Since: t.Since, What: t.What, Remedy: t.Remedy})
 	}
-	for _, look := range []func() (trouble.Trouble, bool){func() (trouble.Trouble, bool) { return clockTrouble(a.clock) }, a.brake.Trouble} {
-		if t, is := look(); is {
-			all = append(all, t)
-		}
+	by, at := a.clock.Ahead()
+	all = append(all, trouble.Clock(by, at, a.clock.Later())...)
+	if t, is := a.brake.Trouble(); is {
+		all = append(all, t)
 	}
 	speakers := []interface {
 		Trouble() (time.Time, string, string)

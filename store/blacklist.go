@@ -37,6 +37,7 @@ type Block struct {
 	FirstSeen, LastSeen time.Time     // zero: BlockedAt
 	BlockedAt           time.Time     // zero: now
 	ExpiresAt           time.Time     // zero: none, then release is by inactivity
+	Begun, OrBegun      time.Time     // since when ExpiresAt is counted, and another time that may be right instead, see Store.Redate; OrBegun zero: none
 	Late                time.Time     // of one by the detector that was found too late: if it is over by then, it is kept as released; see Entry.Past. Zero: it is in force
 	Behind              time.Duration // how far the log's times were behind the clock by which ExpiresAt is; what came before the end of another block is told by that. Zero: not at all
 	Hits                int64
@@ -321,12 +322,12 @@ func (l *blacklist) Quiet(ctx context.Context, now time.Time, releaseAfter time.
 }
 
 // Redate has entries last seen when their lines said, where this host's clock, which has come to that time by now, had not when they were read (see
-// Dated), and those that the detector blocked for a fixed time end as much later. It gives how many. What is wrong is then found to have been the
+// Dated), and those that the detector blocked for a fixed time end as much later as that began: at Block.OrBegun and not at Block.Begun. It gives how many. What is wrong is then found to have been the
 // host's clock; where it is a firewall's, whoever it saw stays for as long as that is ahead, unless release came first.
 func (l *blacklist) Redate(ctx context.Context, now time.Time) (entries int64, err error) {
 	var due bool
 	err = l.view(ctx, "look for entries whose time has come", func(ctx context.Context, tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM dated WHERE seen <= $1)`, l.stamp(now)).Scan(&due)
+		return tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM dated WHERE `+dueDated+`)`, l.stamp(now)).Scan(&due)
 	})
 	if err != nil || !due {
 		return 0, err

@@ -295,7 +295,11 @@ func TestWhatLinesSaidOfTheFuture(t *testing.T) {
 		var b Batch
 		for i, expires := range []time.Time{{}, {}, at.Add(after), {}} {
 			p := prefix("203.0.113." + strconv.Itoa(i+1))
-			b.Blocks = append(b.Blocks, Block{Address: p, By: ByDetector, BlockedAt: at, LastSeen: at, ExpiresAt: expires})
+			block := Block{Address: p, By: ByDetector, BlockedAt: at, LastSeen: at, ExpiresAt: expires}
+			if !expires.IsZero() {
+				block.Begun, block.OrBegun = at, right
+			}
+			b.Blocks = append(b.Blocks, block)
 			b.Dated = append(b.Dated, Dated{p, right.Add(-time.Hour)}, Dated{p, right}, Dated{p, right.Add(-time.Minute)})
 		}
 		b.Dated = append(b.Dated, Dated{prefix("203.0.113.9"), right}) // it is not blocked
@@ -334,6 +338,39 @@ func TestWhatLinesSaidOfTheFuture(t *testing.T) {
 		list, err := s.ReleaseQuiet(ctx, right.Add(after-time.Microsecond), after, 0)
 		must(t, err)
 		equal(t, "quiet by then", prefixes(list), []netip.Prefix{prefix("203.0.113.2"), prefix("203.0.113.4")})
+	})
+}
+
+// A block for a time that may have begun later did, once that time has come: whatever its source does meanwhile, and as the last block says that was placed.
+func TestABlockThatBeganLater(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		const length, behind = 24 * time.Hour, 35 * 24 * time.Hour
+		s, at := db.open("one"), noon()
+		right, address := at.Add(behind), prefix("203.0.113.1")
+		timed := func(state State, begun, or time.Time) Block {
+			return Block{Address: address, By: ByDetector, State: state, BlockedAt: begun, LastSeen: begun, ExpiresAt: begun.Add(length), Begun: begun, OrBegun: or}
+		}
+		ends := func(when string, now, want time.Time) {
+			t.Helper()
+			_, err := s.Redate(context.Background(), now)
+			must(t, err)
+			equal(t, when, inForce(t, s).ExpiresAt, want)
+		}
+		commit(t, s, &Batch{Blocks: []Block{timed(Observed, at, right)}})
+		commit(t, s, &Batch{Blocks: []Block{timed(Blocked, at.Add(time.Minute), time.Time{})}}) // which is certain
+		ends("raised", right, at.Add(time.Minute+length))
+		letGo(t, s, right, 1)
+
+		commit(t, s, &Batch{Blocks: []Block{timed(Observed, at, time.Time{})}})
+		commit(t, s, &Batch{Blocks: []Block{timed(Blocked, at.Add(time.Minute), right.Add(time.Minute))}})
+		commit(t, s, &Batch{Blocks: []Block{timed(Blocked, at.Add(time.Hour), right.Add(400*length))}}) // it is blocked already
+		commit(t, s, &Batch{Touches: []Touch{{Address: address, LastSeen: at.Add(2 * time.Hour)}}, Dated: []Dated{{address, right.Add(2 * time.Hour)}}})
+		ends("before that time", right, at.Add(time.Minute+length))
+		commit(t, s, &Batch{Touches: []Touch{{Address: address, LastSeen: right.Add(90 * time.Minute)}}}) // the clock is right by now
+		ends("at that time", right.Add(time.Minute), right.Add(time.Minute+length))
+		equal(t, "last seen", inForce(t, s).LastSeen, right.Add(90*time.Minute))
+		ends("when all is over", right.Add(2*time.Hour), right.Add(time.Minute+length))
+		equal(t, "last seen", inForce(t, s).LastSeen, right.Add(2*time.Hour))
 	})
 }
 

@@ -87,6 +87,14 @@ func (c *change) touch(ctx context.Context, touches []Touch) error {
 	return c.touchMembers(ctx, touches)
 }
 
+// saveDoubts notes what may be another time than entries and blocks have that were placed.
+func (c *change) saveDoubts(ctx context.Context, dated []Dated, placed []*Block) error {
+	if err := c.saveDated(ctx, dated); err != nil {
+		return err
+	}
+	return c.saveBegun(ctx, placed)
+}
+
 // saveDated notes what lines say of when entries were last seen, until that time has come.
 func (c *change) saveDated(ctx context.Context, dated []Dated) error {
 	latest := make(map[netip.Prefix]time.Time, len(dated))
@@ -109,15 +117,48 @@ func (c *change) saveDated(ctx context.Context, dated []Dated) error {
 		[]string{"cidr", "timestamptz"}, rows, nil)
 }
 
-// redate has entries last seen when their lines said, where that time has come by now. What is blocked for a fixed time began as much later.
+// saveBegun notes of blocks for a time that were placed when they may have begun by another clock, and of the others nothing more.
+func (c *change) saveBegun(ctx context.Context, placed []*Block) error {
+	var rows, certain [][]any
+	for _, b := range placed {
+		if b.OrBegun.IsZero() {
+			certain = append(certain, []any{b.Address.String()})
+		} else {
+			rows = append(rows, []any{b.Address.String(), c.stamp(b.LastSeen), c.stamp(b.OrBegun), c.stamp(b.Begun)})
+		}
+	}
+	var noted bool
+	if err := c.tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM dated WHERE begun IS NOT NULL)`).Scan(&noted); err != nil {
+		return err
+	}
+	if noted {
+		err := c.forRows(ctx, c.tx, `UPDATE dated SET begun = NULL, begun_host = NULL WHERE begun IS NOT NULL AND address IN (`, `)`, []string{"cidr"}, certain, nil)
+		if err != nil {
+			return err
+		}
+	}
+	return c.forRows(ctx, c.tx, `INSERT INTO dated (address, seen, begun, begun_host) SELECT t.column1, t.column2, t.column3, t.column4 FROM (`,
+		`) AS t WHERE true ON CONFLICT (address) DO UPDATE SET begun = excluded.begun, begun_host = excluded.begun_host`,
+		[]string{"cidr", "timestamptz", "timestamptz", "timestamptz"}, rows, nil)
+}
+
+// dueDated are the rows of dated of which the time has come, $1 being now.
+const dueDated = `(begun <= $1 OR begun IS NULL AND seen <= $1)`
+
+// redate has entries last seen when their lines said, and blocks for a time begun, where that time has come by now.
 func (c *change) redate(ctx context.Context, now time.Time) (entries int64, err error) {
-	done, err := c.tx.ExecContext(ctx, `UPDATE blacklist SET expires_at = CASE WHEN blocked_by = 'detector' THEN expires_at + (d.seen - last_seen) ELSE expires_at END,
-			last_seen = d.seen, version = $1 FROM dated AS d
-			WHERE blacklist.address = d.address AND released_at IS NULL AND d.seen <= $2 AND d.seen > last_seen`, c.version, c.stamp(now))
+	done, err := c.tx.ExecContext(ctx, `UPDATE blacklist SET version = $2,
+			expires_at = CASE WHEN blocked_by = '`+ByDetector+`' AND d.begun <= $1 THEN expires_at + (d.begun - d.begun_host) ELSE expires_at END,
+			last_seen = CASE WHEN d.seen <= $1 AND d.seen > last_seen THEN d.seen ELSE last_seen END
+			FROM (SELECT * FROM dated WHERE `+dueDated+`) AS d
+			WHERE blacklist.address = d.address AND released_at IS NULL AND (d.begun IS NOT NULL OR d.seen > last_seen)`, c.stamp(now), c.version)
 	if err != nil {
 		return 0, err
 	}
-	if _, err := c.tx.ExecContext(ctx, `DELETE FROM dated WHERE seen <= $1`, c.stamp(now)); err != nil {
+	if _, err := c.tx.ExecContext(ctx, `DELETE FROM dated WHERE seen <= $1 AND `+dueDated, c.stamp(now)); err != nil {
+		return 0, err
+	}
+	if _, err := c.tx.ExecContext(ctx, `UPDATE dated SET begun = NULL, begun_host = NULL WHERE begun <= $1`, c.stamp(now)); err != nil {
 		return 0, err
 	}
 	return done.RowsAffected()

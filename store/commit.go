@@ -106,7 +106,7 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (CommitResult, error) {
 		if placed, err = c.carryOut(ctx, plan); err != nil {
 			return err
 		}
-		if err := c.saveDated(ctx, b.Dated); err != nil {
+		if err := c.saveDoubts(ctx, b.Dated, placed); err != nil {
 			return err
 		}
 		result.Blocked = plan.blocked(placed)

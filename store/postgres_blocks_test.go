@@ -195,9 +195,12 @@ func TestPostgresGivesRoomBack(t *testing.T) {
 		drop()
 		give(spareForTest)
 		equal(t, "while more come", size(), full)
-		give(0)
-		if now := size(); now > full/20 {
-			t.Errorf("%d of %d bytes are still taken", now, full)
+		for tries := 0; size() > full/20; tries++ { // autovacuum, which sees what was there when it began, may be at it somewhere in the database
+			if tries == 1000 {
+				t.Fatalf("%d of %d bytes are still taken", size(), full)
+			}
+			r.left = 0
+			give(0)
 		}
 		fill()
 		must(t, s.view(ctx, "read", func(inner context.Context, tx *sql.Tx) error {

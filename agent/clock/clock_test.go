@@ -49,7 +49,7 @@ func TestAClockThatIsSet(t *testing.T) {
 	log := func(by time.Duration) { // for half an hour, by a clock that differs by this
 		for range 30 {
 			h.pass(time.Minute)
-			c.Heard(map[string]time.Time{"fw1": h.wall.Add(by)})
+			c.Heard(map[string]time.Time{"fw1": h.wall.Add(by)}, nil)
 		}
 		begun = begun.Add(30 * time.Minute)
 	}
@@ -85,7 +85,7 @@ func TestATimeWithoutTheProgram(t *testing.T) {
 	}
 	// What was logged meanwhile is read within a few minutes, then what comes now.
 	for i := range 22 {
-		c.Heard(map[string]time.Time{"fw1": h.wall.Add(-10*day + min(10, time.Duration(i+1)*2)*day)})
+		c.Heard(map[string]time.Time{"fw1": h.wall.Add(-10*day + min(10, time.Duration(i+1)*2)*day)}, nil)
 		h.pass(time.Minute)
 	}
 	if by, _ := c.Ahead(); by != 0 || !c.Time().Equal(h.wall) {
@@ -101,7 +101,7 @@ func TestAClockThatIsBehindAtTheStart(t *testing.T) {
 	if by, since := c.Ahead(); by != -35*day || !since.Equal(h.wall) || !c.Time().Equal(h.wall) {
 		t.Errorf("ahead by %s since %s: %s", by, since, c.Time())
 	}
-	c.Heard(map[string]time.Time{"fw1": h.wall})
+	c.Heard(map[string]time.Time{"fw1": h.wall}, nil)
 	if c.Agreed() {
 		t.Error("it is taken for right")
 	}
@@ -147,7 +147,7 @@ func TestAFewLinesMakeNoClockRight(t *testing.T) {
 			for source, by := range c.says(step) {
 				newest[source] = h.wall.Add(by)
 			}
-			clock.Heard(maps.Clone(newest))
+			clock.Heard(maps.Clone(newest), nil)
 			h.pass(10 * time.Second)
 		}
 		if by, _ := clock.Ahead(); (by == 0) != c.want {
@@ -173,7 +173,7 @@ func TestWhatIsBelieved(t *testing.T) {
 				h.wall = h.wall.Add(time.Duration(spans.Draw(t, "set by")))
 			case 2:
 				event := h.wall.Add(time.Duration(spans.Draw(t, "heard")))
-				c.Heard(map[string]time.Time{rapid.SampledFrom([]string{"a", "b"}).Draw(t, "source"): event})
+				c.Heard(map[string]time.Time{rapid.SampledFrom([]string{"a", "b"}).Draw(t, "source"): event}, nil)
 				if event.After(bound) {
 					bound = event
 				}
@@ -185,4 +185,75 @@ func TestWhatIsBelieved(t *testing.T) {
 			}
 		}
 	})
+}
+
+// This host's own logs have its own clock: as long as firewalls log, their word alone counts, and once none has for a day, that of all.
+func TestTheHostsOwnLogsProveNothing(t *testing.T) {
+	h := newHost()
+	c := New(h.read)
+	own := func() map[string]time.Time { return map[string]time.Time{"auth.log": h.wall, "access.log": h.wall} }
+	c.Heard(nil, own())
+	if !c.Agreed() {
+		t.Error("where no firewall logs, the host's clock is not agreed with")
+	}
+	c.Heard(nil, map[string]time.Time{"auth.log": h.wall, "access.log": h.wall, "other.log": h.wall.Add(2 * day)})
+	if c.Agreed() || c.Later() != 2*day {
+		t.Errorf("another host logs later events: agreed %v, it may be later by %s", c.Agreed(), c.Later())
+	}
+	firewall := map[string]time.Time{"fw1": h.wall.Add(35 * day)}
+	c.Heard(firewall, own())
+	if c.Agreed() || c.Later() != 35*day {
+		t.Errorf("a firewall logs later events: agreed %v, it may be later by %s", c.Agreed(), c.Later())
+	}
+	h.wall = h.wall.Add(70 * day)
+	step := func(steps int) time.Duration {
+		for range steps {
+			h.pass(10 * time.Second)
+			c.Heard(firewall, own())
+		}
+		by, _ := c.Ahead()
+		return by
+	}
+	if by := step(1000); by != 70*day || c.Later() != 0 {
+		t.Errorf("ahead by %s, later by %s, by what the host itself says", by, c.Later())
+	}
+	if by := step(8640); by != 0 {
+		t.Errorf("ahead by %s, a day after the last word of a firewall", by)
+	}
+}
+
+// Firewalls that log later events than the host's clock are wrong, unless they are more than those that agree with it.
+func TestWhoIsRight(t *testing.T) {
+	for _, c := range []struct {
+		says   []time.Duration // what each firewall's clock differs
+		agreed bool
+		later  time.Duration
+	}{
+		{nil, false, 0},
+		{[]time.Duration{0}, true, 0},
+		{[]time.Duration{-2 * day}, false, 0},
+		{[]time.Duration{Tolerance}, true, 0},
+		{[]time.Duration{2 * day}, false, 2 * day},
+		{[]time.Duration{0, 2 * day}, true, 0},
+		{[]time.Duration{0, 2 * day, 3 * day}, false, 2 * day},
+		{[]time.Duration{-2 * day, 2 * day, 1000 * day, 3 * day}, false, 3 * day},
+		{[]time.Duration{0, 0, 2 * day, 3 * day}, true, 0},
+	} {
+		h := newHost()
+		clock, says := New(h.read), make(map[string]time.Time)
+		for i, by := range c.says {
+			says[string(rune('a'+i))] = h.wall.Add(by)
+		}
+		clock.Heard(says, nil)
+		if clock.Agreed() != c.agreed || clock.Later() != c.later {
+			t.Errorf("%v: agreed %v, later by %s", c.says, clock.Agreed(), clock.Later())
+		}
+	}
+	h := newHost()
+	clock := New(h.read)
+	clock.Heard(map[string]time.Time{"a": h.wall}, nil)
+	h.wall = h.wall.Add(-2 * day)
+	if clock.Agreed() || clock.Later() != 2*day {
+		t.Errorf("set back: agreed %v, later by %s", clock.Agreed(), clock.Later())
+	}
 }

@@ -58,6 +58,13 @@ func newLane(source Source, name string, parsers *parsers) *lane {
 	return l
 }
 
+// took notes when the line was written that is taken now.
+func (l *lane) took(at time.Time) {
+	if l.last = at; l.live != nil && l.live.first.IsZero() {
+		l.live.first = at
+	}
+}
+
 // nameDevice gives an event the device that it is of.
 func (l *lane) nameDevice(ev *detect.Event) {
 	if ev.Device == "" || l.parsers.device != "" {

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"activedefense/agent/clock"
 	"activedefense/detect"
 	"activedefense/store"
 )
@@ -98,27 +99,75 @@ func (b *batch) touch(entry netip.Prefix, member netip.Addr, at time.Time, hits 
 }
 
 // notLater has nobody seen later than now: of a line that is dated in the future, that is when it was seen. Without this, its
-// source would stay blocked until that time comes. Where nothing says that now is right, what is later by more than doubt is kept beside it:
-// this host's clock may be the one that is wrong, and whoever attacks now would be found quiet for weeks as soon as it is set.
-func (b *batch) notLater(now time.Time, agreed bool, doubt time.Duration) {
-	seen := func(address netip.Prefix, at time.Time) time.Time {
-		if !agreed && at.Sub(now) > doubt {
-			b.Dated = append(b.Dated, store.Dated{Address: address, Seen: at})
+// source would stay blocked until that time comes. Where it may be later than now, by more than doubt, what the line says is kept beside it: this host's clock may be the one that is
+// wrong, and whoever attacks now would be found quiet for weeks as soon as it is set; or the time of his block over, for which any difference counts.
+func (b *batch) notLater(now time.Time, later func(anew bool) time.Duration, doubt time.Duration) {
+	m := &moment{now: now, later: later}
+	seen := func(address netip.Prefix, at time.Time) (other, seen time.Time) {
+		if other = m.other(at); other.Sub(now) > doubt {
+			b.Dated = append(b.Dated, store.Dated{Address: address, Seen: other})
 		}
-		return earlier(at, now)
+		return other, earlier(at, now)
 	}
 	for i := range b.Touches {
 		t := &b.Touches[i]
-		t.LastSeen = seen(t.Address, t.LastSeen)
+		_, t.LastSeen = seen(t.Address, t.LastSeen)
 	}
 	for i := range b.Blocks {
 		block := &b.Blocks[i]
-		block.FirstSeen, block.LastSeen = earlier(block.FirstSeen, now), seen(block.Address, block.LastSeen)
+		var other time.Time
+		other, block.LastSeen = seen(block.Address, block.LastSeen)
+		if block.FirstSeen = earlier(block.FirstSeen, now); !block.Begun.IsZero() && other.After(block.OrBegun) {
+			block.OrBegun = other
+		}
 	}
+}
+
+// A moment is a time by this host's clock, and by how much it may be later.
+type moment struct {
+	now   time.Time
+	later func(anew bool) time.Duration
+	by    time.Duration // of later
+	asked [2]bool       // whether it was, and anew
+}
+
+// ask has by known: anew where a line of the future asks, which may be the first one that says another time.
+func (m *moment) ask(anew bool) {
+	i := 0
+	if anew {
+		i = 1
+	}
+	if !m.asked[i] && !m.asked[1] {
+		m.by, m.asked[i] = m.later(anew), true
+	}
+}
+
+// other is when a line may have been written, beside what it says and now: the zero time where there is no doubt. A line of a future that may be now is right; one of now
+// may have the time of this host's clock.
+func (m *moment) other(at time.Time) (t time.Time) {
+	off := at.Sub(m.now)
+	if off < -clock.Tolerance {
+		return t // of a backlog
+	}
+	m.ask(off > clock.Tolerance)
+	switch {
+	case m.by == 0:
+		return t
+	case off > clock.Tolerance:
+		return earlier(at, m.now.Add(m.by+clock.Tolerance)) // a single one that says more is wrong
+	}
+	return at.Add(m.by)
 }
 
 func earlier(a, b time.Time) time.Time {
 	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
 		return b
 	}
 	return a
@@ -165,7 +214,7 @@ func blockOf(v *detect.Verdict, evidence []store.Evidence, at time.Time) store.B
 func (b *batch) block(v *detect.Verdict, evidence []store.Evidence, x store.Escalation, begins, at time.Time) *store.Block {
 	block := blockOf(v, evidence, at)
 	if block.Escalation = x; v.BlockFor > 0 {
-		block.ExpiresAt = begins.Add(v.BlockFor)
+		block.Begun, block.ExpiresAt = begins, begins.Add(v.BlockFor)
 	}
 	b.Blocks = append(b.Blocks, block)
 	b.urgent = b.urgent || block.State == store.Blocked // a hold can share a transaction: nobody is blocked by it

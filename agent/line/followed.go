@@ -40,6 +40,8 @@ type followed struct {
 	moved  bool      // one was taken since the positions were last committed
 	stale  bool      // its status may have changed since it was last published
 	caught bool      // read to its end once
+	came   time.Time // when it was not there yet; zero: it was there when reading began
+	first  time.Time // event time of its first line
 	stats  *inputStats
 	// records are those that stats was not told of, the last of them read at read: what others may see at any moment costs more for
 	// each line than to parse a field of it.
@@ -159,6 +161,16 @@ func (f *files) publish(now time.Time) {
 	}
 	f.stale = f.stale[:0]
 }
+
+// current tells whether what is read now comes as it is written: it has once been read to its end, or its lines are of no more time than it has been there, whatever
+// their clock says. What was written elsewhere, and put there, has days in it.
+func (l *lane) current(now time.Time) bool {
+	f := l.live
+	return f.caught || !f.came.IsZero() && l.last.Sub(f.first) <= now.Sub(f.came)+fresh
+}
+
+// fresh is by how much the lines of a new file may be of more time: how long what logs there may keep them to itself.
+const fresh = 10 * time.Second
 
 // caught notes that all lanes were read to their ends.
 func (f *files) caught() {

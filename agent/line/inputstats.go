@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"activedefense/agent/clock"
 	"activedefense/agent/silence"
 	"activedefense/agent/tail"
 	"activedefense/detect"
@@ -46,6 +47,7 @@ type BadLine struct {
 type inputStats struct {
 	path, series                      string // see silence.File
 	lines, records, ignored, bad, cut atomic.Uint64
+	firewall                          atomic.Bool  // one logs there; see Input
 	lastEvent                         atomic.Int64 // unix nanoseconds of the last record's event time; 0: none yet
 	lastRead                          atomic.Int64 // unix nanoseconds at which the last line was read
 	gone                              time.Time    // since when nothing is read for the path; zero: something is. Of stats.mu
@@ -91,6 +93,7 @@ func (in *inputStats) count(former *inputStats) {
 	}
 	in.lastEvent.Store(former.lastEvent.Load())
 	in.lastRead.Store(former.lastRead.Load())
+	in.firewall.Store(former.firewall.Load())
 	in.hidden = former.hide(0, "", time.Time{})
 }
 
@@ -192,8 +195,8 @@ func (s *Stats) allInputs() []*inputStats {
 	return slices.Clone(s.order)
 }
 
-// LastEvents gives, of each input that had one, the time of the last record; of files that differ in their date alone that of the one read last.
-func (s *Stats) LastEvents() map[string]time.Time {
+// LastEvents gives, of each input that had one, the time of the last record, by what logs there; of files that differ in their date alone that of the one read last.
+func (s *Stats) LastEvents() (firewalls, others map[string]time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	newest := make(map[string]*inputStats, s.series)
@@ -206,11 +209,23 @@ func (s *Stats) LastEvents() map[string]time.Time {
 		}
 	}
 	s.series = len(newest)
-	times := make(map[string]time.Time, len(newest))
+	firewalls, others = make(map[string]time.Time), make(map[string]time.Time)
 	for series, in := range newest {
-		times[series] = time.Unix(0, in.lastEvent.Load())
+		if at := time.Unix(0, in.lastEvent.Load()); in.firewall.Load() {
+			firewalls[series] = at
+		} else {
+			others[series] = at
+		}
 	}
-	return times
+	return firewalls, others
+}
+
+// Later is by how much it may be later than the host's clock says: anew, or where that is not agreed with, by what was read until now.
+func (s *Stats) Later(c *clock.Clock, anew bool) time.Duration {
+	if anew || !c.Agreed() {
+		c.Heard(s.LastEvents())
+	}
+	return c.Later()
 }
 
 // recorded counts lines that gave a record: the last of them was read at the time given.

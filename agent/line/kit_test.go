@@ -94,7 +94,7 @@ func testOptions(t testing.TB, st *store.Store, pattern string) Options {
 	return Options{
 		Store: st, Inputs: []Input{testInput(pattern)}, Settings: testSettings, ReleaseAfter: 100 * 365 * 24 * time.Hour,
 		Guard: func() *detect.Guard { return nobody }, Ours: func() *detect.Ours { return nil },
-		Stats: NewStats(), Attach: func(func([]Change)) {}, Wake: func() {}, Logger: zerolog.Nop(), Now: time.Now, Ahead: func() time.Duration { return 0 }, Agreed: func() bool { return true },
+		Stats: NewStats(), Attach: func(func([]Change)) {}, Wake: func() {}, Logger: zerolog.Nop(), Now: time.Now, Ahead: func() time.Duration { return 0 }, Agreed: func() bool { return true }, Later: func(bool) time.Duration { return 0 },
 		Health: Health{
 			Insist: func(ctx context.Context, do func() error) bool {
 				if err := do(); err != nil {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"activedefense/agent/clock"
 )
 
 const (
@@ -68,6 +70,7 @@ func (l *Live) run(ctx context.Context) error {
 
 // refresh looks for new, rotated and returned files, and now and then lets go of positions that nothing needs any more.
 func (l *Live) refresh(ctx context.Context) {
+	before := l.checked
 	l.checked = l.opts.Now()
 	came, went, done, err := l.files.refresh(ctx)
 	l.batch.opened = l.batch.opened || done
@@ -75,7 +78,9 @@ func (l *Live) refresh(ctx context.Context) {
 		l.opts.Logger.Warn().Err(err).Msg("cannot scan the log files; retrying")
 	}
 	for _, lane := range came {
+		lane.live.came = before
 		lane.live.stats = l.opts.Stats.input(lane.name)
+		lane.live.stats.firewall.Store(lane.live.input.Firewall)
 		l.batch.opened = true
 	}
 	for _, lane := range went {
@@ -194,9 +199,8 @@ func (l *Live) seal() {
 	l.seq, l.next = l.next, l.next+1
 	l.show()
 	now := l.opts.Now()
-	agreed := l.opts.Agreed()
-	l.batch.notLater(now, agreed, max(l.opts.ReleaseAfter/10, time.Hour)) // less makes no difference to who is released, or hardly any
-	l.batch.Positions = l.files.positions(l.batch.Positions, now, agreed)
+	l.batch.notLater(now, l.opts.Later, max(l.opts.ReleaseAfter/10, clock.Tolerance)) // less makes no difference to who is found quiet, or hardly any
+	l.batch.Positions = l.files.positions(l.batch.Positions, now, l.opts.Agreed())
 	l.keeper.seal(&l.batch.Batch)
 	l.keeper.told.save(&l.batch.Batch, now)
 }

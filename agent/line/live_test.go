@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/clock"
 	"activedefense/detect"
 	"activedefense/store"
 )
@@ -522,9 +523,12 @@ func TestALineOfTheFutureIsSeenNow(t *testing.T) {
 		o := testOptions(t, st, filepath.Join(dir, "*.log"))
 		o.ReleaseAfter, o.Settings.PortScan.BlockFor = 30*24*time.Hour, time.Hour
 		started := time.Now()
-		o.Now, o.Agreed = func() time.Time { return noon.Add(time.Since(started)) }, func() bool { return agreed }
-		now := func(at time.Time) bool { return !at.Before(noon) && at.Before(noon.Add(time.Hour)) }
 		begun := noon.Add(3 * 365 * 24 * time.Hour)
+		o.Now, o.Agreed = func() time.Time { return noon.Add(time.Since(started)) }, func() bool { return agreed }
+		if !agreed {
+			o.Later = func(bool) time.Duration { return begun.Add(time.Hour).Sub(noon) }
+		}
+		now := func(at time.Time) bool { return !at.Before(noon) && at.Before(noon.Add(time.Hour)) }
 		write(t, filepath.Join(dir, "fw1.log"), scan("203.0.113.7", begun, 11))
 		start(t, o)
 		until(t, "it is blocked", func() bool { return entries(t, st) != "" })
@@ -539,7 +543,117 @@ func TestALineOfTheFutureIsSeenNow(t *testing.T) {
 		n, err := st.Redate(t.Context(), begun.Add(2*time.Hour))
 		if e := only(t, st, "203.0.113.7"); err != nil || agreed != now(e.LastSeen) || !agreed && !e.LastSeen.Equal(begun.Add(time.Hour+time.Second)) {
 			t.Errorf("agreed: %v; %d entries were dated anew, %v: %+v", agreed, n, err, e)
+		} else if want := begun.Add(time.Hour); !agreed && (e.ExpiresAt.Before(want) || e.ExpiresAt.After(want.Add(time.Minute))) {
+			t.Errorf("it is blocked until %s", e.ExpiresAt)
 		}
+	}
+}
+
+// What is read of a host whose clock is behind, and whose own log has the same time, was seen as much later; what is dated further ahead than firewalls say was not.
+func TestWhatWasWrittenByAClockThatIsBehind(t *testing.T) {
+	const behind = 35 * 24 * time.Hour
+	var asked []bool
+	m := &moment{now: noon, later: func(anew bool) time.Duration { asked = append(asked, anew); return behind }}
+	for _, c := range []struct{ says, want time.Duration }{
+		{-2 * time.Hour, 0}, {-time.Minute, behind - time.Minute}, {time.Minute, behind + time.Minute}, {2 * time.Hour, 2 * time.Hour}, {behind, behind}, {90 * behind, behind + time.Hour},
+	} {
+		if at := m.other(noon.Add(c.says)); c.want == 0 != at.IsZero() || c.want != 0 && at.Sub(noon) != c.want {
+			t.Errorf("%s ahead: %s", c.says, at.Sub(noon))
+		}
+	}
+	if at := (&moment{now: noon, later: func(bool) time.Duration { return 0 }}).other(noon.Add(behind)); fmt.Sprint(asked) != "[false true]" || !at.IsZero() {
+		t.Errorf("asked %v; without a doubt it is %s", asked, at)
+	}
+}
+
+// The first lines of a firewall say that this host's clock is behind, though the host's own log agreed with it: whom they block is blocked from when they say, once that is known.
+func TestTheFirstLinesThatSayAnotherTime(t *testing.T) {
+	const behind = 35 * 24 * time.Hour
+	dir, st := t.TempDir(), newTestStore(t)
+	o := testOptions(t, st, filepath.Join(dir, "fw*.log"))
+	o.Inputs[0].Firewall = true
+	o.Inputs = append(o.Inputs, testInput(filepath.Join(dir, "own.log")))
+	o.ReleaseAfter, o.Settings.PortScan.BlockFor = 30*24*time.Hour, time.Hour
+	started := time.Now()
+	o.Now = func() time.Time { return noon.Add(time.Since(started)) }
+	c := clock.New(func() (time.Time, time.Duration) { return o.Now().Round(0), time.Since(started) })
+	o.Later = func(anew bool) time.Duration { return o.Stats.Later(c, anew) }
+	write(t, filepath.Join(dir, "own.log"), scan("203.0.113.9", noon, 1))
+	start(t, o)
+	until(t, "the host's own log is read", func() bool { return len(records(t, st)) == 1 })
+	if o.Later(true) != 0 || !c.Agreed() {
+		t.Error("the host's own log does not agree with its clock")
+	}
+	write(t, filepath.Join(dir, "fw1.log"), scan("203.0.113.7", noon.Add(behind), 11))
+	until(t, "it is blocked", func() bool { return strings.Contains(entries(t, st), "203.0.113.7") })
+	if _, err := st.Redate(t.Context(), noon.Add(behind+time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if e := only(t, st, "203.0.113.7"); e.LastSeen.Sub(noon) < behind || e.ExpiresAt.Sub(noon) < behind+time.Hour {
+		t.Errorf("the entry is %+v", e)
+	}
+}
+
+// After a stop this host's clock is not believed yet. A live attack is blocked from when its lines say: now, or where that clock is wrong, the time that can be believed; and where
+// they say an earlier time than both, by this host's clock once that is believed.
+func TestALiveAttackWhileTheClockIsNotBelieved(t *testing.T) {
+	const ahead, length = 72 * time.Hour, 5 * time.Minute
+	for name, c := range map[string]struct{ says, first, then time.Duration }{
+		"the clock is right":                       {0, 0, 0},
+		"it is wrong":                              {-ahead, -ahead, 0},
+		"the firewall's is behind by half a day":   {-12 * time.Hour, -12 * time.Hour, 0},
+		"the firewall's is behind by half a month": {-360 * time.Hour, -ahead, 0},
+	} {
+		dir, st := t.TempDir(), newTestStore(t)
+		o := testOptions(t, st, filepath.Join(dir, "*.log"))
+		o.Settings.PortScan.BlockFor = length
+		started := time.Now()
+		o.Now, o.Ahead = func() time.Time { return noon.Add(time.Since(started)) }, func() time.Duration { return ahead }
+		path := filepath.Join(dir, "fw1.log")
+		write(t, path, scan("203.0.113.9", noon.Add(c.says), 1))
+		start(t, o)
+		until(t, "what is there is read", func() bool { return len(records(t, st)) == 1 && o.Stats.ends.last.Load() != 0 })
+		write(t, path, scan("203.0.113.8", noon.Add(c.says), 11))
+		until(t, "the live attack is blocked", func() bool { return strings.Contains(entries(t, st), "203.0.113.8") })
+		ends := func(when string, from time.Duration) {
+			if off := only(t, st, "203.0.113.8").ExpiresAt.Sub(noon.Add(from + length)); off < -time.Second || off > time.Minute {
+				t.Errorf("%s: %s it is blocked for %s more or less", name, when, off)
+			}
+		}
+		ends("at first", c.first)
+		if _, err := st.Redate(t.Context(), noon.Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		ends("when the clock is believed", c.then)
+	}
+}
+
+// The first burst in a file that appears is blocked like any, whatever its clock says; of what was written elsewhere, over more time than the file has been there, only what
+// is not over.
+func TestTheFirstBurstOfANewFile(t *testing.T) {
+	const behind = 2 * time.Hour
+	dir, st := t.TempDir(), newTestStore(t)
+	o := testOptions(t, st, filepath.Join(dir, "*.log"))
+	o.Settings.PortScan.BlockFor = 5 * time.Minute
+	started := time.Now()
+	o.Now = func() time.Time { return noon.Add(time.Since(started)) }
+	write(t, filepath.Join(dir, "fw0.log"), scan("203.0.113.1", noon.Add(-behind), 11)) // it was there
+	start(t, o)
+	until(t, "what is there is read", func() bool { return o.Stats.ends.last.Load() != 0 && len(records(t, st)) == 11 })
+	for i := range 5 {
+		write(t, filepath.Join(dir, fmt.Sprintf("new%d.log", i)), scan(fmt.Sprintf("203.0.113.%d", 10+i), noon.Add(-behind), 11))
+	}
+	old := scan("203.0.113.2", noon.Add(-2*behind), 1) + scan("203.0.113.3", noon.Add(-behind), 11)
+	write(t, filepath.Join(dir, "copy.log"), old)
+	until(t, "all is read", func() bool { return len(records(t, st)) == 11+55+12 })
+	list := entries(t, st)
+	for i := range 5 {
+		if !strings.Contains(list, fmt.Sprintf("203.0.113.%d ", 10+i)) {
+			t.Errorf("the burst in the new file %d blocks nobody", i)
+		}
+	}
+	if strings.Contains(list, "203.0.113.1 ") || strings.Contains(list, "203.0.113.3 ") {
+		t.Errorf("blocked are %s", list)
 	}
 }
 

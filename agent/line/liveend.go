@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"activedefense/agent/clock"
 	"activedefense/detect"
 	"activedefense/store"
 )
@@ -46,7 +47,11 @@ func (l *Live) activity(source netip.Prefix, ev *detect.Event) {
 
 // current asks for the time anew: the store may have kept us waiting, and lines that waited with us are a backlog.
 func (l *Live) current(by *lane) bool {
-	return by != nil && by.live.caught && !l.remembering && !l.opts.Stats.ends.missed(l.opts.Now())
+	if by == nil || l.remembering {
+		return false
+	}
+	now := l.opts.Now()
+	return by.current(now) && !l.opts.Stats.ends.missed(now)
 }
 
 // stale counts a verdict that would be released at once: a backlog from last year blocks nobody today.
@@ -191,14 +196,20 @@ func (l *Live) escalation(v *detect.Verdict) store.Escalation {
 }
 
 // note puts a verdict into the batch. A block for a time begins when it is found, where its lines come as they are written, and else when it would have been found in time.
+// Where this host's clock is ahead of what can be believed, as also after a stop, the line says which of the two it is; and if it is this host's after all, that is kept.
 func (l *Live) note(v *detect.Verdict, by *lane, now time.Time) *store.Block {
-	begins, behind := earlier(completed(v), now), time.Duration(0)
+	begins, behind, or := earlier(completed(v), now), time.Duration(0), time.Time{}
 	if l.current(by) {
-		begins = l.opts.Now().Add(-l.ahead())
-		behind = max(begins.Sub(completed(v)), 0)
+		now := l.opts.Now()
+		begins = later(now.Add(-l.ahead()), earlier(completed(v), now))
+		if behind = max(begins.Sub(completed(v)), 0); now.Sub(begins) > clock.Tolerance {
+			or = now
+		}
 	}
 	block := l.batch.block(v, l.evidence.lines(v, by, now), l.escalation(v), begins, now)
-	block.Behind = behind
+	if block.Behind = behind; !block.ExpiresAt.IsZero() {
+		block.OrBegun = or
+	}
 	return block
 }
 

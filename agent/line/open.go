@@ -38,6 +38,8 @@ type Options struct {
 	Now    func() time.Time
 	Ahead  func() time.Duration // by how much Now is ahead of what can be believed
 	Agreed func() bool          // Now is known not to be behind
+	// Later is by how much it may be later than Now, where that is more than an hour; 0: it is not. anew: by all that Stats knows by now, which costs more.
+	Later func(anew bool) time.Duration
 }
 
 // Health is told how the store does, and has what a start needs of it tried until it succeeds.

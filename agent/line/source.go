@@ -68,6 +68,7 @@ type Input struct {
 	Sealed      bool           // a file that was renamed is not written to any more, and deleted when it is stored that it was read to its end
 	Ending      bool           // nothing is written there any more: files go when they were read, the folder behind them, and nobody waits for lines
 	NewParser   func() Parser  // called for each goroutine that parses lines of one source
+	Firewall    bool           // firewalls log there, which have clocks of their own; else it may be this host
 	Location    *time.Location // zone of the firewall's clock, to say which one would fit better
 	// Device is what its records call the device, whatever a line says; "": the line's own name for it, else that of its file.
 	Device string

@@ -118,7 +118,7 @@ func (r *Releaser) Once(ctx context.Context) error {
 	if n, err := r.Store.Redate(ctx, r.Now()); err != nil {
 		return err
 	} else if n > 0 {
-		r.Log.Warn().Int64("sources", n).Msg("this host's clock has come to the time at which log lines saw blocked sources: it was behind when they were read, or the firewall's was ahead; release counts from that time")
+		r.Log.Info().Int64("sources", n).Msg("this host's clock has come to the time at which log lines saw blocked sources: it was behind when they were read, or the firewall's was ahead; release counts from that time")
 		r.Wake()
 	}
 	after := r.ReleaseAfter

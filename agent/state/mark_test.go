@@ -518,7 +518,7 @@ func TestARunGoesOnFromTheTimeOfTheOneBefore(t *testing.T) {
 		t.Errorf("%s is believed, want %s", at, seen)
 	}
 	for range 11 {
-		next.Heard(map[string]time.Time{"fw1": c.at})
+		next.Heard(map[string]time.Time{"fw1": c.at}, nil)
 		c.at = c.at.Add(time.Minute)
 	}
 	if at := next.Time(); !at.Equal(c.at) {

@@ -35,12 +35,12 @@ func TestAClockThatIsBehindRemovesNoRecords(t *testing.T) {
 		}
 	}
 	expect("before a firewall was heard", 2)
-	c.Heard(map[string]time.Time{"fw1": now})
+	c.Heard(map[string]time.Time{"fw1": now}, nil)
 	expect("when the firewall says another time", 2)
 	for range 13 {
 		now = now.Add(time.Minute)
 		wall = now
-		c.Heard(map[string]time.Time{"fw1": now.Add(-time.Minute)})
+		c.Heard(map[string]time.Time{"fw1": now.Add(-time.Minute)}, nil)
 	}
 	wall = wall.AddDate(-1, 0, 0)
 	expect("when the clock was set back", 2)

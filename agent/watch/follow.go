@@ -3,7 +3,6 @@ package watch
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -136,11 +135,12 @@ func pass(happened <-chan tea.Msg, send func(tea.Msg)) {
 
 // Run shows what happens at a daemon until somebody quits or ctx ends. in and out are a terminal, of which environ says what it can do.
 func Run(ctx context.Context, c *api.Client, o Options, in, out *os.File, environ []string, noColour bool) error {
-	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithInput(in), tea.WithOutput(out), tea.WithEnvironment(environ), tea.WithoutSignalHandler()}
+	options := []tea.ProgramOption{tea.WithInput(in), tea.WithOutput(out), tea.WithEnvironment(environ), tea.WithoutSignalHandler()}
 	if noColour {
 		options = append(options, tea.WithColorProfile(colorprofile.ASCII))
 	}
 	program := tea.NewProgram(New(o, 0, 0), options...)
+	defer context.AfterFunc(ctx, program.Quit)() // a program whose context ends does not wait for what still reads the terminal
 	following, stop := context.WithCancel(ctx)
 	var others sync.WaitGroup
 	happened := make(chan tea.Msg, mostRows)
@@ -164,8 +164,5 @@ func Run(ctx context.Context, c *api.Client, o Options, in, out *os.File, enviro
 	_, err := program.Run()
 	stop()
 	others.Wait()
-	if ctx.Err() != nil && errors.Is(err, tea.ErrProgramKilled) {
-		return nil
-	}
 	return err
 }

@@ -29,7 +29,7 @@ var allowed = map[string][]string{
 	"agent/health":      {"agent/durable", "agent/state", "agent/trouble", "store"},
 	"agent/explain":     {"agent/display", "detect", "store"},
 	"agent/exchange":    {"agent/explain", "detect", "store"},
-	"agent/line":        {"agent/silence", "agent/tail", "agent/pack", "detect", "detect/memory", "store"},
+	"agent/line":        {"agent/clock", "agent/silence", "agent/tail", "agent/pack", "detect", "detect/memory", "store"},
 	"agent/labels":      {"agent/durable"},
 	"agent/listen":      {"agent/durable"},
 	"agent/listing":     {"agent/labels", "store"},

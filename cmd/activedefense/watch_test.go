@@ -160,7 +160,7 @@ func TestWatchingADaemon(t *testing.T) {
 		t.Fatal(err)
 	}
 	if code := stopped.ends(); code != 0 || !strings.Contains(stopped.written(), "\x1b[?1049l") {
-		t.Errorf("interrupted: exit status %d", code)
+		t.Errorf("interrupted: exit status %d\n%s", code, stopped.written())
 	}
 }
 

@@ -141,12 +141,23 @@ func (r *keyed) isCutOff() bool {
 		return true
 	case x.HasContents() && !x.AheadOfContents(extension.Direction) && x.IsOpen():
 		return true
+	case x.Has(extension.Direction) && x.Last(extension.Direction) && direction(x.Value(extension.Direction)) == detect.DirectionUnknown,
+		x.Has(extension.DirectionLabel) && x.Last(extension.DirectionLabel) && x.Has(extension.Direction) && r.direction() == detect.DirectionUnknown:
+		return true // within the direction or its label, or the name of the key behind it
+	case x.Cloud() && x.HasContents() && !x.Has(extension.Direction) && x.Has(extension.ThreatID) && x.Last(extension.ThreatID) && (!isThreat(x.Value(extension.ThreatID)) || isCutLength(len(r.h.body))):
+		return true // within the threat ahead of it, likewise; a site may have no direction, and end there
 	}
 	if r.h.kind == kindLEEF || x.Cloud() || !bytes.HasSuffix(x.Signature(), []byte{')'}) {
 		return false
 	}
 	subtype := x.Value(extension.Category)
 	return x.Last(extension.Category) && len(subtype) < len(vulnerability) && hasPrefix([]byte(vulnerability), string(subtype))
+}
+
+// isThreat says whether b is a threat as Strata has it: a number, by itself or in parentheses at the end.
+func isThreat(b []byte) bool {
+	_, id := splitThreat(b)
+	return id != nil || isNumber(b)
 }
 
 // isCutLength says whether a record has as many bytes as one that a relay cut off: whole messages are cut to 1,024 bytes (RFC 3164), 2,048 (RFC 5424), 4,096 or 8,192 (rsyslog), of which a syslog

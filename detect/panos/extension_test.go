@@ -622,6 +622,22 @@ func TestACutDirectionAccusesNobody(t *testing.T) {
 		if ev, err := parse(line[:strings.LastIndex(line, "AAAA")]); err != ErrTruncated {
 			t.Errorf("%s: %s, %v", c.name, ev.Direction, err)
 		}
+		// Nor is he where it cuts elsewhere, be it within the direction, its label, or the name of a key behind it.
+		v["misc"] = "/a"
+		line, read := written(c.format, v), 0
+		for n := len(line); n > 300; n-- {
+			if strings.HasSuffix(strings.TrimSpace(line[:n]), "Threat(95187)") && !isCutLength(n) {
+				continue // of Strata's, a site's own may end there
+			}
+			if ev, err := parse(line[:n]); err == nil {
+				if read++; ev.Direction != detect.ServerToClient {
+					t.Errorf("%s: %s of %s", c.name, ev.Direction, line[n-100:n])
+				}
+			}
+		}
+		if read == 0 {
+			t.Errorf("%s: no cut record is read", c.name)
+		}
 	}
 }
 

@@ -17,8 +17,8 @@ var (
 	// What WordPress answers with 200 where a password is wrong; a right one has the form send elsewhere (302). What stands behind the script is its PATH_INFO.
 	loginForm = folders + paths("/wp-login.php") + rest
 	loginCall = folders + paths("/xmlrpc.php") + rest
-	leaks     = folders + slash + `(?:(?:` + paths(".env", "wp-config.php") + `)` + copied + `|` + paths("wp-config.bak", "wp-config.old", "wp-config.txt") + `|` +
-		paths(".envrc", ".git", ".git-credentials", ".svn", ".hg", ".aws", ".ssh", ".docker", ".kube", ".vscode", ".npmrc", ".bash_history", ".htpasswd", ".htaccess", ".DS_Store", "id_rsa", "phpinfo.php") + `)` + rest
+	leaks     = folders + slash + `(?:(?:` + paths(".env", "wp-config.php", ".wp-config.php") + `)` + copied + `|` + paths("wp-config.bak", "wp-config.old", "wp-config.txt") + `|` +
+		paths(".envrc", ".git", ".git-credentials", ".gitconfig", ".svn", ".hg", ".aws", ".ssh", ".docker", ".kube", ".vscode", ".npmrc", ".bash_history", ".htpasswd", ".htaccess", ".DS_Store", ".netrc", ".pgpass", ".my.cnf", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "server.key", "phpinfo.php") + `)` + rest
 	probes = folders + slash + `(?:` + paths("phpmyadmin") + `[\w.-]*|` +
 		paths("wp-login.php", "xmlrpc.php", "wp-admin", "wp-includes", "pma", "cgi-bin", "vendor/phpunit", "actuator", "solr/admin", "boaform", "HNAP1", "setup.cgi", "manager/html",
 			"_ignition", "remote/login", "+CSCOE+", "api/jsonws", "console/login", "geoserver", "telescope") + `)` + rest
@@ -37,7 +37,7 @@ const (
 	copied = `(?:(?:[._~-]|\d|%2[dDeE]|%5[fF]|%7[eE])[\w.~%-]*)?`
 	// spelled is a path with a letter, digit, hyphen or underscore as %xx, or the dots of a folder above. Groups keep the percent sign with what tells it from those of other characters: lines
 	// are looked through for both.
-	spelled = within + `(?:(%[46][1-9A-Fa-f])|(%[357]\d)|(%[57][Aa])|(%2[dD])|(%5[fF])|(` + slash + `\.%2[eE]` + slash + `)|(` + slash + `%2[eE]\.` + slash + `)|(` + slash + `%2[eE]%2[eE]` + slash + `))` + within
+	spelled = within + `(?:(%[46][1-9A-Fa-f])|(%[357]\d)|(%[57][Aa])|(%2[dD])|(%5[fF])|(` + slash + `\.%2[eE]` + slash + `)|(` + slash + `%2[eE]\.` + slash + `)|(` + slash + `%2[eE]%2[eE]` + slash + `)|(\.\.%2[fF])|(%2[fF]\.\.))` + within
 	// target is what stands between method and path: nginx passes over several blanks, and all servers over scheme and host, which HAProxy writes of every request of HTTP/2.
 	target = ` +(?:[A-Za-z][\w+.-]*://[^/"? ]*)?`
 	method = `\S+`

@@ -35,7 +35,7 @@ var tables = []table{
 	{name: "blacklist", numbered: true, columns: of(`id int8, address cidr, rule text, reason text, blocked_by text, device text, target text, first_seen timestamptz, last_seen timestamptz, blocked_at timestamptz,
 		expires_at timestamptz, hits int8, seen_count int8, released_at timestamptz, released_by text, release_reason text, release_record int8, version int8, grade int2, state int2, hold text,
 		quiet_for int8, escalation text, served int2, tag text, neighbourhood cidr, country text, port int4`)},
-	{name: "dated", columns: of("address cidr, seen timestamptz")},
+	{name: "dated", columns: of("address cidr, seen timestamptz, begun timestamptz, begun_host timestamptz")},
 	{name: "evidence", columns: of("entry int8, n int4, time timestamptz, device text, line text")},
 	{name: "members", columns: of("entry int8, address cidr, seen timestamptz")},
 	{name: "audit", numbered: true, columns: of("id int8, time timestamptz, action text, address cidr, done_by text, reason text, subject text")},

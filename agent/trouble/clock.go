@@ -1,0 +1,26 @@
+package trouble
+
+import (
+	"fmt"
+	"time"
+)
+
+// mostZones is by how much two time zones differ at most: what is off by less is told by file, with the zone that fits.
+const mostZones = 26 * time.Hour
+
+// Clock is what a person should see to about this host's clock: it is ahead of what can be believed, below 0 behind, since when; later is by how much most
+// firewalls log later events.
+func Clock(by time.Duration, since time.Time, later time.Duration) []Trouble {
+	switch {
+	case by > 0:
+		return []Trouble{{Since: since, What: fmt.Sprintf("clock: this host's clock is %s ahead of the time that has passed since it was last seen right, and log lines have not said the same for ten minutes: nobody is found quiet, and no record too old, by it",
+			by.Round(time.Second)), Remedy: "Look at the clock (timedatectl, chronyc tracking); if it is right, as after a stop of more than an hour, this ends by itself up to 20 minutes after all logs were read, while firewalls log (where one of several alone does, after up to two hours)"}}
+	case by < 0:
+		return []Trouble{{Since: since, What: fmt.Sprintf("clock: this host's clock was set back by %s: releases come that much later", -by.Round(time.Second)),
+			Remedy: "Look at the clock (timedatectl, chronyc tracking); if it is right, reload the configuration"}}
+	case later > mostZones:
+		return []Trouble{{What: fmt.Sprintf("clock: log lines are dated %s later than this host's clock: one of them is wrong; until it is known which, no record is removed for being of the future, and nobody released by the clock that is set",
+			later.Round(time.Second)), Remedy: "Look at this host's clock first (timedatectl, chronyc tracking), then at those of who logs"}}
+	}
+	return nil
+}
