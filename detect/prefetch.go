@@ -48,7 +48,7 @@ func (e *Engine) PrefetchRecalled(events []Event) { fetchAhead(e, events, false)
 
 // fetchAhead is Prefetch, with or without what the memory has of probes.
 func fetchAhead(e *Engine, events []Event, probes bool) {
-	list := e.fetchSources(fetchSlots(e, events[:min(len(events), Ahead)]), probes)
+	list := fetchSources(e, fetchSlots(e, events[:min(len(events), Ahead)]), probes)
 	if !e.pairs.Any() {
 		return
 	}
@@ -76,7 +76,7 @@ func fetchSlots(e *Engine, events []Event) []fetch {
 
 // fetchSources touches the sources, with probes what the memory has of them, and goes on to
 // the first pair of the light ones.
-func (e *Engine) fetchSources(list []fetch, probes bool) []fetch {
+func fetchSources(e *Engine, list []fetch, probes bool) []fetch {
 	known, hints, unknown := list[:0], e.ahead.hints[:0], e.ahead.unknown[:0]
 	for _, f := range list {
 		// Another source with the same hash is rare, and costs no more than being of no use.
