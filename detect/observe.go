@@ -316,6 +316,9 @@ func (e *Engine) unspent(w *watched, set ruleSet) ruleSet {
 		return set
 	}
 	for r := range rulesInAll {
+		if !set.has(r) {
+			continue
+		}
 		if all, forgeable := e.memory.Spent(&w.key, uint8(r)); w.time <= all || w.time <= forgeable && w.grade != Proven {
 			set &^= 1 << r
 		}

@@ -40,7 +40,15 @@ type fetches struct {
 // the next, so that the processor waits for all of them at once. A step first touches
 // memory without asking what is there, because to ask wrongly is to wait as well.
 func (e *Engine) Prefetch(events []Event) {
-	list := e.fetchSources(fetchSlots(e, events[:min(len(events), Ahead)]))
+	fetchAhead(e, events, e.memory != nil && e.rules[probe].window != 0)
+}
+
+// PrefetchRecalled is Prefetch for Recall, which needs nothing of what the memory has of probes.
+func (e *Engine) PrefetchRecalled(events []Event) { fetchAhead(e, events, false) }
+
+// fetchAhead is Prefetch, with or without what the memory has of probes.
+func fetchAhead(e *Engine, events []Event, probes bool) {
+	list := fetchSources(e, fetchSlots(e, events[:min(len(events), Ahead)]), probes)
 	if !e.pairs.Any() {
 		return
 	}
@@ -66,9 +74,9 @@ func fetchSlots(e *Engine, events []Event) []fetch {
 	return list
 }
 
-// fetchSources touches the sources, and what the memory has of them, and goes on to
+// fetchSources touches the sources, with probes what the memory has of them, and goes on to
 // the first pair of the light ones.
-func (e *Engine) fetchSources(list []fetch) []fetch {
+func fetchSources(e *Engine, list []fetch, probes bool) []fetch {
 	known, hints, unknown := list[:0], e.ahead.hints[:0], e.ahead.unknown[:0]
 	for _, f := range list {
 		// Another source with the same hash is rare, and costs no more than being of no use.
@@ -93,7 +101,7 @@ func (e *Engine) fetchSources(list []fetch) []fetch {
 			light = append(light, f)
 		}
 	}
-	if e.memory != nil && e.rules[probe].window != 0 {
+	if probes {
 		e.ahead.touched += e.memory.Prefetch(hints) + e.memory.Touch(unknown)
 	}
 	return light

@@ -35,7 +35,9 @@ func TestPrefetchChangesNothing(t *testing.T) {
 		for i := range events {
 			if dice.IntN(20) == 0 {
 				from := dice.IntN(len(events))
-				announced.Prefetch(events[from : from+dice.IntN(len(events)-from)])
+				list := events[from : from+dice.IntN(len(events)-from)]
+				announced.Prefetch(list)
+				announced.PrefetchRecalled(list)
 			}
 			if dice.IntN(40) == 0 {
 				p := single(oracleSources[dice.IntN(len(oracleSources))])
@@ -70,6 +72,9 @@ func TestPrefetchDoesNotAllocate(t *testing.T) {
 		}
 		if n := testing.AllocsPerRun(1, func() { e.Prefetch(events) }); n > 0 {
 			t.Errorf("%v allocations", n)
+		}
+		if n := testing.AllocsPerRun(1, func() { e.PrefetchRecalled(events) }); n > 0 {
+			t.Errorf("%v allocations for what is recalled", n)
 		}
 	}
 }

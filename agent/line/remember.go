@@ -34,7 +34,7 @@ func (l *Live) remember(ctx context.Context) error {
 		n += len(chunk)
 		for i := range chunk {
 			if i%detect.Ahead == 0 {
-				l.engine.Prefetch(chunk[i:])
+				l.engine.PrefetchRecalled(chunk[i:])
 			}
 			l.at.lane, l.at.now = nil, begun
 			if result := l.engine.Recall(&chunk[i]); result.Outcome == detect.Fired {

@@ -227,9 +227,13 @@ func (m *Memory) Apply(journal []byte, want func(part int) bool) error {
 	var last int64
 	var ref uint64
 	var counters []kept
+	var reached targets
 	for len(r.rest) > 0 && r.err == nil {
 		op, flags := r.byte(), r.byte()
 		last += r.varint()
+		if ofProbes(op) || reached.n == len(reached.list) {
+			reached.apply(m)
+		}
 		switch op {
 		case opOpen, opLate:
 			s := Session{Key: r.addr(), Peer: r.addr(), Ours: r.addr(), PeerPort: r.uint16(), OursPort: r.uint16(), Device: r.uint16(),
@@ -242,7 +246,7 @@ func (m *Memory) Apply(journal []byte, want func(part int) bool) error {
 				m.late(&s)
 			}
 		case opRefuse, opAnswer, opRefused, opAnswered:
-			ref = applyTarget(m, &r, op, flags, last, ref, want)
+			ref = reached.read(&r, op, flags, last, ref, want)
 		case opConsume:
 			if key := r.addr(); r.err == nil && want(PartOf(&key)) {
 				m.part(&key).probes.consume(&key, math.MaxInt64, flags&flagProven != 0)
@@ -265,30 +269,58 @@ func (m *Memory) Apply(journal []byte, want func(part int) bool) error {
 			r.fail(fmt.Sprintf("operation %d", op))
 		}
 	}
+	reached.apply(m)
 	if r.err != nil {
 		m.LoseCounters()
 	}
 	return r.err
 }
 
-// applyTarget is Apply for what refused or answered a source; ref is the reference that was read before.
-func applyTarget(m *Memory, r *reader, op, flags byte, at int64, ref uint64, want func(part int) bool) uint64 {
-	t := Target{Key: r.addr(), Dst: r.addr(), Port: r.uint16(), Device: r.uint16(), Time: at, Proven: flags&flagProven != 0}
+// targets are what refused or answered a source, as a journal has them. Many are told together: the waits for memory then overlap.
+type targets struct {
+	list    [64]Target
+	answers [64]bool
+	n       int
+	touched uint32 // takes something of all that is read, or the compiler would not read it
+}
+
+// ofProbes tells whether an operation, other than of a target, changes what is known of probes: the targets before it are to be told first.
+func ofProbes(op byte) bool { return op == opConsume || op == opForget || op == opForgetBefore }
+
+// read takes in one, for which there is room; ref is the reference that was read before.
+func (l *targets) read(r *reader, op, flags byte, at int64, ref uint64, want func(part int) bool) uint64 {
+	t := &l.list[l.n]
+	*t = Target{Key: r.addr(), Dst: r.addr(), Port: r.uint16(), Device: r.uint16(), Time: at, Proven: flags&flagProven != 0}
 	if op == opRefuse || op == opAnswer {
 		t.Ref = r.uvarint()
 	} else {
 		t.Ref = ref + uint64(r.varint())
 	}
-	t.Hash = arena.Hash(&t.Key)
-	switch {
-	case r.err != nil || !want(PartOf(&t.Key)):
-	case op == opRefuse || op == opRefused:
-		var none uint32
-		m.part(&t.Key).probes.refuse(&t, &none)
-	default:
-		m.part(&t.Key).probes.answer(&t)
+	ref = t.Ref
+	if r.err == nil && want(PartOf(&t.Key)) {
+		t.Hash = arena.Hash(&t.Key)
+		l.answers[l.n] = op == opAnswer || op == opAnswered
+		l.n++
 	}
-	return t.Ref
+	return ref
+}
+
+// apply tells the memory of them.
+func (l *targets) apply(m *Memory) {
+	var hints [len(l.list)]Hint
+	for i := range l.n {
+		hints[i] = Hint{Part: uint8(PartOf(&l.list[i].Key)), Hash: l.list[i].Hash}
+	}
+	l.touched += m.Prefetch(hints[:l.n])
+	for i := range l.n {
+		t, none := &l.list[i], uint32(0)
+		if probes := &m.parts[hints[i].Part].probes; l.answers[i] {
+			probes.answer(t)
+		} else {
+			probes.refuse(t, &none)
+		}
+	}
+	l.n = 0
 }
 
 // applyCount is Apply for what counters count.
