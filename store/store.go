@@ -16,6 +16,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"activedefense/store/archive"
@@ -324,7 +325,12 @@ func (b *Bare) InBlocks(ctx context.Context, tx *sql.Tx, after int64, fn func(*R
 	if err != nil {
 		return err
 	}
-	from := sourcesOf(list, func(ctx context.Context, id int64) ([]byte, error) { return dataIn(ctx, tx, id) })
+	var one sync.Mutex // blocks are read ahead by several goroutines, and PostgreSQL's driver panics where one connection has two queries at once
+	from := sourcesOf(list, func(ctx context.Context, id int64) ([]byte, error) {
+		one.Lock()
+		defer one.Unlock()
+		return dataIn(ctx, tx, id)
+	})
 	var in where
 	in.add("last_id > ?", after)
 	files, err := filesOf(ctx, tx, in)
