@@ -121,9 +121,7 @@ func killedWhileSealing(t *testing.T, db emptyDatabase) {
 			case r.ID < from:
 				continue
 			}
-			for gaps[want] > 0 {
-				want = gaps[want]
-			}
+			want = behindGaps(gaps, want)
 			if r.ID != want {
 				t.Fatalf("after kill %d: record %d is gone, of %d to %d", round, want, from, last)
 			}
@@ -147,6 +145,19 @@ func killedWhileSealing(t *testing.T, db emptyDatabase) {
 	must(t, second(s.archive.Step(t.Context(), noon())))
 	registered(t, s)
 	t.Logf("%d records in %d kills, %d files at most, records from %d on had to be there", last, kills, files, from)
+}
+
+// behindGaps is the first record from id on that there was: the one from which on they stay may have been in a gap.
+func behindGaps(gaps map[int64]int64, id int64) int64 {
+	for again := true; again; {
+		again = false
+		for begins, ends := range gaps {
+			if begins <= id && id < ends {
+				id, again = ends, true
+			}
+		}
+	}
+	return id
 }
 
 // noteGap gives the last record that was committed, and where those begin that come next: PostgreSQL's ids do not come back with the batch of which a crash makes nothing.
