@@ -300,7 +300,7 @@ func TestWhatLinesSaidOfTheFuture(t *testing.T) {
 				block.Begun, block.OrBegun = at, right
 			}
 			b.Blocks = append(b.Blocks, block)
-			b.Dated = append(b.Dated, Dated{p, right.Add(-time.Hour)}, Dated{p, right}, Dated{p, right.Add(-time.Minute)})
+			b.Dated = append(b.Dated, Dated{p, right.Add(-time.Hour)}, Dated{p, right.Add(100 * after)}, Dated{p, right}, Dated{p, right.Add(-time.Minute)})
 		}
 		b.Dated = append(b.Dated, Dated{prefix("203.0.113.9"), right}) // it is not blocked
 		commit(t, s, &b)

@@ -95,7 +95,7 @@ func (c *change) saveDoubts(ctx context.Context, dated []Dated, placed []*Block)
 	return c.saveBegun(ctx, placed)
 }
 
-// saveDated notes what lines say of when entries were last seen, until that time has come.
+// saveDated notes what lines say of when entries were last seen, until that time has come. The newest counts, unless those that come after it are a day earlier: then it was a wrong one.
 func (c *change) saveDated(ctx context.Context, dated []Dated) error {
 	latest := make(map[netip.Prefix]time.Time, len(dated))
 	for _, d := range dated {
@@ -103,7 +103,7 @@ func (c *change) saveDated(ctx context.Context, dated []Dated) error {
 		if err != nil {
 			return err
 		}
-		if d.Seen.After(latest[p]) {
+		if before := latest[p]; d.Seen.After(before) || before.Sub(d.Seen) > oneDay {
 			latest[p] = d.Seen
 		}
 	}
@@ -113,7 +113,7 @@ func (c *change) saveDated(ctx context.Context, dated []Dated) error {
 	}
 	return c.forRows(ctx, c.tx, `INSERT INTO dated (address, seen) SELECT t.column1, t.column2 FROM (`,
 		`) AS t WHERE EXISTS (SELECT 1 FROM blacklist WHERE address = t.column1 AND released_at IS NULL)
-			ON CONFLICT (address) DO UPDATE SET seen = CASE WHEN excluded.seen > dated.seen THEN excluded.seen ELSE dated.seen END`,
+			ON CONFLICT (address) DO UPDATE SET seen = excluded.seen WHERE excluded.seen > dated.seen OR dated.seen > excluded.seen + `+c.day,
 		[]string{"cidr", "timestamptz"}, rows, nil)
 }
 

@@ -46,7 +46,7 @@ type Touch struct {
 // Store.Redate. It does nothing if the address is not on the blacklist.
 type Dated struct {
 	Address netip.Prefix // of the entry on the blacklist
-	Seen    time.Time    // the newest counts
+	Seen    time.Time    // the newest counts, unless what comes after it is more than a day earlier
 }
 
 // CommitResult says what a commit did.

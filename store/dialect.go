@@ -27,6 +27,7 @@ type dialect struct {
 	nextRecords string             // query: gives out $1 record ids, which follow one another, and tells the last
 	lowestRow   string             // query: the lowest id among the rows of records, or where rows stay for good 1; NULL: there are none
 	quietEnd    string             // expression: when an entry that has quiet_for ends if no activity follows
+	day         string             // expression: a day, as added to a time
 	tableThere  string             // query: how many tables are called $1
 	anyTable    string             // query: the name of some table, if there is any
 	lock        string             // statement that makes a migration wait for others; empty: not needed

@@ -51,6 +51,7 @@ func connectPostgres(ctx context.Context, o Options) (*database, recordTable, er
 			kind:        kindPostgres,
 			snapshot:    sql.LevelRepeatableRead,
 			quietEnd:    `last_seen + quiet_for * interval '1 microsecond'`,
+			day:         `interval '1 day'`,
 			lastRecord:  `(SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM records_id)`,
 			nextRecords: `SELECT setval('records_id', nextval('records_id') + $1 - 1)`,
 			lowestRow:   `SELECT (SELECT 1 FROM records LIMIT 1)`,

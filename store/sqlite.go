@@ -54,6 +54,7 @@ func connectSQLite(ctx context.Context, o Options) (*database, recordTable, erro
 		dialect: dialect{
 			kind:        kindSQLite,
 			quietEnd:    `last_seen + quiet_for`,
+			day:         `86400000000`,
 			lastRecord:  `(SELECT value FROM counters WHERE name = 'records')`,
 			nextRecords: `UPDATE counters SET value = value + $1 WHERE name = 'records' RETURNING value`,
 			lowestRow:   `SELECT min(id) FROM records`,

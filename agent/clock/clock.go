@@ -43,6 +43,9 @@ type Clock struct {
 	since    time.Time          // by the host's clock: since when that is so
 	agreed   bool               // no fewer firewalls logged events at the time that the host's clock had, and that was believed, than later ones
 	later    time.Duration      // by how much their events are later than the host's clock, where it is not
+	said     time.Duration      // that, when it was looked at last
+	saidAt   time.Duration      // when that was, by the monotonic clock
+	saidBy   bool               // it was firewalls that did
 	certain  bool               // firewalls have agreed
 	sources  map[string]*source // that have logged anything, by name
 	server   time.Time          // what the clock of the database's server said when it was asked last; zero: nobody asked
@@ -192,7 +195,11 @@ func (c *Clock) compare(voices map[string]*source, wall time.Time) {
 	}
 	if len(later) > wrong {
 		slices.Sort(later)
-		c.later = later[(len(later)-1)/2]
+		now := later[(len(later)-1)/2]
+		if c.later = now; c.said > 0 && c.saidBy == firewalls && c.running-c.saidAt < turnEvery {
+			c.later = min(now, c.said) // one line that says more is wrong, and the next will not say so
+		}
+		c.said, c.saidAt, c.saidBy = now, c.running, firewalls
 	}
 }
 

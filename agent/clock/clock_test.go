@@ -293,3 +293,16 @@ func TestTheDatabasesServerHasAClock(t *testing.T) {
 		t.Errorf("set right: later by %s", c.Later())
 	}
 }
+
+// One line of a firewall that says years more than the others is not followed.
+func TestOneLineIsNotFollowed(t *testing.T) {
+	h := newHost()
+	c := New(h.read)
+	for i, says := range []time.Duration{35 * day, 1000 * day, 35 * day} {
+		c.Heard(map[string]time.Time{"fw1": h.wall.Add(says)}, nil)
+		if c.Later() != 35*day {
+			t.Errorf("line %d: later by %s", i, c.Later())
+		}
+		h.pass(time.Second)
+	}
+}

@@ -59,10 +59,11 @@ func newLane(source Source, name string, parsers *parsers) *lane {
 }
 
 // took notes when the line was written that is taken now.
-func (l *lane) took(at time.Time) {
-	if l.last = at; l.live != nil && l.live.first.IsZero() {
-		l.live.first = at
+func (l *lane) took(at, now time.Time) {
+	if l.live != nil {
+		l.live.took(at, l.last, now)
 	}
+	l.last = at
 }
 
 // nameDevice gives an event the device that it is of.

@@ -61,7 +61,7 @@ func (f *flow) step(ctx context.Context, now time.Time) (bool, error) {
 		f.end.unread(l, p, now)
 	} else {
 		// An event is counted, and recorded whatever detection says of it;
-		l.took(p.event.Time)
+		l.took(p.event.Time, now)
 		f.know()
 		Locate(p.event, f.country)
 		f.at.lane, f.at.now = l, now

@@ -27,6 +27,7 @@ type files struct {
 	fresh   []*lane         // not yet read to their ends
 	stale   []*lane         // whose status may have changed since it was last published
 	counted []*lane         // whose records were not shown to everybody yet
+	rounds  int             // how often all lanes were read to their ends
 	origin  map[int64]*lane // which lane reads a file; files of earlier runs may be missing
 	// lastTimes has the event time of each path's last line, as stored by an earlier run.
 	lastTimes map[string]time.Time
@@ -41,9 +42,8 @@ type followed struct {
 	moved  bool      // one was taken since the positions were last committed
 	stale  bool      // its status may have changed since it was last published
 	caught bool      // read to its end once
-	came   time.Time // when it was not there yet; zero: it was there when reading began
-	first  time.Time // event time of its first line
-	stats  *inputStats
+	newcomer
+	stats *inputStats
 	// records are those that stats was not told of, the last of them read at read: what others may see at any moment costs more for
 	// each line than to parse a field of it.
 	records uint64
@@ -163,18 +163,49 @@ func (f *files) publish(now time.Time) {
 	f.stale = f.stale[:0]
 }
 
-// current tells whether what is read now comes as it is written: it has once been read to its end, or it is a new file whose lines are of no more time than it has been
-// there, and not further behind than by a wrong time zone: what was written elsewhere, and put there, is older, or has more time in it.
-func (l *lane) current(now time.Time) bool {
-	f := l.live
-	return f.caught || !f.came.IsZero() && l.last.Sub(f.first).Abs() <= now.Sub(f.came)+fresh && now.Sub(l.last) <= clock.Zones
+// A newcomer is a file that came while others were read. What is read of it is of the moment where its lines go on as time does; what was written elsewhere, and is put
+// there, has hours in a moment.
+type newcomer struct {
+	came    time.Time // when it was not there yet; zero: it was there when reading began
+	rounds  *int      // how often all lanes were read to their ends
+	round   int       // when its last line was taken
+	read    time.Time // when that was
+	written time.Time // event time of the last line of the round before, or of its first one
+	since   time.Time // when that was read, or it was not there yet
 }
 
-// fresh is by how much the lines of a new file may be of more time: how long what logs there may keep them to itself.
-const fresh = 10 * time.Second
+// took notes that a line is taken; last is the event time of the one before.
+func (n *newcomer) took(at, last, now time.Time) {
+	switch {
+	case n.came.IsZero():
+		return
+	case n.read.IsZero():
+		n.written, n.since, n.round = at, n.came, *n.rounds
+	case n.round != *n.rounds:
+		n.written, n.since, n.round = last, n.read, *n.rounds
+	}
+	n.read = now
+}
+
+const (
+	// fresh is by how much lines may go on faster than time does: for so long, what logs there may keep them to itself.
+	fresh = time.Minute
+	// proven is when a clock may be further behind than a wrong time zone has it.
+	proven = time.Minute
+)
+
+// current tells whether what is read now comes as it is written: the lane has once been read to its end, or is a new file.
+func (l *lane) current(now time.Time) bool {
+	f := l.live
+	if f.came.IsZero() {
+		return f.caught
+	}
+	return l.last.Sub(f.written).Abs() <= now.Sub(f.since)+fresh && (now.Sub(l.last) <= clock.Zones || f.caught && now.Sub(f.came) >= proven)
+}
 
 // caught notes that all lanes were read to their ends.
 func (f *files) caught() {
+	f.rounds++
 	for _, l := range f.fresh {
 		l.live.caught = true
 	}
@@ -188,7 +219,7 @@ func (f *files) adopt(s *tail.Stream) *lane {
 	l.last = f.lastTimes[s.Path()]
 	// Where reading begins is stored before any line: a start at the end of a file must not become a later one by a
 	// crash, and a file that is renamed before its first line must be known again.
-	l.live = &followed{stream: s, input: in, moved: true}
+	l.live = &followed{stream: s, input: in, moved: true, newcomer: newcomer{rounds: &f.rounds}}
 	f.lanes[s] = l
 	f.moved, f.fresh = append(f.moved, l), append(f.fresh, l)
 	f.changed(l)

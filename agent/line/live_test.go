@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -645,8 +646,16 @@ func TestTheFirstBurstOfANewFile(t *testing.T) {
 	}
 	write(t, filepath.Join(dir, "copy.log"), scan("203.0.113.2", noon.Add(-2*behind), 1)+scan("203.0.113.3", noon.Add(-behind), 11))
 	write(t, filepath.Join(dir, "ahead.log"), scan("203.0.113.4", noon.Add(behind), 1)+scan("203.0.113.3", noon.Add(-behind), 11))
-	write(t, filepath.Join(dir, "week.log"), scan("203.0.113.3", noon.Add(-7*24*time.Hour), 11))
+	week := filepath.Join(dir, "week.log")
+	write(t, week, "")
+	until(t, "it is seen while it is empty", func() bool {
+		positions, err := st.Positions(t.Context())
+		return err == nil && slices.ContainsFunc(positions, func(p store.Position) bool { return p.Path == week })
+	})
+	write(t, week, scan("203.0.113.3", noon.Add(-7*24*time.Hour), 11))
 	until(t, "all is read", func() bool { return len(records(t, st)) == 11+55+12+12+11 })
+	write(t, week, scan("203.0.113.3", noon.Add(-6*24*time.Hour), 11)) // and goes on being copied
+	until(t, "all of it is read", func() bool { return len(records(t, st)) == 11+55+12+12+11+11 })
 	list := entries(t, st)
 	for i := range 5 {
 		if !strings.Contains(list, fmt.Sprintf("203.0.113.%d ", 10+i)) {
