@@ -331,8 +331,8 @@ func (r *receiver) call(ctx context.Context, notices []store.Notice) (done int, 
 		r.tries = 0
 		return 0, 0
 	}
-	r.note(done, err, now)
 	r.tellBare(attempt.notices[:done], attempt.bare)
+	r.note(done, err, now)
 	if err == nil {
 		r.tries = 0
 		return done, 0
