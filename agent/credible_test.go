@@ -27,7 +27,7 @@ func TestAClockThatIsSetIsATrouble(t *testing.T) {
 		t.Errorf("%s is believed", at)
 	}
 	wall = wall.Add(-70 * 24 * time.Hour)
-	if trouble, is := troubleOf(a.clock); !is || !strings.Contains(trouble.What, "set back by 840h0m0s") || a.ahead() != 0 {
+	if trouble, is := troubleOf(a.clock); !is || !strings.Contains(trouble.What, "840h0m0s behind what it was") || a.ahead() != 0 {
 		t.Errorf("set back: %+v", trouble)
 	}
 	wall = wall.Add(35 * 24 * time.Hour)
