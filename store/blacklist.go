@@ -342,11 +342,14 @@ func (l *blacklist) Redate(ctx context.Context, now time.Time) (entries int64, e
 	return entries, err
 }
 
+// soon is how near the time has to be at which an entry is dated anew for it not to be released before: of several agents each has its own clock, and now was a moment ago.
+const soon = time.Hour
+
 // releaseDue releases the oldest of what is due. It looks first without any lock, then again under that
 // of the version: an entry touched in between stays.
 func (l *blacklist) releaseDue(ctx context.Context, now time.Time, reason string, due where, limit int, all bool) (released []Entry, err error) {
 	due.add("released_at IS NULL")
-	due.add("NOT EXISTS (SELECT 1 FROM dated AS d WHERE d.address = blacklist.address AND (d.begun <= ? OR d.begun IS NULL AND d.seen <= ?))", l.stamp(now), l.stamp(now)) // Redate comes first
+	due.add("NOT EXISTS (SELECT 1 FROM dated AS d WHERE d.address = blacklist.address AND (d.begun <= ? OR d.begun IS NULL AND d.seen <= ?))", l.stamp(now.Add(soon)), l.stamp(now.Add(soon))) // Redate comes first
 	pick := `SELECT id FROM blacklist` + due.String()
 	if !all {
 		pick += ` ORDER BY last_seen, id LIMIT ` + due.arg(int64(limit))

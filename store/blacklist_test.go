@@ -307,7 +307,7 @@ func TestWhatLinesSaidOfTheFuture(t *testing.T) {
 		commit(t, s, &Batch{Touches: []Touch{{Address: prefix("203.0.113.2"), LastSeen: at.Add(time.Second)}}, Dated: []Dated{{prefix("203.0.113.2"), at.Add(400 * after)}}})
 		_, err := s.Release(ctx, prefix("203.0.113.4"), "root", "test", at)
 		must(t, err)
-		early, err := s.ReleaseQuiet(ctx, right, after, 0) // what is to be dated anew first is not due
+		early, err := s.ReleaseQuiet(ctx, right.Add(-soon), after, 0) // what is soon to be dated anew is not due
 		must(t, err)
 		equal(t, "released before", prefixes(early), []netip.Prefix{prefix("203.0.113.2")})
 		commit(t, s, &Batch{Blocks: []Block{{Address: prefix("203.0.113.2"), By: ByDetector, BlockedAt: at, LastSeen: at.Add(time.Second)}}})
