@@ -154,7 +154,7 @@ func (m *moment) other(at time.Time) (t time.Time) {
 	case m.by == 0:
 		return t
 	case off > clock.Tolerance:
-		return earlier(at, m.now.Add(m.by+clock.Tolerance)) // a single one that says more is wrong
+		return earlier(at, m.now.Add(m.by)) // a single one that says more is wrong
 	}
 	return at.Add(m.by)
 }

@@ -527,7 +527,7 @@ func TestALineOfTheFutureIsSeenNow(t *testing.T) {
 		begun := noon.Add(3 * 365 * 24 * time.Hour)
 		o.Now, o.Agreed = func() time.Time { return noon.Add(time.Since(started)) }, func() bool { return agreed }
 		if !agreed {
-			o.Later = func(bool) time.Duration { return begun.Add(time.Hour).Sub(noon) }
+			o.Later = func(bool) time.Duration { return begun.Add(2 * time.Hour).Sub(noon) }
 		}
 		now := func(at time.Time) bool { return !at.Before(noon) && at.Before(noon.Add(time.Hour)) }
 		write(t, filepath.Join(dir, "fw1.log"), scan("203.0.113.7", begun, 11))
@@ -556,7 +556,7 @@ func TestWhatWasWrittenByAClockThatIsBehind(t *testing.T) {
 	var asked []bool
 	m := &moment{now: noon, later: func(anew bool) time.Duration { asked = append(asked, anew); return behind }}
 	for _, c := range []struct{ says, want time.Duration }{
-		{-2 * time.Hour, 0}, {-time.Minute, behind - time.Minute}, {time.Minute, behind + time.Minute}, {2 * time.Hour, 2 * time.Hour}, {behind, behind}, {90 * behind, behind + time.Hour},
+		{-2 * time.Hour, 0}, {-time.Minute, behind - time.Minute}, {time.Minute, behind + time.Minute}, {2 * time.Hour, 2 * time.Hour}, {behind, behind}, {90 * behind, behind},
 	} {
 		if at := m.other(noon.Add(c.says)); c.want == 0 != at.IsZero() || c.want != 0 && at.Sub(noon) != c.want {
 			t.Errorf("%s ahead: %s", c.says, at.Sub(noon))
